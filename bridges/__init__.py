@@ -1,0 +1,1 @@
+"""The bridges: one module a runtime. Each satisfies `joulia.bridge.Bridge`."""

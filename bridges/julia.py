@@ -1,0 +1,225 @@
+"""Julia through juliacall: the package JouliaKernels, KernelAbstractions kernels, shared memory.
+
+Julia is started once a process. Python's arrays are wrapped as real Julia arrays over the same
+memory (x first), and a call's arguments are converted once (`JouliaKernels.bind`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joulia
+from joulia.bridge import Device, HostOps, Ops, Source
+from joulia.case import Case
+from joulia.errors import Unavailable
+from joulia.grid import Box
+from joulia.kernel import Function, Host, Kernel
+from joulia.places import cache_dir
+
+SUFFIX = ".jl"
+PACKAGE = Path(joulia.__file__).parent / "JouliaKernels"
+EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
+
+_state: dict[str, Any] = {}
+
+
+class Array:
+    """A field: the NumPy array that owns the memory, and the Julia array over it."""
+
+    __slots__ = ("host", "julia")
+
+    def __init__(self, julia: Any, host: Host) -> None:
+        self.julia = julia
+        self.host = host
+
+
+# ---- finding -------------------------------------------------------------------------------
+
+
+def site() -> tuple[str, str] | None:
+    """A site's own Julia and project, as juliacall's two variables name them."""
+    exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
+    if not exe and not project:
+        return None
+    if not (exe and project):
+        raise Unavailable(
+            f"only one of {EXE} and {PROJECT} is set", "set both, or neither for joulia's own Julia"
+        )
+    if not shutil.which(exe):
+        raise Unavailable(f"{EXE} is {exe}, which cannot be run", f"correct or unset {EXE}")
+    if not Path(project).is_dir():
+        raise Unavailable(
+            f"{PROJECT} is {project}, which is no folder", f"correct or unset {PROJECT}"
+        )
+    return exe, project
+
+
+def prepared() -> Path:
+    """The file in which `joulia prepare julia` notes the Julia and the project that it made."""
+    return cache_dir() / "julia.json"
+
+
+def find() -> tuple[str, str]:
+    """(executable, project) of a site's Julia, else of the one that was prepared."""
+    if named := site():
+        return named
+    try:
+        noted = json.loads(prepared().read_text())
+        exe, project = noted["exe"], noted["project"]
+    except (OSError, ValueError, KeyError):
+        there = (
+            "Julia is on PATH, but its project is not ready"
+            if shutil.which("julia")
+            else ("no Julia found")
+        )
+        raise Unavailable(
+            there, f"run `joulia prepare julia`, or set {EXE} and {PROJECT}"
+        ) from None
+    if not (shutil.which(exe) and Path(project).is_dir()):
+        raise Unavailable(f"the prepared Julia ({exe}) is gone", "run `joulia prepare julia` again")
+    return exe, project
+
+
+def devices() -> tuple[Device, ...]:
+    missing = None
+    try:
+        if importlib.util.find_spec("juliacall") is None:
+            raise Unavailable("juliacall is not installed", "pip install juliacall")
+        find()
+    except Unavailable as error:
+        missing = error
+    return (Device(missing=missing),)
+
+
+# ---- starting ------------------------------------------------------------------------------
+
+
+def configure(threads: int) -> None:
+    """Set juliacall's variables; they are read at its first import and never again."""
+    os.environ[EXE], os.environ[PROJECT] = find()
+    os.environ.setdefault("PYTHON_JULIACALL_HANDLE_SIGNALS", "yes")  # needed with several threads
+    os.environ["PYTHON_JULIACALL_THREADS"] = str(threads)
+    os.environ["PYTHON_JULIACALL_OPTIMIZE"] = "3"
+    os.environ["PYTHON_JULIACALL_STARTUP_FILE"] = "no"
+    # Threads stay on the cores that the process was given, one each.
+    os.environ.setdefault("JULIA_EXCLUSIVE", "0")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if cold := os.environ.get("JOULIA_COLD_DIR"):
+        os.environ["JULIA_DEPOT_PATH"] = cold_depot(Path(cold) / "depot")
+
+
+def cold_depot(depot: Path) -> str:
+    """A depot path with the user's packages and none of their compiled code.
+
+    What is compiled with Julia itself stays: a site ships it that way.
+    """
+    named = os.environ.get("JULIA_DEPOT_PATH", "").split(os.pathsep)[0]
+    user = Path(named) if named else Path.home() / ".julia"
+    depot.mkdir(parents=True, exist_ok=True)
+    for child in user.iterdir() if user.is_dir() else ():
+        link = depot / child.name
+        if child.name not in {"compiled", "logs"} and not link.exists():
+            link.symlink_to(child)
+    exe = Path(shutil.which(os.environ[EXE]) or os.environ[EXE]).resolve()
+    bundled = [exe.parents[1] / "local" / "share" / "julia", exe.parents[1] / "share" / "julia"]
+    return os.pathsep.join(map(str, [depot, *bundled]))
+
+
+def start(case: Case) -> dict[str, str]:
+    configure(case.threads)
+    try:
+        from juliacall import Main
+    except Exception as error:
+        raise Unavailable(
+            f"Julia does not start: {type(error).__name__}: {' '.join(str(error).split())}",
+            "see `joulia doctor`; run `joulia prepare julia`",
+        ) from error
+    # A site's project need not know JouliaKernels: the folder above it works as a package folder.
+    Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE.parent))})")
+    package_id = 'Base.PkgId(Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels")'
+    ready = Main.seval(f"isdefined(Base, :isprecompiled) && Base.isprecompiled({package_id})")
+    Main.seval("import JouliaKernels")
+    _state.update(main=Main, package=Main.JouliaKernels, cache="warm" if ready else "cold")
+    _state["backend"] = Main.JouliaKernels.backend(case.device)
+    threads = int(Main.seval("Threads.nthreads()"))
+    if threads != case.threads:
+        raise Unavailable(f"Julia runs {threads} threads instead of {case.threads}")
+    return {
+        "julia": str(Main.seval("string(VERSION)")),
+        "KernelAbstractions": str(
+            Main.seval("string(pkgversion(JouliaKernels.KernelAbstractions))")
+        ),
+    }
+
+
+class JuliaOps(HostOps):
+    """Arrays are NumPy's memory, wrapped for Julia without a copy."""
+
+    def wrap(self, host: Host) -> Array:
+        package = _state["package"]
+        shape = host.shape[::-1]
+        element = package.element(host.dtype.name)
+        return Array(package.wrap(element, host.ctypes.data, shape), host)
+
+    def view(self, array: Array) -> Host:
+        return array.host
+
+    def synchronize(self) -> None:
+        """The kernels of a CPU return when their work is done."""
+
+
+def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    package = _state["package"]
+    if not _state["main"].isdefined(package, _state["main"].Symbol(kernel.name)):
+        # A kernel of another distribution: compiled into the package at run time.
+        _state["main"].Base.include(package, str(source.path))
+        _state["cache"] = "cold"
+    module = getattr(package, kernel.name)
+    constants = kernel.constants(case) if kernel.constants is not None else None
+    return JuliaOps({f.name: caller(module, f, constants) for f in kernel.functions}, case.threads)
+
+
+def cache() -> str:
+    return str(_state["cache"])
+
+
+def caller(
+    module: Any, function: Function, constants: dict[str, Any] | None
+) -> Callable[..., None]:
+    """A Python function that calls a Julia one; argument lists are converted once and kept.
+
+    Where the kernel has compile-time constants, the module's `specialize(; constants...)` returns
+    its functions by name.
+    """
+    package = _state["package"]
+    backend = _state["backend"]
+    if constants is None:
+        target = getattr(module, function.name)
+    else:
+        target = getattr(module.specialize(**constants), function.name)
+    arrays, ints = len(function.arrays), len(function.ints)
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def call(box: Box, *arguments: Any) -> None:
+        key = (box, arguments)
+        bound = known.get(key)
+        if bound is None:
+            if len(known) >= 256:  # arguments that change at every step
+                known.clear()
+            bound = known[key] = package.bind(
+                target,
+                backend,
+                box,
+                tuple(array.julia for array in arguments[:arrays]),
+                tuple(arguments[arrays : arrays + ints]),
+                tuple(arguments[arrays + ints :]),
+            )
+        bound()
+
+    return call

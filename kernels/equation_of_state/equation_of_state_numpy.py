@@ -1,0 +1,63 @@
+"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from joulia.grid import Box
+from joulia.kernel import Host
+
+BLOCK = 1 << 12
+
+
+def degrees(constants: dict[str, Any]) -> list[list[list[Any]]]:
+    """The anomaly's coefficients by powers of zeta, then tau, then s."""
+    table: list[list[list[Any]]] = []
+    for k in range(4):
+        table.append([])
+        for j in range(7):
+            row = [constants[name] for i in range(7) if (name := f"R{i}{j}{k}") in constants]
+            if row:
+                table[-1].append(row)
+    return table
+
+
+def horner(coefficients: Sequence[Any], x: Host, out: Host) -> Host:
+    """sum_i coefficients[i] x^i into `out`; coefficients are numbers or arrays."""
+    out[...] = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        np.multiply(out, x, out=out)
+        np.add(out, c, out=out)
+    return out
+
+
+def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
+    c = constants
+    reference = [0.0, *(c[f"R0{k}"] for k in range(6))]
+    anomaly = degrees(c)
+
+    def density(box: Box, theta: Host, s: Host, z: Host, rho: Host) -> None:
+        """rho of Theta (degrees C), S (g/kg) and Z (m, upwards), in kg/m3."""
+        work = np.empty((5, min(BLOCK, max(0, box[1] - box[0]))), rho.dtype)
+        for start in range(box[0], box[1], BLOCK):
+            part = slice(start, min(start + BLOCK, box[1]))
+            tau, root, zeta, inner, middle = work[:, : part.stop - part.start]
+            np.multiply(theta[part], c["per_theta"], out=tau)
+            np.add(s[part], c["s_shift"], out=root)
+            np.sqrt(np.multiply(root, c["per_s"], out=root), out=root)
+            np.multiply(z[part], c["per_z"], out=zeta)
+            result = rho[part]
+            result[...] = 0.0
+            for by_tau in reversed(anomaly):
+                horner(by_tau[-1], root, middle)
+                for row in reversed(by_tau[:-1]):
+                    np.multiply(middle, tau, out=middle)
+                    np.add(middle, horner(row, root, inner), out=middle)
+                np.multiply(result, zeta, out=result)
+                np.add(result, middle, out=result)
+            np.add(result, horner(reference, zeta, inner), out=result)
+
+    return {"density": density}

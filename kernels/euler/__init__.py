@@ -1,0 +1,314 @@
+"""euler: compressible Euler equations by a nodal discontinuous Galerkin method (DGSEM).
+
+Cells are elements with (p + 1)^3 Legendre-Gauss-Lobatto nodes; see README.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from joulia.case import Case, Value
+from joulia.errors import JouliaError
+from joulia.grid import Layout, Tile
+from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernels.euler import lgl
+from joulia.kernels.euler.states import GAMMA, STATES, Point, State
+
+COMPONENTS = ("rho", "rho_u", "rho_v", "rho_w", "E")
+
+RK_A = (
+    0.0,
+    -567301805773 / 1357537059087,
+    -2404267990393 / 2016746695238,
+    -3550918686646 / 2091501179385,
+    -1275806237668 / 842570457699,
+)
+RK_B = (
+    1432997174477 / 9575080441755,
+    5161836677717 / 13612068292357,
+    1720146321549 / 2090206949498,
+    3134564353537 / 4481467310338,
+    2277821191437 / 14882151754819,
+)
+"""Carpenter and Kennedy (1994): five-stage fourth-order Runge-Kutta in two registers."""
+
+STAGES = len(RK_A)
+
+
+# ---- geometry --------------------------------------------------------------------------------
+
+
+def state(case: Case) -> State:
+    return STATES[case.param("state")]
+
+
+def spacing(case: Case) -> tuple[float, ...]:
+    """The sides (dz, dy, dx) of an element."""
+    return tuple(state(case).length / n for n in case.shape)
+
+
+def points(case: Case, start: tuple[int, ...], stop: tuple[int, ...], p: int) -> Point:
+    """Coordinates (x, y, z) of the nodes of degree p in elements start <= index < stop.
+
+    Each has six axes, [z][y][k][j][i][x], of which two are longer than one.
+    """
+    nodes, _ = lgl.rule(p)
+    place = state(case)
+    found = []
+    for axis, (side, a, b) in enumerate(zip(spacing(case), start, stop, strict=True)):
+        # Elements beyond the edge are the periodic ones: the same numbers to the last bit.
+        index = np.arange(a, b) % case.shape[axis]
+        grid = (
+            place.centre
+            - 0.5 * place.length
+            + side * (index[:, None] + 0.5 * (1.0 + nodes[None, :]))
+        )
+        shape = [1] * 6
+        element = (0, 1, 5)[axis]
+        shape[element], shape[2 + axis] = b - a, p + 1
+        found.append((grid.T if element == 5 else grid).reshape(shape))
+    return found[::-1]
+
+
+@cache
+def time_step(case: Case) -> float:
+    """dt as given, or CFL / ((p + 1) max sum_d (|u_d| + c) / dx_d) over the initial state.
+
+    With an end time, shortened so that a whole number of steps ends there.
+    """
+    dt: float = case.param("dt")
+    if not dt:
+        inverse = [1.0 / side for side in spacing(case)[::-1]]
+        rate = state(case).rate(inverse, case.param("plane"))
+        dt = case.param("cfl") / ((case.param("p") + 1) * rate)
+    end = case.param("t_end")
+    return end / math.ceil(end / dt - 1e-9) if end else dt
+
+
+def fitted(case: Case, until: float) -> tuple[Case, int]:
+    """The case that ends at `until`, and its steps."""
+    params = dict(case.params) | {"t_end": until}
+    ending = replace(case, params=tuple(sorted(params.items())))
+    return ending, round(until / time_step(ending))
+
+
+# ---- the state -------------------------------------------------------------------------------
+
+
+def conserved(rho: Host, u: Host, v: Host, w: Host, p: Host) -> dict[str, Host]:
+    energy = p / (GAMMA - 1.0) + 0.5 * rho * (u * u + v * v + w * w)
+    return dict(zip(COMPONENTS, (rho, rho * u, rho * v, rho * w, energy), strict=True))
+
+
+def pressure(fields: Mapping[str, Host]) -> Host:
+    rho, mx, my, mz, energy = (fields[name].astype(np.float64) for name in COMPONENTS)
+    p: Host = (GAMMA - 1.0) * (energy - 0.5 * (mx * mx + my * my + mz * mz) / rho)
+    return p
+
+
+def at(
+    case: Case, time: float, start: tuple[int, ...], stop: tuple[int, ...], p: int
+) -> dict[str, Host]:
+    """Conserved variables at the nodes of degree p in elements start <= index < stop."""
+    point = points(case, start, stop, p)
+    full = np.broadcast_shapes(*(x.shape for x in point))
+    primitive = state(case).at(point, time, case.param("plane"))
+    return conserved(*(np.broadcast_to(x, full) for x in primitive))
+
+
+def pack(components: Mapping[str, Host]) -> Host:
+    """One array with the component axis where the layout has it."""
+    return np.stack([components[name] for name in COMPONENTS], axis=2)
+
+
+def initial(case: Case, tile: Tile) -> dict[str, Host]:
+    h = tile.halo
+    start = tuple(a - h for a in tile.start)
+    stop = tuple(b + h for b in tile.stop)
+    u = pack(at(case, 0.0, start, stop, case.param("p")))
+    return {"u": u, "k": np.zeros_like(u)}
+
+
+def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
+    """The exact solution at the nodes; none where the state has none."""
+    return exact_at(case, steps, tile, case.param("p"))
+
+
+def exact_at(case: Case, steps: int, tile: Tile, p: int) -> dict[str, Host]:
+    if not state(case).exact:
+        return {}
+    return at(case, steps * time_step(case), tile.start, tile.stop, p)
+
+
+def quadrature(p: int) -> Host:
+    """Weights of the nodes [k][j][i] of an element, of unit sum, shaped for [z][y][k][j][i][x]."""
+    _, w = lgl.rule(p)
+    weights: Host = (w[:, None, None] * w[:, None] * w / 8.0)[..., None]
+    return weights
+
+
+def l2_error(case: Case, steps: int, tile: Tile, fields: Mapping[str, Host]) -> dict[str, float]:
+    """The L2 error of each component over the square root of the volume.
+
+    Integrated with the rule of degree 2p, so that the error between the nodes counts.
+    """
+    p = case.param("p")
+    refine = lgl.interpolation(p, 2 * p)
+    wanted = exact_at(case, steps, tile, 2 * p)
+    if not wanted:
+        raise JouliaError(f"euler has no exact answer for state={case.param('state')}")
+    found = {}
+    for name in COMPONENTS:
+        fine = fields[name].astype(np.float64)
+        for axis in (2, 3, 4):
+            fine = np.moveaxis(np.tensordot(refine, fine, (1, axis)), 0, axis)
+        square = quadrature(2 * p) * (fine - wanted[name]) ** 2
+        found[name] = math.sqrt(float(np.sum(square)) / math.prod(tile.shape))
+    return found
+
+
+def totals(case: Case, tile: Tile, fields: Mapping[str, Host]) -> dict[str, float]:
+    """Integrals over the tile: mass, momentum, energy."""
+    volume = math.prod(spacing(case))
+    weights = volume * quadrature(case.param("p"))
+    return {name: float(np.sum(weights * fields[name], dtype=np.float64)) for name in COMPONENTS}
+
+
+def inadmissible(case: Case, tile: Tile, fields: Mapping[str, Host]) -> str | None:
+    """The first element of the tile where density or pressure is not positive, or None."""
+    with np.errstate(all="ignore"):
+        density_and_pressure = {"rho": fields["rho"], "p": pressure(fields)}
+    for name, values in density_and_pressure.items():
+        good = values > 0.0  # false for what is not a number
+        if not good.all():
+            z, y, *_, x = at = tuple(int(i) for i in np.argwhere(~good)[0])
+            element = tuple(i + a for i, a in zip((z, y, x), tile.start, strict=True))
+            return f"{name} is {float(values[at]):.3g} in element {element} (z, y, x)"
+    return None
+
+
+# ---- the method ------------------------------------------------------------------------------
+
+
+def layout(case: Case) -> Layout:
+    return Layout(COMPONENTS, case.param("p") + 1)
+
+
+@cache
+def constants(case: Case) -> dict[str, Value]:
+    """What every source is compiled for.
+
+    `volume` is the matrix V[i, l], row by row: a flux f contributes sum_l V_il f to node i, with
+    V_il = w_l D_li / w_i on the fluxes at l (weak), or V_il = -2 D_il on the two-point fluxes
+    between i and l (split, where the diagonal cancels against the surface term). `lift` is 1 / w_0.
+    """
+    p = case.param("p")
+    _, w = lgl.rule(p)
+    d = lgl.derivative(p)
+    split = case.param("form") == "split"
+    volume = -2.0 * (d - np.diag(np.diag(d))) if split else w[None, :] * d.T / w[:, None]
+    return {
+        "nodes": p + 1,
+        "split": int(split),
+        "volume": ", ".join(repr(float(v)) for v in volume.ravel()),
+        "lift": float(1.0 / w[0]),
+        "lanes": 32 // np.dtype(case.dtype).itemsize,
+    }
+
+
+@cache
+def stages(case: Case) -> list[tuple[float, ...]]:
+    """The arguments (a, b, cx, cy, cz) of the five stages, with c_d = 2 dt / dx_d."""
+    scales = [2.0 * time_step(case) / side for side in spacing(case)[::-1]]
+    return [(a, b, *scales) for a, b in zip(RK_A, RK_B, strict=True)]
+
+
+def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
+    u, k, out = fields["u"], fields["k"], fields["out"]
+    for reals in stages(case):
+        for box in exchange(u):
+            ops.stage(box, u, k, out, *reals)
+        u, out = out, u
+    return {"u": u, "k": k, "out": out}
+
+
+def updates(case: Case) -> float:
+    """Updates of a node in a stage."""
+    return float(STAGES * math.prod(case.shape) * (case.param("p") + 1) ** 3)
+
+
+def flops_a_node(n: int, form: str) -> float:
+    """The least flops of a node and stage with n nodes a line; divisions and roots count 1.
+
+    README.md counts them. Each face's flux counts once for its two elements.
+    """
+    weak = 7 + 5 * (2 * n - 1) + 10  # a flux, the sum over the line, added to the node
+    split = (n - 1) / 2 * (28 + 2 * 10)  # two-point fluxes, each added to its two nodes
+    volume = split if form == "split" else weak
+    primitives, rusanov, added, update = 12, 55, 10, 20
+    return primitives + 3 * volume + 3 / n * (rusanov + 2 * added) + update
+
+
+def work(case: Case) -> Work:
+    """A node reads and writes u and k, 20 values, and reads its share of six neighbouring faces."""
+    n = case.param("p") + 1
+    item = np.dtype(case.dtype).itemsize
+    return Work(
+        (20 + 30 / n) * item * updates(case),
+        flops_a_node(n, case.param("form")) * updates(case),
+    )
+
+
+KERNEL = Kernel(
+    name="euler",
+    title="compressible Euler, nodal discontinuous Galerkin",
+    dims=3,
+    halo=1,
+    fields=("u", "k", "out"),
+    results=("u",),
+    layout=layout,
+    vectors=(("rho_u", "rho_v", "rho_w"),),
+    functions=(Function("stage", ("u", "k", "out"), reals=("a", "b", "cx", "cy", "cz")),),
+    sizes={
+        "tiny": (4, 3, 2),
+        "small": (12, 12, 12),
+        "medium": (24, 24, 24),
+        "large": (64, 64, 64),
+    },
+    params={
+        "p": Param(3, "polynomial degree", low=1, high=15),
+        "form": Param("weak", "volume integral", choices=("weak", "split")),
+        "state": Param("vortex", "initial state", choices=tuple(STATES)),
+        "plane": Param("xy", "plane of the vortex", choices=("xy", "yz", "zx")),
+        "cfl": Param(0.5, "dt (p + 1) max sum_d (|u_d| + c) / dx_d", low=1e-12, high=4.0),
+        "dt": Param(0.0, "time step, 0 for the one that cfl sets", low=0.0),
+        "t_end": Param(0.0, "end time that a whole number of steps reaches, 0 for none", low=0.0),
+    },
+    initial=initial,
+    step=step,
+    time_step=time_step,
+    exact=exact,
+    l2=l2_error,
+    frontier=Frontier(
+        until=0.5,
+        shapes=((1, 8, 8), (1, 16, 16), (1, 32, 32)),
+        result="rho",
+        sweep={"p": (2, 3, 5)},
+        fitted=fitted,
+    ),
+    inadmissible=inadmissible,
+    updates=updates,
+    quick="small",
+    totals=totals,
+    total_tolerance={"float64": 1e-13, "float32": 1e-5},
+    work=work,
+    constants=constants,
+    tolerance={"float64": 1e-13, "float32": 1e-5},
+    exchanges=STAGES,
+)

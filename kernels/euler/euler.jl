@@ -1,0 +1,223 @@
+"""
+euler with KernelAbstractions: a work-item a row of elements, vectors of neighbouring elements.
+
+A few elements that are neighbours in x are computed together, one in each lane of a vector, so that
+everything is vector arithmetic for any degree. Lanes beyond the end of a row compute on whatever
+follows in memory (a field ends in a plane of halo, so something does) and are not stored: an
+element's result does not depend on its lane, its row's length or its rank.
+
+Scratch memory holds, by lanes, the primitive variables `s` [rho, u, v, w, p, E][node], the change
+`r` [component][node] and the fluxes `f` [component][node of a line]. Along a direction d the
+velocity (n, t, b) and the momentum are rotated so that n is normal. Offsets count from zero.
+"""
+module euler
+
+using KernelAbstractions
+
+include("lanes.jl")
+
+const GAMMA = 1.4
+const INTERNAL = 1 / (GAMMA - 1)
+
+@inline function primitive(rho, mx, my, mz, energy)
+    inverse = 1.0 / rho
+    u, v, w = mx * inverse, my * inverse, mz * inverse
+    return u, v, w, (GAMMA - 1) * (energy - 0.5 * (mx * u + my * v + mz * w))
+end
+
+"Kinetic-energy and pressure-equilibrium preserving (Shima et al. 2021)."
+@inline function two_point((ra, na, ta, ba, pa), (rb, nb, tb, bb, pb))
+    normal = 0.5 * (na + nb)
+    p = 0.5 * (pa + pb)
+    mass = 0.5 * (ra + rb) * normal
+    half = 0.5 * mass
+    kinetic = half * (na * nb + ta * tb + ba * bb)
+    return (mass, half * (na + nb) + p, half * (ta + tb), half * (ba + bb),
+            INTERNAL * p * normal + kinetic + 0.5 * (pa * nb + pb * na))
+end
+
+"The flux between two states, the second on the side of larger coordinate."
+@inline function rusanov((ra, na, ta, ba, pa, ea), (rb, nb, tb, bb, pb, eb))
+    sound = larger(sqrt(GAMMA * pa / ra), sqrt(GAMMA * pb / rb))
+    speed = larger(abs(na), abs(nb)) + sound
+    ma, mb = ra * na, rb * nb
+    return (0.5 * (ma + mb) - 0.5 * speed * (rb - ra),
+            0.5 * ((ma * na + pa) + (mb * nb + pb)) - 0.5 * speed * (mb - ma),
+            0.5 * (ma * ta + mb * tb) - 0.5 * speed * (rb * tb - ra * ta),
+            0.5 * (ma * ba + mb * bb) - 0.5 * speed * (rb * bb - ra * ba),
+            0.5 * ((ea + pa) * na + (eb + pb) * nb) - 0.5 * speed * (eb - ea))
+end
+
+"Where the normal, the two tangential and the other variables of a direction lie."
+struct Rotated
+    step::Int
+    one::Int
+    two::Int
+    three::Int
+end
+
+Rotated(step, d) = Rotated(step, 1 + d, 1 + (d + 1) % 3, 1 + (d + 2) % 3)
+
+"r += c f at a node."
+@inline function add!(r, at, to::Rotated, c, f, ::Type{L}) where {L}
+    for (v, x) in zip((0, to.one, to.two, to.three, 4), f)
+        here = at + v * to.step
+        store!(r, here, load(L, r, here) + c * x)
+    end
+end
+
+"rho, velocity, p and E of a node in scratch memory."
+@inline own(s, at, from::Rotated, ::Type{L}) where {L} = (
+    load(L, s, at), load(L, s, at + from.one * from.step), load(L, s, at + from.two * from.step),
+    load(L, s, at + from.three * from.step), load(L, s, at + 4 * from.step),
+    load(L, s, at + 5 * from.step))
+
+"The same of a node in another element."
+@inline function neighbour(u, at, from::Rotated, ::Type{L}) where {L}
+    rho, energy = load(L, u, at), load(L, u, at + 4 * from.step)
+    momentum = (load(L, u, at + from.one * from.step), load(L, u, at + from.two * from.step),
+                load(L, u, at + from.three * from.step))
+    return (rho, primitive(rho, momentum..., energy)..., energy)
+end
+
+"r_i += c sum_l V_il f_l along the line of nodes at, at + jump, ..."
+@inline function weak!(s, r, f, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,W,T,L<:Lanes{W,T}}
+    line = N * W
+    for l in 0:N-1
+        rho, un, ut, ub, p, energy = own(s, at + l * jump, to, L)
+        mass = rho * un
+        here = l * W
+        store!(f, here, mass)
+        store!(f, here + to.one * line, mass * un + p)
+        store!(f, here + to.two * line, mass * ut)
+        store!(f, here + to.three * line, mass * ub)
+        store!(f, here + 4 * line, (energy + p) * un)
+    end
+    for i in 0:N-1, v in 0:4
+        first = v * line
+        total = unsafe_load(matrix, i * N + 1) * load(L, f, first)
+        for l in 1:N-1
+            total = total + unsafe_load(matrix, i * N + l + 1) * load(L, f, first + l * W)
+        end
+        here = at + i * jump + v * to.step
+        store!(r, here, load(L, r, here) + c * total)
+    end
+end
+
+"r_i += c sum_l V_il f#_il along a line; each two-point flux serves both its nodes."
+@inline function split!(s, r, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,L}
+    for i in 0:N-2
+        a = own(s, at + i * jump, to, L)
+        for l in i+1:N-1
+            f = two_point(a[1:5], own(s, at + l * jump, to, L)[1:5])
+            add!(r, at + i * jump, to, c * unsafe_load(matrix, i * N + l + 1), f, L)
+            add!(r, at + l * jump, to, c * unsafe_load(matrix, l * N + i + 1), f, L)
+        end
+    end
+end
+
+"What `stage` is compiled for; `euler.constants` defines the parts."
+struct Stage{N,SPLIT,W}
+    matrix::Vector{Float64}
+    lift::Float64
+end
+
+"`count` elements from offset `first` of the fields, whose padded shape is (nx, ny, ...)."
+function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a, b, scales,
+              ::Stage{N,SPLIT,W}) where {T,N,SPLIT,W}
+    L = Lanes{W,T}
+    nodes = N^3
+    component = nodes * nx
+    step = nodes * W
+    s, r = scratch, scratch + 6 * step * sizeof(T)
+    f = r + 5 * step * sizeof(T)
+    # Along x, y, z: from an element to the next, in the fields.
+    across = (1, 5 * component, ny * 5 * component)
+    for x in 0:W:count-1
+        base = first + x
+        for m in 0:nodes-1
+            at = base + m * nx
+            rho, energy = load(L, u, at), load(L, u, at + 4 * component)
+            q = primitive(rho, load(L, u, at + component), load(L, u, at + 2 * component),
+                          load(L, u, at + 3 * component), energy)
+            for (v, value) in zip(0:5, (rho, q..., energy))
+                store!(s, m * W + v * step, value)
+            end
+        end
+        for m in 0:5*nodes-1
+            store!(r, m * W, L(0))
+        end
+        jump = 1
+        for d in 0:2
+            inside, outside = Rotated(step, d), Rotated(component, d)
+            c = scales[d+1]
+            for line in 0:N*N-1
+                # Lines start at the nodes whose index along d is 0.
+                m = line ÷ jump * (jump * N) + line % jump
+                last = m + (N - 1) * jump
+                if SPLIT
+                    split!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
+                else
+                    weak!(s, r, f, m * W, jump * W, inside, c, matrix, Val(N), L)
+                end
+                below = neighbour(u, base - across[d+1] + last * nx, outside, L)
+                lower = rusanov(below, own(s, m * W, inside, L))
+                add!(r, m * W, inside, c * lift, lower, L)
+                above = neighbour(u, base + across[d+1] + m * nx, outside, L)
+                upper = rusanov(own(s, last * W, inside, L), above)
+                add!(r, last * W, inside, -c * lift, upper, L)
+            end
+            jump *= N
+        end
+        whole = x + W <= count
+        for m in 0:5*nodes-1
+            at = base + m * nx
+            change = a * load(L, k, at) + load(L, r, m * W)
+            value = load(L, u, at) + b * change
+            if whole
+                store!(k, at, change)
+                store!(out, at, value)
+            else
+                store!(s, 0, change)
+                store!(f, 0, value)
+                for lane in 1:count-x
+                    unsafe_store!(k, unsafe_load(s, lane), at + lane)
+                    unsafe_store!(out, unsafe_load(f, lane), at + lane)
+                end
+            end
+        end
+    end
+end
+
+@kernel function rows!(stage, u, k, out, origin, count, nx, ny, scratch, stride, matrix, lift, a, b,
+                       scales)
+    y, z = @index(Global, NTuple)
+    first = ((origin[3] + z - 1) * ny + origin[2] + y - 1) * stride + origin[1]
+    # Static scheduling: a work-item stays on its thread.
+    mine = pointer(scratch, (Threads.threadid() - 1) * (length(scratch) ÷ Threads.maxthreadid()) + 1)
+    row!(pointer(u), pointer(k), pointer(out), first, count, nx, ny, mine, pointer(matrix), lift, a,
+         b, scales, stage)
+end
+
+function (stage::Stage{N,SPLIT,W})(backend, box, u::Array{T}, k, out, a, b, cx, cy,
+                                   cz) where {N,SPLIT,W,T}
+    z0, z1, y0, y1, x0, x1 = box
+    (z1 <= z0 || y1 <= y0 || x1 <= x0) && return nothing
+    nx, ny = size(u, 1), size(u, 6)
+    scratch = Vector{T}(undef, Threads.maxthreadid() * (11 * N^3 + 5 * N) * W)
+    matrix = convert(Vector{T}, stage.matrix)
+    GC.@preserve u k out scratch matrix begin
+        rows!(backend, (1, 1))(stage, u, k, out, (x0, y0, z0), x1 - x0, nx, ny, scratch,
+                               5 * N^3 * nx, matrix, T(stage.lift), a, b, (cx, cy, cz);
+                               ndrange = (y1 - y0, z1 - z0))
+    end
+    return nothing
+end
+
+"The functions for p + 1 = `nodes`."
+function specialize(; nodes, split, volume, lift, lanes)
+    matrix = parse.(Float64, Base.split(volume, ","))
+    return (stage = Stage{Int(nodes),split != 0,Int(lanes)}(matrix, lift),)
+end
+
+end

@@ -1,0 +1,109 @@
+"""Initial states of euler, exact where the equations are, with the fastest waves in them.
+
+A state gives primitive variables (rho, u, v, w, p) at points (x, y, z), arrays that broadcast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from joulia.kernel import Host
+
+GAMMA = 1.4
+
+Point = Sequence[Host]
+Primitive = list[Host]
+
+
+@dataclass(frozen=True)
+class State:
+    """An initial state on a periodic cube of side `length` centred at `centre`.
+
+    `at(point, time, plane)` is the solution where `exact`, else only the state at time 0.
+    `rate(inverse, plane)` bounds sum_d (|u_d| + c) / dx_d over the cube, for inverse = 1 / dx_d.
+    """
+
+    length: float
+    centre: float
+    exact: bool
+    at: Callable[[Point, float, str], Primitive]
+    rate: Callable[[Sequence[float], str], float]
+
+
+# ---- the isentropic vortex (Shu 1998), with the parameters of Trixi.jl's example ------------
+
+PRESSURE, STRENGTH, DRIFT, WIDTH = 25.0, 5.0, 1.0, 20.0
+
+
+def axes(plane: str) -> tuple[int, int, int]:
+    """The two axes of the vortex's plane and the one along which it is extruded; x is 0."""
+    a, b = ("xyz".index(letter) for letter in plane)
+    return a, b, 3 - a - b
+
+
+def vortex(point: Point, time: float, plane: str) -> Primitive:
+    a, b, _ = axes(plane)
+    # The grid is periodic: the nearest image of the centre counts.
+    r, s = ((point[d] - DRIFT * time + WIDTH / 2) % WIDTH - WIDTH / 2 for d in (a, b))
+    swirl = STRENGTH / (2.0 * math.pi) * np.exp(0.5 * (1.0 - r * r - s * s))
+    cooling = -(GAMMA - 1.0) / (2.0 * GAMMA * PRESSURE) * swirl**2
+    rho = (1.0 + cooling) ** (1.0 / (GAMMA - 1.0))
+    velocity = [np.zeros_like(rho) for _ in range(3)]
+    velocity[a] = DRIFT - swirl * s
+    velocity[b] = DRIFT + swirl * r
+    return [rho, *velocity, PRESSURE * (1.0 + cooling) ** (GAMMA / (GAMMA - 1.0))]
+
+
+def vortex_rate(inverse: Sequence[float], plane: str) -> float:
+    """The swirl is fastest at r = 1, and the sound outside, where nothing is cooled."""
+    a, b, _ = axes(plane)
+    swirl = STRENGTH / (2.0 * math.pi) * math.hypot(inverse[a], inverse[b])
+    return DRIFT * (inverse[a] + inverse[b]) + swirl + math.sqrt(GAMMA * PRESSURE) * sum(inverse)
+
+
+# ---- the entropy wave: a density wave that the flow carries along ----------------------------
+
+WAVE = (0.9, -0.6, 0.4)
+AMPLITUDE = 0.2
+
+
+def wave(point: Point, time: float, plane: str) -> Primitive:
+    phase = sum(point[d] - WAVE[d] * time for d in range(3))
+    rho = 1.0 + AMPLITUDE * np.sin(2.0 * math.pi * phase)
+    return [rho, *(np.full_like(rho, u) for u in WAVE), np.ones_like(rho)]
+
+
+def wave_rate(inverse: Sequence[float], plane: str) -> float:
+    sound = math.sqrt(GAMMA / (1.0 - AMPLITUDE))
+    return sum((abs(u) + sound) * i for u, i in zip(WAVE, inverse, strict=True))
+
+
+# ---- the inviscid Taylor-Green vortex at Mach 0.1 --------------------------------------------
+
+MACH = 0.1
+BACKGROUND = 1.0 / (GAMMA * MACH**2)
+
+
+def taylor_green(point: Point, time: float, plane: str) -> Primitive:
+    x, y, z = point
+    u = np.sin(x) * np.cos(y) * np.cos(z)
+    v = -np.cos(x) * np.sin(y) * np.cos(z)
+    p = BACKGROUND + (np.cos(2.0 * x) + np.cos(2.0 * y)) * (2.0 + np.cos(2.0 * z)) / 16.0
+    return [np.ones_like(u), u, v, np.zeros_like(u), p]
+
+
+def taylor_green_rate(inverse: Sequence[float], plane: str) -> float:
+    """|u| + |v| <= |sin(x + y)| or |sin(x - y)| <= 1, and p <= background + 2 * 3 / 16."""
+    sound = math.sqrt(GAMMA * (BACKGROUND + 0.375))
+    return max(inverse[:2]) + sound * sum(inverse)
+
+
+STATES = {
+    "vortex": State(WIDTH, 0.0, True, vortex, vortex_rate),
+    "wave": State(1.0, 0.5, True, wave, wave_rate),
+    "taylor_green": State(2.0 * math.pi, 0.0, False, taylor_green, taylor_green_rate),
+}

@@ -1,0 +1,38 @@
+"""heat in NumPy: the reference. Works through slabs of rows that stay in the second-level cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from joulia.grid import Box
+from joulia.kernel import Host
+
+SLAB_BYTES = 1 << 17
+
+
+def diffuse(box: Box, u: Host, out: Host, cx: float, cy: float, cz: float) -> None:
+    """out = u + c_d (second difference of u along d), in differences from the centre."""
+    z0, z1, y0, y1, x0, x1 = box
+    real = u.dtype.type
+    coefficients = (real(cx), real(cy), real(cz))
+    rows = max(1, SLAB_BYTES // (max(1, x1 - x0) * u.itemsize))
+    near = np.empty((min(rows, max(0, y1 - y0)), max(0, x1 - x0)), u.dtype)
+    far = np.empty_like(near)
+    for z in range(z0, z1):
+        for ya in range(y0, y1, rows):
+            yb = min(ya + rows, y1)
+            centre = u[z, ya:yb, x0:x1]
+            result = out[z, ya:yb, x0:x1]
+            d, e = near[: yb - ya], far[: yb - ya]
+            neighbours = (
+                (u[z, ya:yb, x0 - 1 : x1 - 1], u[z, ya:yb, x0 + 1 : x1 + 1]),
+                (u[z, ya - 1 : yb - 1, x0:x1], u[z, ya + 1 : yb + 1, x0:x1]),
+                (u[z - 1, ya:yb, x0:x1], u[z + 1, ya:yb, x0:x1]),
+            )
+            np.copyto(result, centre)
+            for c, (low, high) in zip(coefficients, neighbours, strict=True):
+                np.subtract(low, centre, out=d)
+                np.subtract(high, centre, out=e)
+                np.add(d, e, out=d)
+                np.multiply(d, c, out=d)
+                np.add(result, d, out=result)

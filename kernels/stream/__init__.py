@@ -1,0 +1,96 @@
+"""stream: copy and triad, the measured bandwidth of a machine (McCalpin's STREAM); and `fma`, its
+measured rate of fused multiply-adds. They are what other kernels' speeds are held against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from joulia.case import Case
+from joulia.grid import Tile
+from joulia.kernel import Arrays, Exchange, Function, Host, Kernel, Param, Work
+
+SCALAR = 0.4
+CHAIN, PASSES = 16, 64
+"""`fma` updates an element CHAIN times in a register, PASSES times from the first-level cache:
+short chains of dependent operations, many of which are in flight at once."""
+CONTRACTION = 0.5
+"""y = y / 2 + b, again and again, ends at 2 b."""
+
+
+def initial(case: Case, tile: Tile) -> dict[str, Host]:
+    """b and c vary with the global index, so that a shifted or stale array shows."""
+    n = tile.shape[0]
+
+    def repeat(values: Host) -> Host:
+        return np.resize(np.roll(values, -(tile.start[0] % values.size)), n)
+
+    return {
+        "b": repeat(1.0 + np.arange(1021) / 1024.0),
+        "c": repeat(2.0 - np.arange(509) / 512.0),
+    }
+
+
+def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
+    a, b, c = fields["a"], fields["b"], fields["c"]
+    if case.param("op") == "copy":
+        for box in exchange():
+            ops.copy_to(box, c, a)
+    elif case.param("op") == "fma":
+        for box in exchange():
+            ops.multiply_add(box, b, a, CONTRACTION)
+    else:
+        for box in exchange():
+            ops.triad(box, b, c, a, SCALAR)
+    return fields
+
+
+def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
+    """Idempotent: the same after every step."""
+    start = initial(case, tile)
+    answer = {
+        "copy": start["c"],
+        "fma": 2.0 * start["b"],
+        "triad": start["b"] + SCALAR * start["c"],
+    }
+    return {"a": answer[case.param("op")]}
+
+
+def exact_tolerance(case: Case, steps: int) -> float:
+    """One rounding of the product and one of the sum, and, in float32, of the scalar."""
+    return 4.0 * float(np.finfo(case.dtype).eps)
+
+
+def work(case: Case) -> Work:
+    """Bytes as STREAM counts them: without the write-allocate of `a`."""
+    n = case.shape[0]
+    item = np.dtype(case.dtype).itemsize
+    per_element = {"copy": (2, 0), "triad": (3, 2), "fma": (2, 2 * CHAIN * PASSES)}
+    values, flops = per_element[case.param("op")]
+    return Work(float(values * item * n), float(flops * n))
+
+
+KERNEL = Kernel(
+    name="stream",
+    title="STREAM copy and triad, and fused multiply-adds: the ceilings",
+    dims=1,
+    halo=0,
+    fields=("a", "b", "c"),
+    results=("a",),
+    functions=(
+        Function("copy_to", ("c", "a")),
+        Function("triad", ("b", "c", "a"), reals=("s",)),
+        Function("multiply_add", ("b", "a"), reals=("s",)),
+    ),
+    sizes={"tiny": (4099,), "small": (2**20,), "medium": (2**25,), "large": (2**27,)},
+    params={"op": Param("triad", "which loop a step is", choices=("triad", "copy", "fma"))},
+    initial=initial,
+    step=step,
+    exact=exact,
+    exact_tolerance=exact_tolerance,
+    work=work,
+    tolerance={"float64": 4e-16, "float32": 2.5e-7},
+    exchanges=0,
+    ranked=False,
+)

@@ -1,0 +1,1 @@
+"""A benchmark type for asv: `def energy_foo(self): ...` gives joules a call."""

@@ -1,0 +1,1 @@
+"""The modules that asv imports for their `export_as_benchmark`."""

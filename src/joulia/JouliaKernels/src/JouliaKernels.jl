@@ -1,0 +1,135 @@
+"""
+The Julia versions of joulia's kernels, written once with KernelAbstractions for every device.
+
+A kernel's file `kernels/<name>/<name>.jl` defines a module `<name>` whose functions take
+`(backend, box, arrays..., ints..., reals...)`. Arrays are Julia's own, x first; a box is joulia's,
+zero-based with upper ends excluded, slowest axis first: `(z0, z1, y0, y1, x0, x1)`.
+"""
+module JouliaKernels
+
+using KernelAbstractions
+
+"Elements that a work-item of a one-dimensional function computes."
+const CHUNK = 16384
+
+# A body computes a run of consecutive x: `body(xs, y, z, args...)`. On a CPU a work-item gets a
+# whole row, which the compiler vectorises; on a device with many lanes it gets a single cell.
+
+@kernel function rows!(body, xs, origin, args...)
+    at = @index(Global, NTuple)
+    body(xs, (at .+ origin)..., args...)
+end
+
+@kernel function chunks!(body, xs, args...)
+    i = @index(Global, Linear)
+    first_x = first(xs) + (i - 1) * CHUNK
+    body(first_x:min(first_x + CHUNK - 1, last(xs)), args...)
+end
+
+@kernel function cells!(body, origin, args...)
+    x, rest... = @index(Global, NTuple) .+ origin
+    body(x:x, rest..., args...)
+end
+
+"""
+    each_row(body, backend, box, args...)
+
+Compute the cells of `box` by calling `body(xs, y, z, args...)` (without `z`, or `y` and `z`, in two
+dimensions or one) for every row, with one-based indices.
+"""
+function each_row(body::F, backend, box::NTuple{N,Int}, args::Vararg{Any,M}) where {F,N,M}
+    sizes = ntuple(d -> box[N-2d+2] - box[N-2d+1], Val(N ÷ 2))
+    any(<=(0), sizes) && return nothing
+    origin = ntuple(d -> box[N-2d+1], Val(N ÷ 2))
+    launch(body, backend, sizes, origin, args...)
+    return nothing
+end
+
+function launch(body::F, backend::CPU, sizes::Tuple{Int}, origin, args::Vararg{Any,M}) where {F,M}
+    xs = origin[1]+1:origin[1]+sizes[1]
+    chunks!(backend, 1)(body, xs, args...; ndrange = cld(sizes[1], CHUNK))
+end
+
+function launch(body::F, backend::CPU, sizes::Tuple{Int,Vararg{Int}}, origin,
+                args::Vararg{Any,M}) where {F,M}
+    xs = origin[1]+1:origin[1]+sizes[1]
+    group = map(_ -> 1, Base.tail(sizes))
+    rows!(backend, group)(body, xs, Base.tail(origin), args...; ndrange = Base.tail(sizes))
+end
+
+function launch(body::F, backend, sizes, origin, args::Vararg{Any,M}) where {F,M}
+    cells!(backend)(body, origin, args...; ndrange = sizes)
+end
+
+# A body that keeps what neighbouring cells share computes a block of cells with buffers of its own.
+
+@kernel function blocks!(body, first_cell, last_cell, block, buffers, args...)
+    at = @index(Global, NTuple)
+    low = first_cell .+ (at .- 1) .* block
+    high = min.(low .+ block .- 1, last_cell)
+    scratch = Array{eltype(first(args))}(undef, buffers)
+    body(map(:, low, high)..., scratch, args...)
+end
+
+"""
+    each_block(body, backend, box, block, buffers, args...)
+
+Compute the cells of `box` by calling `body(xs, ys, zs, scratch, args...)` (without `zs`, or `ys` and
+`zs`, in two dimensions or one) for every block of at most `block` cells (x first), with one-based
+indices. `scratch` is an array of the size `buffers` that belongs to the block; it is not initialised.
+"""
+function each_block(body::F, backend::CPU, box::NTuple{N,Int}, block, buffers,
+                    args::Vararg{Any,M}) where {F,N,M}
+    sizes = ntuple(d -> box[N-2d+2] - box[N-2d+1], Val(N ÷ 2))
+    any(<=(0), sizes) && return nothing
+    low = ntuple(d -> box[N-2d+1] + 1, Val(N ÷ 2))
+    high = ntuple(d -> box[N-2d+2], Val(N ÷ 2))
+    blocks!(backend, map(_ -> 1, sizes))(body, low, high, block, buffers, args...;
+                                         ndrange = cld.(sizes, block))
+    return nothing
+end
+
+"A function with its arguments in place: what Python calls, without converting them again."
+struct Bound{F,B,N,A<:Tuple}
+    f::F
+    backend::B
+    box::NTuple{N,Int}
+    args::A
+end
+
+@noinline function (b::Bound)()
+    b.f(b.backend, b.box, b.args...)
+    return nothing
+end
+
+backend(device::AbstractString) =
+    device == "cpu" ? CPU(; static = true) : error("JouliaKernels has no device $device")
+
+"""
+    bind(f, backend, box, arrays, ints, reals)
+
+`f` with its arguments converted: the box to integers, the reals to the arrays' element type.
+"""
+function bind(f, backend, box, arrays, ints, reals)
+    T = eltype(first(arrays))
+    args = (arrays..., map(Int, Tuple(ints))..., map(T, Tuple(reals))...)
+    return Bound(f, backend, Tuple(Int(i) for i in box), args)
+end
+
+"A Julia array over memory that Python owns and keeps: `shape` has x first."
+wrap(::Type{T}, address::Integer, shape) where {T} =
+    unsafe_wrap(Array, Ptr{T}(UInt(address)), Tuple(Int(n) for n in shape))
+
+element(name::AbstractString) = name == "float64" ? Float64 : Float32
+
+# The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl.
+const KERNELS = normpath(joinpath(@__DIR__, "..", "..", "kernels"))
+for folder in filter(isdir, readdir(KERNELS; join = true))
+    source = joinpath(folder, basename(folder) * ".jl")
+    if isfile(source)
+        include_dependency(source)
+        include(source)
+    end
+end
+
+end

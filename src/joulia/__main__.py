@@ -1,0 +1,3 @@
+from joulia.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""Comparisons in words: which backend for which kernel on this machine, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from joulia.analysis.compare import Difference, Entry, Problem, differences
+from joulia.analysis.tables import digits, percent, steps
+from joulia.show import quantity
+
+NOISY = 0.1
+"""Half an interval above this share of the median is called noisy."""
+
+ABOVE = 1.1
+"""A fraction of the bound above this says that the bound was measured too low."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to choose for one kernel on one machine.
+
+    `best` is the quickest, `rivals` those that are not clearly slower; `thrifty` uses the least
+    measured joules. `lines` say it in sentences, the choice first.
+    """
+
+    problem: Problem
+    best: Entry
+    rivals: tuple[Entry, ...]
+    thrifty: Entry | None
+    lines: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def main_problems(problems: Sequence[Problem]) -> list[Problem]:
+    """For each kernel and machine, the problem most backends measured; of several, the largest."""
+    best: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        if not problem.entries or problem.kernel == "stream":
+            continue
+        key = (problem.machine, problem.kernel)
+        if key not in best or weight(problem) > weight(best[key]):
+            best[key] = problem
+    return list(best.values())
+
+
+def weight(problem: Problem) -> tuple[int, bool, float]:
+    backends = len({e.backend for e in problem.entries})
+    return backends, problem.dtype == "float64", math.prod(problem.shape)
+
+
+def advise(problem: Problem) -> Advice:
+    """Advice for a problem that has entries."""
+    best, *others = problem.entries
+    against = differences(best, others, lambda e: e.record.time)
+    rivals = tuple(e for e in others if not clearly_worse(against[id(e)]))
+    metered = [e for e in problem.entries if e.energy]
+    thrifty = min(metered, key=lambda e: e.energy.value if e.energy else 0.0, default=None)
+    lines = [choice(best, rivals, others), *beside(problem, best, others)]
+    lines.append(joules(problem, best, thrifty))
+    if early := soonest(best, others):
+        lines.append(early)
+    return Advice(problem, best, rivals, thrifty, tuple(lines), tuple(doubts(problem)))
+
+
+def clearly_worse(difference: Difference | None) -> bool:
+    return difference is not None and difference.verdict == "worse"
+
+
+def choice(best: Entry, rivals: Sequence[Entry], others: Sequence[Entry]) -> str:
+    if not others:
+        return f"Only {best.label} was measured, so there is nothing to choose from."
+    if not rivals:
+        return f"Choose {best.label}: every other backend is clearly slower."
+    names = " or ".join([best.label, *(e.label for e in rivals)])
+    return f"Choose {names}: the measurements cannot tell which of them is faster."
+
+
+def beside(problem: Problem, best: Entry, others: Sequence[Entry]) -> list[str]:
+    """The winner's figures, and how far it is ahead of the baseline."""
+    bound = f", {percent(best.fraction)} of the memory bound" if best.fraction else ""
+    line = f"{best.label} takes {quantity(best.time.value, 's')} a step{bound}"
+    base = problem.baseline
+    if base is None or best.time_difference is None:
+        return [line + "."]
+    ratio = best.time_difference.ratio
+    interval = ""
+    if ratio.low is not None and ratio.high is not None:
+        interval = f" (95 % interval {digits(ratio.low)} to {digits(ratio.high)})"
+    return [f"{line}: {digits(ratio.value)} times as fast as {base.label}{interval}."]
+
+
+def joules(problem: Problem, best: Entry, thrifty: Entry | None) -> str:
+    if thrifty is None or thrifty.energy is None:
+        reasons = {e.record.energy_reason for e in problem.entries if e.record.energy_reason}
+        why = f": {'; '.join(sorted(r for r in reasons if r))}" if reasons else ""
+        return f"Energy was not measured{why}."
+    told = f"{quantity(thrifty.energy.value, 'J')} a step"
+    if thrifty is best:
+        return f"It also uses the least energy measured, {told}."
+    if best.energy is not None and not clearly_worse(
+        differences(thrifty, [best], lambda e: e.record.energy)[id(best)]
+    ):
+        return f"No backend clearly uses less energy than {best.label}."
+    extra = ""
+    if best.energy is not None:
+        extra = f", {digits(best.energy.value / thrifty.energy.value)} times less than {best.label}"
+    return f"{thrifty.label} uses the least energy measured, {told}{extra}."
+
+
+def soonest(best: Entry, others: Sequence[Entry]) -> str | None:
+    """Below which number of steps a quicker start beats the quickest step."""
+    until = [
+        ((best.startup - e.startup) / (e.time.value - best.time.value), e)
+        for e in others
+        if e.startup < best.startup and e.time.value > best.time.value
+    ]
+    if not until:
+        return None
+    count, other = max(until, key=lambda pair: pair[0])
+    if count < 2.0:
+        return None
+    return (
+        f"In a run of fewer than about {steps(count)} steps, {other.label} is done sooner, because "
+        f"it starts in {quantity(other.startup, 's')} instead of {quantity(best.startup, 's')}."
+    )
+
+
+def doubts(problem: Problem) -> list[str]:
+    """What weakens the figures: wide intervals, too few repeats."""
+    found = []
+    for one in problem.entries:
+        time = one.time
+        if time.low is None or time.high is None:
+            found.append(f"{one.label}: too few repeats for an interval")
+        elif one.fraction is not None and one.fraction.value > ABOVE:
+            found.append(f"{one.label}: {percent(one.fraction)} of the bound, so the bound is low")
+        elif (time.high - time.low) / 2.0 > NOISY * time.value:
+            half = (time.high - time.low) / 2.0 / time.value
+            found.append(f"{one.label}: noisy, ±{half:.0%}")
+    return found

@@ -1,0 +1,401 @@
+"""Backends side by side on the same problem, against a baseline: time, joules, what is sure."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from joulia import registry
+from joulia.analysis import ranksum
+from joulia.analysis.ranksum import Ratio
+from joulia.case import Case, Shape, Value
+from joulia.errors import JouliaError, suggest
+from joulia.record import Record
+from joulia.stats import median_interval
+
+LEVEL = 0.05
+"""Largest p, after Holm's correction within a problem, at which a difference is called one."""
+MARGIN = 0.02
+"""Differences below this are not called any: repeats in one process do not see what changes
+between processes (memory placement, clock rates), which is about this much."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with its 95 % interval, None where there are too few repeats for one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def map(self, f: Callable[[float], float]) -> Figure:
+        """The figure of a monotone function of it."""
+        if self.low is None or self.high is None:
+            return Figure(f(self.value))
+        ends = sorted((f(self.low), f(self.high)))
+        return Figure(f(self.value), *ends)
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Figure:
+        low, high = median_interval(samples) or (None, None)
+        return cls(statistics.median(samples), low, high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How often a backend's figure fits into the baseline's: above 1 it needs less.
+
+    `verdict` is `better`, `worse`, `no clear difference` or `too few repeats`; `p` is corrected.
+    """
+
+    ratio: Figure
+    p: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """After how many steps the backend has used less in total than the baseline, start-up included.
+
+    `kind` is `after` (`steps` of them), `always`, `never` or `until` (it starts quicker and runs
+    slower: it wins up to `steps`).
+    """
+
+    kind: str
+    steps: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backend's figures for a problem. Units are a step's: s, J, J s; W; updates per joule.
+
+    `startup` is seconds until the first step is done, caches warm, `cold_startup` with empty ones.
+    `estimate` is modelled, never measured; nothing else here is made from it.
+    """
+
+    record: Record
+    time: Figure
+    energy: Figure | None
+    power: Figure | None
+    delay_product: Figure | None
+    updates_per_joule: Figure | None
+    fraction: Figure | None
+    startup: float
+    cold_startup: float | None
+    estimate: Figure | None
+    spread: float
+    is_baseline: bool = False
+    time_difference: Difference | None = None
+    energy_difference: Difference | None = None
+    break_even_time: BreakEven | None = None
+    break_even_energy: BreakEven | None = None
+
+    @property
+    def backend(self) -> str:
+        return self.record.case.backend
+
+    @property
+    def label(self) -> str:
+        """The backend, and ranks x threads where it is not one of each."""
+        case = self.record.case
+        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
+        return case.backend + where + ("" if self.record.settings.overlap else " no overlap")
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A backend without a figure for a problem, and why."""
+
+    backend: str
+    status: str
+    reason: str
+    case: Case
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The same physics, resolution and precision on one machine. Entries are quickest first."""
+
+    machine: str
+    hostname: str
+    kernel: str
+    size: str | None
+    shape: Shape
+    dtype: str
+    params: tuple[tuple[str, Value], ...]
+    entries: tuple[Entry, ...] = ()
+    absent: tuple[Absent, ...] = ()
+    sources: tuple[str, ...] = field(default=())
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is computed, wherever."""
+        return (self.kernel, self.shape, self.dtype, self.params)
+
+    @property
+    def baseline(self) -> Entry | None:
+        return next((e for e in self.entries if e.is_baseline), None)
+
+    @property
+    def title(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        size = f" ({self.size})" if self.size else ""
+        return f"{self.kernel} {shape}{size} {self.dtype}" + params_text(self.kernel, self.params)
+
+
+def params_text(kernel: str, params: Iterable[tuple[str, Value]]) -> str:
+    """The parameters that are not the kernel's defaults (all, of a kernel that is not here)."""
+    known = registry.kernels().get(kernel)
+    defaults = {name: p.default for name, p in known.kernel.params.items()} if known else {}
+    return "".join(f" {k}={v}" for k, v in params if k not in defaults or defaults[k] != v)
+
+
+def compare(records: Sequence[Record], baseline: str | None = None) -> list[Problem]:
+    """Problems in the order of the records.
+
+    `baseline` names a backend; without it, it is `numpy` where that was measured, else the first
+    measured backend by name. JouliaError where no record has such a backend.
+    """
+    if baseline is not None:
+        known = sorted({r.case.backend for r in records} | {r.case.bridge for r in records})
+        if baseline not in known:
+            raise suggest("baseline", baseline, known)
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        case = record.case
+        key = (record.machine["id"], case.kernel, case.shape, case.dtype, case.params)
+        groups.setdefault(key, []).append(record)
+    return [problem(group, baseline) for group in groups.values()]
+
+
+def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
+    """The problem of records that share machine, kernel, shape, dtype and parameters."""
+    latest: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        case = record.case
+        key = (case.backend, case.ranks, case.threads, record.settings.overlap)
+        latest.setdefault(key, []).append(record)
+    entries, absent = [], []
+    for runs in latest.values():
+        # The last one counts: what was valid before the code changed is no figure of today's code.
+        warm = [r for r in runs if not r.settings.cold]
+        cold = [r for r in runs if r.settings.cold and r.status == "valid"]
+        last = (warm or runs)[-1]
+        if last.status == "valid" and last.time and last.rates:
+            entries.append(entry(last, [r for r in runs if r.id == last.id], cold))
+        else:
+            absent.append(
+                Absent(
+                    last.case.backend,
+                    last.status,
+                    last.reasons[0] if last.reasons else "no reason given",
+                    last.case,
+                )
+            )
+    entries.sort(key=lambda e: e.time.value)
+    first = records[0]
+    return Problem(
+        first.machine["id"],
+        first.machine.get("hostname", "unknown"),
+        first.case.kernel,
+        next((r.case.size for r in records if r.case.size), None),
+        first.case.shape,
+        first.case.dtype,
+        first.case.params,
+        tuple(judge(entries, baseline)),
+        tuple(absent),
+        tuple(sorted({e.record.energy["source"] for e in entries if e.record.energy})),
+    )
+
+
+def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) -> Entry:
+    assert record.time is not None
+    assert record.rates is not None
+    times = record.time["samples"]
+    time = figure(record.time)
+    updates = record.rates["updates_per_s"] * time.value
+    joules = record.energy["samples"] if record.energy else []
+    energy = figure(record.energy) if record.energy else None
+    fraction = record.rates.get("fraction_of_bound")
+    medians = [r.time["median"] for r in repeated if r.status == "valid" and r.time]
+    spread = max(medians) / min(medians) - 1.0 if len(medians) > 1 else 0.0
+    model = record.energy_estimate
+    return Entry(
+        record,
+        time,
+        energy,
+        power=together(joules, times, energy, time, lambda e, t: e / t),
+        delay_product=together(joules, times, energy, time, lambda e, t: e * t),
+        updates_per_joule=energy.map(lambda e: updates / e)
+        if energy and energy.value > 0
+        else None,
+        fraction=None if fraction is None else time.map(lambda t: float(fraction) * time.value / t),
+        startup=startup_seconds(record),
+        cold_startup=startup_seconds(cold[-1]) if cold else None,
+        estimate=Figure(model["median"], model.get("low"), model.get("high")) if model else None,
+        spread=spread,
+    )
+
+
+def figure(part: dict[str, Any]) -> Figure:
+    interval = part.get("ci95")
+    return Figure(part["median"], *(interval or (None, None)))
+
+
+def together(
+    joules: Sequence[float],
+    times: Sequence[float],
+    energy: Figure | None,
+    time: Figure,
+    f: Callable[[float, float], float],
+) -> Figure | None:
+    """A figure of joules and seconds of the same windows; of the medians where some were void."""
+    if energy is None:
+        return None
+    if len(joules) == len(times):
+        return Figure.of([f(e, t) for e, t in zip(joules, times, strict=True)])
+    return Figure(f(energy.value, time.value))
+
+
+def startup_seconds(record: Record) -> float:
+    parts = record.startup or {}
+    return sum(float(parts.get(name, 0.0)) for name in ("import_s", "load_s", "first_call_s"))
+
+
+def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
+    """The entries with their differences from the baseline, the quickest entry of its backend."""
+    base = pick(entries, baseline)
+    if base is None:
+        return list(entries)
+    others = [e for e in entries if e is not base]
+    times = differences(base, others, lambda e: e.record.time)
+    joules = differences(base, others, lambda e: e.record.energy)
+    judged = []
+    for one in entries:
+        if one is base:
+            judged.append(replace(one, is_baseline=True))
+            continue
+        judged.append(
+            replace(
+                one,
+                time_difference=times[id(one)],
+                energy_difference=joules[id(one)],
+                break_even_time=break_even(
+                    one.startup, one.startup, one.time, base.startup, base.startup, base.time
+                ),
+                break_even_energy=break_even_joules(one, base),
+            )
+        )
+    return judged
+
+
+def pick(entries: Sequence[Entry], baseline: str | None) -> Entry | None:
+    wanted = baseline
+    if wanted is None:
+        names = sorted({e.backend for e in entries}, key=lambda name: (name != "numpy", name))
+        wanted = names[0] if names else None
+    return next((e for e in entries if wanted in (e.backend, e.record.case.bridge)), None)
+
+
+def differences(
+    base: Entry, others: Sequence[Entry], part: Callable[[Entry], dict[str, Any] | None]
+) -> dict[int, Difference | None]:
+    """The difference of each from the baseline, by the entry's id()."""
+    reference = part(base)
+    found: dict[int, Ratio] = {}
+    for one in others:
+        mine = part(one)
+        same = reference and mine and reference.get("source") == mine.get("source")
+        if reference and mine and same and min(*mine["samples"], *reference["samples"]) > 0:
+            found[id(one)] = ranksum.compare(reference["samples"], mine["samples"])
+    corrected = dict(zip(found, ranksum.holm([r.p for r in found.values()]), strict=True))
+    result: dict[int, Difference | None] = {}
+    for one in others:
+        ratio = found.get(id(one))
+        margin = max(MARGIN, one.spread, base.spread)
+        result[id(one)] = None
+        if ratio is not None:
+            p = corrected[id(one)]
+            told = Figure(ratio.value, ratio.low, ratio.high)
+            result[id(one)] = Difference(told, p, verdict(ratio, p, margin))
+    return result
+
+
+def verdict(ratio: Ratio, p: float, margin: float) -> str:
+    if ratio.low is None:
+        return "too few repeats"
+    if p > LEVEL or abs(math.log(ratio.value)) <= math.log1p(margin):
+        return "no clear difference"
+    return "better" if ratio.value > 1.0 else "worse"
+
+
+def break_even(
+    mine_low: float,
+    mine_high: float,
+    mine: Figure,
+    base_low: float,
+    base_high: float,
+    base: Figure,
+) -> BreakEven:
+    """Where two straight lines cross: start-up (between low and high) plus cost a step times steps.
+
+    The interval takes the ends of start-up and of the cost's intervals that lie furthest apart.
+    """
+    start = (mine_low + mine_high) / 2.0 - (base_low + base_high) / 2.0
+    gain = base.value - mine.value
+    if gain >= 0.0 and start <= 0.0:
+        return BreakEven("always")
+    if gain <= 0.0 and start >= 0.0:
+        return BreakEven("never")
+    ends = [mine.low, mine.high, base.low, base.high]
+    if None in ends:
+        return BreakEven("after" if gain > 0.0 else "until", Figure(start / gain))
+    starts = (mine_low - base_high, mine_high - base_low)
+    gains = (base.low - mine.high, base.high - mine.low)  # type: ignore[operator]
+    corners = sorted(crossing(s, g, gain) for s in starts for g in gains)
+    steps = Figure(start / gain, corners[0], corners[-1])
+    return BreakEven("after" if gain > 0.0 else "until", steps)
+
+
+def crossing(start: float, gain: float, sign: float) -> float:
+    """Steps at which a lead of `start` is used up at `gain` a step; infinite where it never is."""
+    if gain * sign <= 0.0:
+        return math.inf
+    return max(0.0, start / gain)
+
+
+def break_even_joules(one: Entry, base: Entry) -> BreakEven | None:
+    """As in time. Start-up is not metered: its power lies between idle and the running average."""
+    if one.energy is None or base.energy is None or one.power is None or base.power is None:
+        return None
+    if one.record.energy["source"] != base.record.energy["source"]:  # type: ignore[index]
+        return None
+    return break_even(
+        one.startup * idle_watts(one),
+        one.startup * one.power.value,
+        one.energy,
+        base.startup * idle_watts(base),
+        base.startup * base.power.value,
+        base.energy,
+    )
+
+
+def idle_watts(one: Entry) -> float:
+    """The lower of the idle powers around the case; 0 where none was measured."""
+    idle = (one.record.energy or {}).get("idle_w")
+    power = one.power.value if one.power else 0.0
+    return min([power, *(float(w) for w in idle if w is not None)]) if idle else 0.0
+
+
+def measured(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems with a figure. JouliaError, in one line, where there is none."""
+    found = [p for p in problems if p.entries]
+    if not found:
+        reasons = sorted(
+            {f"{a.backend} {a.status}: {a.reason}" for p in problems for a in p.absent}
+        )
+        raise JouliaError("nothing was measured: " + "; ".join(reasons))
+    return found

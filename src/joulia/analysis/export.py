@@ -1,0 +1,157 @@
+"""Records as flat rows: CSV, Parquet, a pandas DataFrame, and what benchmark dashboards read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from joulia.analysis.compare import startup_seconds
+from joulia.analysis.tables import csv_text
+from joulia.errors import JouliaError, suggest
+from joulia.record import Record
+
+FORMATS = ("csv", "parquet", "github-action-benchmark", "bencher")
+INSTALL = "pip install 'joulia[pandas]'"
+
+
+def row(record: Record) -> dict[str, Any]:
+    """One record as plain values, units in the names; None where there is no value.
+
+    Measured joules (`energy_*`) and modelled ones (`estimate_*`) have columns of their own.
+    """
+    case, time, energy = record.case, record.time or {}, record.energy or {}
+    rates, model = record.rates or {}, record.energy_estimate or {}
+    start, parallel, verify = record.startup or {}, record.parallel or {}, record.verify or {}
+    low, high = time.get("ci95") or (None, None)
+    energy_low, energy_high = energy.get("ci95") or (None, None)
+    return {
+        "id": record.id,
+        "started_at": record.started_at,
+        "status": record.status,
+        "reason": "; ".join(record.reasons) or None,
+        "kernel": case.kernel,
+        "backend": case.backend,
+        "size": case.size,
+        "shape": "x".join(map(str, case.shape)),
+        "dtype": case.dtype,
+        "ranks": case.ranks,
+        "threads": case.threads,
+        "params": " ".join(f"{k}={v}" for k, v in case.params),
+        "time_s_per_step": time.get("median"),
+        "time_low_s_per_step": low,
+        "time_high_s_per_step": high,
+        "repeats": len(time["samples"]) if time else None,
+        "energy_j_per_step": energy.get("median"),
+        "energy_low_j_per_step": energy_low,
+        "energy_high_j_per_step": energy_high,
+        "energy_source": energy.get("source"),
+        "energy_reason": record.energy_reason,
+        "estimate_j_per_step": model.get("median"),
+        "estimate_low_j_per_step": model.get("low"),
+        "estimate_high_j_per_step": model.get("high"),
+        "estimate_profile": model.get("profile"),
+        "updates_per_s": rates.get("updates_per_s"),
+        "bytes_per_s": rates.get("bytes_per_s"),
+        "flops_per_s": rates.get("flops_per_s"),
+        "fraction_of_bound": rates.get("fraction_of_bound"),
+        "startup_s": startup_seconds(record) if start else None,
+        "import_s": start.get("import_s"),
+        "load_s": start.get("load_s"),
+        "first_call_s": start.get("first_call_s"),
+        "call_overhead_s": start.get("call_overhead_s"),
+        "cache": start.get("cache"),
+        "imbalance": parallel.get("imbalance"),
+        "verify_error": verify.get("error"),
+        "solution_error": (record.solution or {}).get("error"),
+        "hostname": record.machine.get("hostname"),
+        "machine": record.machine.get("id"),
+        "cpu": record.machine.get("cpu"),
+        "commit": record.commit,
+        "joulia": record.software.get("joulia"),
+    }
+
+
+def frame(records: Sequence[Record]) -> Any:
+    """A pandas DataFrame, one row a record. JouliaError where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        raise JouliaError(f"a DataFrame needs pandas. Allowed: {INSTALL}") from None
+    return pandas.DataFrame([row(r) for r in records])
+
+
+def parquet(records: Sequence[Record], path: Path) -> None:
+    """Write one row a record as Parquet. JouliaError where pyarrow is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise JouliaError(f"Parquet needs pyarrow. Allowed: {INSTALL}") from None
+    rows = [row(r) for r in records]
+    names = list(rows[0])
+    columns = {name: [r[name] for r in rows] for name in names}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+
+
+def label(record: Record, metric: str) -> str:
+    return f"{record.case.label} {metric}"
+
+
+def metrics(record: Record) -> list[tuple[str, str, dict[str, Any]]]:
+    """(name, unit, median with interval) of what was measured: never of what was modelled."""
+    found = []
+    if record.status == "valid" and record.time:
+        found.append(("time", "s/step", record.time))
+        if record.energy:
+            found.append(("energy", "J/step", record.energy))
+    return found
+
+
+def github_action_benchmark(records: Sequence[Record]) -> str:
+    """`customSmallerIsBetter` of github-action-benchmark."""
+    entries = []
+    for record in records:
+        for name, unit, part in metrics(record):
+            low, high = part.get("ci95") or (None, None)
+            half = f"± {(high - low) / 2.0:.3g}" if low is not None and high is not None else None
+            entries.append(
+                {
+                    "name": label(record, name),
+                    "unit": unit,
+                    "value": part["median"],
+                    **({"range": half} if half else {}),
+                    "extra": f"{record.machine.get('hostname')}, {record.commit or 'no commit'}",
+                }
+            )
+    return json.dumps(entries, indent=1) + "\n"
+
+
+def bencher(records: Sequence[Record]) -> str:
+    """Bencher Metric Format: benchmark, measure, value with its bounds."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for record in records:
+        for name, _, part in metrics(record):
+            value = {"value": part["median"]}
+            if part.get("ci95"):
+                value |= {"lower_value": part["ci95"][0], "upper_value": part["ci95"][1]}
+            found.setdefault(record.case.label, {})[f"{name}-per-step"] = value
+    return json.dumps(found, indent=1) + "\n"
+
+
+def export(records: Sequence[Record], form: str, path: Path) -> None:
+    """Write records in one of FORMATS. JouliaError where that cannot be."""
+    if form not in FORMATS:
+        raise suggest("format", form, list(FORMATS))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if form == "parquet":
+            parquet(records, path)
+        elif form == "csv":
+            path.write_text(csv_text([row(r) for r in records]))
+        else:
+            writers = {"github-action-benchmark": github_action_benchmark, "bencher": bencher}
+            path.write_text(writers[form](records))
+    except OSError as error:
+        raise JouliaError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,24 @@
+"""Records of several results files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from joulia import store
+from joulia.errors import JouliaError
+from joulia.record import Record
+
+
+def load_all(paths: Iterable[str | Path]) -> list[Record]:
+    """All records of all files, in order. JouliaError where there is none, naming the files.
+
+    A torn last line is left out with a warning (store.TornLine).
+    """
+    given = [Path(p) for p in paths]
+    records = [record for path in given for record in store.load(path)]
+    if not records:
+        raise JouliaError(
+            f"{', '.join(map(str, given))}: no record. Allowed: files that `joulia run` wrote"
+        )
+    return records

@@ -1,0 +1,166 @@
+"""Accuracy against cost: the same problem to the same end time, on every grid and backend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from joulia import registry, solution
+from joulia.analysis.compare import Figure, figure
+from joulia.analysis.tables import digits
+from joulia.case import DTYPES, Shape, Value
+from joulia.errors import JouliaError
+from joulia.kernel import Frontier, Kernel
+from joulia.plan import Planned, Request, expand
+from joulia.record import Record
+from joulia.show import quantity
+
+SAME_ERROR = 1.01
+"""Errors within this factor are the same accuracy: backends differ in rounding."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One solution: its error, and time (s) and measured joules to the end time.
+
+    Costs are those of the steps, from repeated windows; start-up is not in them.
+    """
+
+    record: Record
+    error: float
+    steps: int
+    time: Figure
+    energy: Figure | None
+    swept: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        """What was chosen: order and other parameters, grid, precision, backend."""
+        case = self.record.case
+        swept = "".join(f" {k} = {v}" for k, v in case.params if k in self.swept)
+        shape = case.shape
+        grid = f"{shape[0]}^{len(shape)}" if len(set(shape)) == 1 else "x".join(map(str, shape))
+        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
+        precision = {"float64": "fp64", "float32": "fp32"}[case.dtype]
+        return f"{grid}, {precision}{swept} on {case.backend}{where}"
+
+
+def spec(kernel: Kernel) -> Frontier:
+    """The kernel's own, or one made from its sizes and time step. JouliaError where neither is."""
+    if kernel.frontier is not None:
+        return kernel.frontier
+    known = [name for name, e in registry.kernels().items() if e.kernel.frontier]
+    if kernel.exact is None or kernel.time_step is None:
+        raise JouliaError(
+            f"{kernel.name} has no exact solution with a time step. Allowed: {', '.join(known)}"
+        )
+    small = kernel.sizes["small"]
+    shapes = tuple(tuple(max(4, n // part) for n in small) for part in (8, 4, 2, 1))
+    return Frontier(until=1.0, shapes=shapes, result=kernel.results[0])
+
+
+def plan(
+    name: str,
+    *,
+    backends: Sequence[str] = (),
+    shapes: Sequence[Shape] = (),
+    dtypes: Sequence[str] = DTYPES,
+    threads: Sequence[int] | None = None,
+    params: Mapping[str, Sequence[Value]] | None = None,
+    until: float | None = None,
+) -> tuple[list[Planned], float]:
+    """The cases of a sweep, each fitted to the end time, and that time."""
+    kernel = registry.kernel(name).kernel
+    chosen = spec(kernel)
+    end = chosen.until if until is None else until
+    sweep: dict[str, Sequence[Value]] = {k: (v,) for k, v in chosen.params.items()}
+    request = Request(
+        (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,
+        params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False,
+    )  # fmt: skip
+    planned = list(expand(request))
+    return [replace(p, case=solution.fitted(p.case, end)[0]) for p in planned], end
+
+
+def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:
+    """Points of records that hold a solution, by machine, kernel and end time; the last counts."""
+    latest = {
+        (r.machine["id"], r.case, r.solution["until"]): r
+        for r in records
+        if r.status == "valid" and r.solution and r.time
+    }
+    found: dict[tuple[str, str, float], list[Point]] = {}
+    for (machine, case, until), record in latest.items():
+        assert record.solution is not None
+        assert record.time is not None
+        steps = record.solution["steps"]
+        point = Point(
+            record,
+            record.solution["error"],
+            steps,
+            scaled(figure(record.time), steps),
+            scaled(figure(record.energy), steps) if record.energy else None,
+        )
+        found.setdefault((machine, case.kernel, until), []).append(point)
+    return {key: [replace(p, swept=varied(mine)) for p in mine] for key, mine in found.items()}
+
+
+def varied(found: Sequence[Point]) -> frozenset[str]:
+    """The parameters that were swept; those that only set the time step follow from the grid."""
+    values: dict[str, set[Value]] = {}
+    for point in found:
+        for name, value in point.record.case.params:
+            values.setdefault(name, set()).add(value)
+    return frozenset(k for k, v in values.items() if len(v) > 1 and k not in ("cfl", "dt", "t_end"))
+
+
+def scaled(one: Figure, factor: float) -> Figure:
+    if one.low is None or one.high is None:
+        return Figure(one.value * factor)
+    return Figure(one.value * factor, one.low * factor, one.high * factor)
+
+
+def time_of(point: Point) -> float | None:
+    return point.time.value
+
+
+def energy_of(point: Point) -> float | None:
+    return point.energy.value if point.energy else None
+
+
+def front(found: Sequence[Point], cost: Callable[[Point], float | None]) -> list[Point]:
+    """The Pareto front, most accurate first: nothing is as accurate and cheaper."""
+    priced = [(c, p) for p in found if (c := cost(p)) is not None]
+    kept = [
+        p
+        for c, p in priced
+        if not any(o < c and q.error <= SAME_ERROR * p.error for o, q in priced)
+    ]
+    return sorted(kept, key=lambda p: p.error)
+
+
+def sentences(
+    found: Sequence[Point], cost: Callable[[Point], float | None], word: str
+) -> list[str]:
+    """The front in words: the most accurate choice, then what each step down saves."""
+    unit = {"time": "s", "energy": "J"}[word]
+    best = front(found, cost)
+    if not best:
+        return []
+    first, *rest = best
+    least = cost(first)
+    assert least is not None
+    lines = [
+        f"Most accurate: relative error {first.error:.2g} for {quantity(least, unit)}: "
+        f"{first.label}."
+    ]
+    for point in rest:
+        price = cost(point)
+        assert price is not None
+        more = math.inf if first.error == 0.0 else point.error / first.error
+        lines.append(
+            f"At {digits(more)} times the error, {digits(least / price)} times less {word}: "
+            f"{point.label}."
+        )
+    return lines

@@ -1,0 +1,122 @@
+"""One point of the matrix, and the settings it is measured under."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Value = int | float | str
+Shape = tuple[int, ...]
+DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of the matrix, hashable, the key of a record.
+
+    `shape` is the global number of cells, slowest axis first (`[z][y][x]`), halo not included.
+    `threads` is per rank. `params` is sorted by name and complete: defaults are filled in.
+    """
+
+    kernel: str
+    bridge: str
+    device: str
+    size: str | None
+    shape: Shape
+    dtype: str
+    ranks: int = 1
+    threads: int = 1
+    params: tuple[tuple[str, Value], ...] = ()
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Cases key per-step caches: hash once, not at every step.
+        key = (self.kernel, self.bridge, self.device, self.shape, self.dtype, self.params)
+        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def backend(self) -> str:
+        """The name a user gives: `numba`, or `occa:openmp` where a bridge has several devices."""
+        return self.bridge if self.device == "cpu" else f"{self.bridge}:{self.device}"
+
+    @property
+    def cores(self) -> int:
+        return self.ranks * self.threads
+
+    @property
+    def label(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        params = " ".join(f"{k}={v}" for k, v in self.params)
+        where = f"{self.ranks}r x {self.threads}t"
+        return " ".join(filter(None, [self.kernel, self.backend, shape, self.dtype, where, params]))
+
+    def param(self, name: str) -> Any:
+        for key, value in self.params:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        del data["_hash"]
+        return data | {"shape": list(self.shape), "params": dict(self.params)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Case:
+        return cls(
+            kernel=data["kernel"],
+            bridge=data["bridge"],
+            device=data["device"],
+            size=data["size"],
+            shape=tuple(data["shape"]),
+            dtype=data["dtype"],
+            ranks=data["ranks"],
+            threads=data["threads"],
+            params=tuple(sorted(data["params"].items())),
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a case is measured.
+
+    `window_s` is the least length of one sample in seconds, `repeats` the number of samples,
+    `cold` starts every runtime with empty caches, `timeout_s` ends a case that hangs. `overlap`
+    computes while halos travel, `oversubscribe` allows more threads than cores, `decompose` fixes
+    the ranks per axis, slowest first, `launcher` names what starts the ranks. `energy_tolerance`
+    is the relative error (one sigma) up to which joules are given; `profile` names the machine
+    profile of the estimate where there is no meter, `carbon` a grid intensity. With `until`,
+    the problem is solved to that end time as well, and its error recorded.
+    """
+
+    window_s: float = 0.5
+    repeats: int = 9
+    timeout_s: float = 600.0
+    cold: bool = False
+    overlap: bool = True
+    energy_tolerance: float = 0.02
+    profile: str | None = None
+    carbon: str | None = None
+    oversubscribe: bool = False
+    decompose: tuple[int, ...] | None = None
+    launcher: str = "auto"
+    until: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Settings:
+        parts = data.get("decompose")
+        return cls(**data | {"decompose": tuple(parts) if parts else None})
+
+
+def digest(*parts: Any) -> str:
+    """A short, stable name for JSON-like data."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,198 @@
+"""What is here and what is not: `joulia list` and `joulia doctor`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from rich.table import Table
+
+from joulia import launch, launchers, machine, meters, registry, software
+from joulia.bridge import Device
+from joulia.case import Case, Settings
+from joulia.energy import raw_clock
+from joulia.errors import Unavailable
+from joulia.places import cache_dir
+from joulia.show import console
+
+
+def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
+    """For each kernel: its name, all backends, and why each cell is empty (or nothing)."""
+    found = []
+    columns = [
+        (name if device.name == "cpu" else f"{name}:{device.name}", name, device)
+        for name, bridge in registry.bridges().items()
+        for device in bridge.devices()
+    ]
+    for kernel, entry in registry.kernels().items():
+        reasons = []
+        for _, bridge_name, device in columns:
+            suffix = registry.bridge(bridge_name).SUFFIX
+            if entry.source(suffix) is None:
+                reasons.append(f"no {kernel}{suffix}")
+            elif device.missing is not None:
+                reasons.append(str(device.missing))
+            else:
+                reasons.append("")
+        found.append((kernel, [(label, device) for label, _, device in columns], reasons))
+    return found
+
+
+def matrix() -> None:
+    """Print kernels x backends; reasons below, each once."""
+    rows = cells()
+    out = console()
+    view = Table(box=None, header_style="bold", pad_edge=False)
+    view.add_column("kernel")
+    for label, _ in rows[0][1]:
+        view.add_column(label, justify="center")
+    view.add_column("what it is")
+    for kernel, _, reasons in rows:
+        title = registry.kernel(kernel).kernel.title
+        view.add_row(kernel, *["-" if reason else "yes" for reason in reasons], title)
+    out.print(view)
+    told = {
+        (label, reason): None
+        for _, labels, reasons in rows
+        for (label, _), reason in zip(labels, reasons, strict=True)
+        if reason
+    }
+    for label, reason in told:
+        out.print(f"{label}: {reason}", markup=False)
+    for bad in registry.broken():
+        out.print(f"{bad.name}: {bad.reason}", markup=False)
+
+
+def examine() -> dict[str, Any]:
+    """All findings. Each has `state`, `detail`, and where missing a `remedy`.
+
+    The state is ok or missing; a meter's `cause` is absent, unreadable or masked by a container.
+    """
+    return {
+        "machine": machine.describe(),
+        "software": software.describe(),
+        "commit": software.commit(),
+        "affinity": machine.usable_cores(),
+        "cache": str(cache_dir()),
+        "mpi": attempt(mpi),
+        "backends": {
+            label: attempt(lambda n=name, d=device: backend(n, d))
+            for name, bridge in registry.bridges().items()
+            for device in bridge.devices()
+            for label in [name if device.name == "cpu" else f"{name}:{device.name}"]
+        },
+        "meters": energy_meters(),
+        "plugins": [{"name": bad.name, "reason": bad.reason} for bad in registry.broken()],
+    }
+
+
+def attempt(check: Any) -> dict[str, str]:
+    try:
+        return {"state": "ok", "detail": check()}
+    except Unavailable as error:
+        return {"state": "missing", "detail": error.reason, "remedy": error.remedy}
+
+
+def mpi() -> str:
+    """Two real ranks, or what stands in their way."""
+    launcher = launchers.choose(2, 1)
+    case = Case("stream", "numpy", "cpu", None, (64,), "float64", 2, 1)
+    script = (
+        "from mpi4py import MPI; w = MPI.COMM_WORLD; "
+        "print(w.size, MPI.Get_library_version().splitlines()[0].strip(chr(0))) "
+        "if w.rank == 0 else None"
+    )
+    argv = [*launcher.command, sys.executable, "-c", script]
+    try:
+        done = subprocess.run(
+            argv,
+            env=launch.environment(case, Settings(), cache_dir()),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{launcher.name} hangs", "check the MPI installation") from None
+    size, _, library = done.stdout.strip().partition(" ")
+    if done.returncode or not library:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise Unavailable(
+            f"{launcher.name} fails: {lines[-1] if lines else f'exit code {done.returncode}'}",
+            "pip install 'joulia[mpich]', or build mpi4py on the site's MPI",
+        )
+    if size != "2":
+        raise Unavailable(
+            f"{launcher.name} starts separate processes: it does not belong to mpi4py's {library}",
+            "put the mpiexec of mpi4py's MPI first on PATH",
+        )
+    return f"{launcher.command[0]}, {launcher.name}: {' '.join(library.split())}"
+
+
+def backend(name: str, device: Device) -> str:
+    """A tiny case in a process of its own: the backend's versions, or why it does not run."""
+    if device.missing is not None:
+        raise device.missing
+    kernel = registry.kernel("stream").kernel
+    case = Case(
+        "stream", name, device.name, "tiny", kernel.sizes["tiny"], "float64", 1, 1,
+        kernel.resolve({}),
+    )  # fmt: skip
+    result = launch.run(case, Settings(window_s=1e-3, repeats=1, timeout_s=300.0))
+    if result["status"] != "valid":
+        tail = " | ".join(result.get("stderr", [])[-1:])
+        raise Unavailable("; ".join(result["reasons"]) + (f": {tail}" if tail else ""))
+    return ", ".join(f"{k} {v}" for k, v in result["runtime"].items())
+
+
+def energy_meters() -> dict[str, dict[str, str]]:
+    found, missing = meters.open_all(meters.root(), raw_clock)
+    states = {
+        meter.id: {
+            "state": "ok",
+            "detail": f"found: {meter.source}, {', '.join(meters.domains(meter))}",
+        }
+        for meter in found
+    }
+    return states | {
+        name: {
+            "state": "missing",
+            "cause": getattr(error, "state", "absent"),
+            "detail": error.reason,
+            "remedy": error.remedy,
+        }
+        for name, error in missing.items()
+    }
+
+
+def report(as_json: bool) -> None:
+    found = examine()
+    out = console()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    facts = found["machine"]
+    out.print(f"machine   {facts['hostname']}: {facts['cpu']}, {facts['arch']}", markup=False)
+    out.print(
+        f"cores     {len(found['affinity'])} usable {found['affinity']}, "
+        f"{facts['memory_bytes'] / 2**30:.1f} GiB of memory, "
+        f"{facts['last_level_cache_bytes'] / 2**20:.0f} MiB of last-level cache",
+        markup=False,
+    )
+    out.print(f"cache     {found['cache']}", markup=False)
+    line(out, "mpi", found["mpi"])
+    for name, state in found["backends"].items():
+        line(out, name, state)
+    for name, state in found["meters"].items():
+        line(out, f"meter {name}", state)
+    for plugin in found["plugins"]:
+        line(out, plugin["name"], {"state": "missing", "detail": plugin["reason"]})
+
+
+def line(out: Any, name: str, state: dict[str, str]) -> None:
+    sign = "ok " if state["state"] == "ok" else "-- "
+    remedy = f" -> {state['remedy']}" if state.get("remedy") else ""
+    out.print(f"{sign} {name:<14} {state['detail']}{remedy}", markup=False)

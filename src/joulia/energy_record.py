@@ -1,0 +1,176 @@
+"""From measured windows to the record's `energy`: medians, errors, net, what to distrust."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from joulia import stats, uncertainty
+from joulia.uncertainty import Part, Spread
+
+if TYPE_CHECKING:
+    from joulia.energy import Energy, Key, Window
+
+BUSY_LIMIT = 0.05
+"""More than this share of all cores busy while this job slept: somebody else is on the node."""
+
+
+def result(
+    energy: Energy, steps: int, bytes_per_step: float = 0.0
+) -> tuple[dict[str, Any] | None, str | None]:
+    """(`energy`, None) or (None, the reason), the same on every rank. Joules are per step."""
+    comm = energy.comm
+    errors = [error for part in comm.gather(energy.read_errors) for error in part]
+    wraps = sum(comm.gather(sum(getattr(meter, "wraps", 0) for meter in energy.meters)))
+    busy = max((load for part in comm.gather(energy.busy) for load in part), default=None)
+    if reason := absent(energy):
+        return None, reason
+    energy.follow_samplers()
+    spreads = [errors_of(energy, window) for window in energy.windows]
+    worst = max(spreads, key=lambda spread: spread.sigma_rel)
+    if worst.sigma_rel > energy.tolerance:
+        return None, too_short(energy, worst)
+    totals = [window.total(energy.account.counted) for window in energy.windows]
+    summary = stats.summary([total / steps for total in totals])
+    watts = sum(totals) / sum(window.seconds for window in energy.windows)
+    crosscheck = cross_check(energy.windows)
+    data = {
+        "unit": "J/step",
+        "source": "+".join(sorted({one.source for one in energy.account.counted})),
+        **summary,
+        "scope": energy.account.scope,
+        "meters": sorted({one.meter for one in energy.account.counted}),
+        "counted": [":".join(one.key) for one in energy.account.counted],
+        "domains": domains(energy.windows, steps),
+        "watts": watts,
+        "window_s": min(window.seconds for window in energy.windows),
+        "windows_s": [window.seconds for window in energy.windows],
+        "repeats": len(energy.windows),
+        "void_windows": energy.voids,
+        "update_period_s": energy.slowest_s,
+        "tolerance_rel": energy.tolerance,
+        "end_points_rel": worst.sigma_rel,
+        "quantisation_rel": worst.quantisation_rel,
+        "systematic_rel": worst.systematic_rel,
+        "uncertainty_rel": max(spread.rel95 for spread in spreads),
+        "crosscheck_rel": crosscheck,
+        "cost_rel": max(window.cost_s / window.seconds for window in energy.windows),
+        **net(energy, steps, totals),
+        "waiting": waiting(energy.windows, totals, steps),
+        "not_covered": list(energy.account.not_covered),
+        "shared_by_ranks": {
+            meter: list(ranks) for meter, ranks in sorted(energy.account.users.items())
+        },
+        "exclusive": None if busy is None else busy <= BUSY_LIMIT,
+        "wraps": wraps,
+        "read_errors": len(errors),
+        "comparable": "DC component counters over the timed phase: not Green500 comparable",
+    }
+    return data | {"flags": flags(energy, data, bytes_per_step)}, None
+
+
+def absent(energy: Energy) -> str | None:
+    """Why there are no joules at all, or None."""
+    if not energy.seen:
+        reasons = [f"{name}: {reason}" for name, reason in sorted(energy.reasons.items())]
+        return "no meter on this machine" + (f" ({'; '.join(reasons)})" if reasons else "")
+    if energy.account.problem:
+        return energy.account.problem
+    if not energy.windows:
+        return f"every window was void: {energy.voids[0] if energy.voids else 'no window'}"
+    return None
+
+
+def errors_of(energy: Energy, window: Window) -> Spread:
+    parts = [
+        Part(window.joules[one.key], energy.periods[one.key], one.quantum_j, one.systematic_rel)
+        for one in energy.account.counted
+    ]
+    return uncertainty.spread(parts, window.seconds)
+
+
+def too_short(energy: Energy, worst: Spread) -> str:
+    window = min(window.seconds for window in energy.windows)
+    need = uncertainty.window_needed(energy.slowest_s, energy.tolerance)
+    return (
+        f"too short: a window of {window:.2g} s against an update period of "
+        f"{energy.slowest_s:.2g} s is off by {worst.sigma_rel:.1%} (one sigma), more than the "
+        f"{energy.tolerance:.1%} asked for; it takes {need:.2g} s (joulia run --window {need:.2g})"
+    )
+
+
+def domains(windows: list[Window], steps: int) -> dict[str, float]:
+    """Mean joules a step of every domain, also of those that lie inside others."""
+    keys: set[Key] = set.intersection(*(set(window.joules) for window in windows))
+    return {
+        ":".join(key): sum(window.joules[key] for window in windows) / len(windows) / steps
+        for key in sorted(keys)
+    }
+
+
+def cross_check(windows: list[Window]) -> float | None:
+    """The largest relative difference between a counter and the sampled power beside it."""
+    keys: set[Key] = set.intersection(*(set(window.checks) for window in windows))
+    worst = None
+    for key in keys:
+        counter = sum(window.joules.get(key, 0.0) for window in windows)
+        if counter > 0.0:
+            off = abs(sum(window.checks[key] for window in windows) / counter - 1.0)
+            worst = max(off, worst or 0.0)
+    return worst
+
+
+def net(energy: Energy, steps: int, totals: list[float]) -> dict[str, Any]:
+    """Idle watts before and after, and joules a step beyond them; void where idle drifted."""
+    counted = energy.account.counted
+    idle = [
+        window.total(counted) / window.seconds
+        for window in energy.idles
+        if energy.counted <= window.joules.keys()
+    ]
+    if len(idle) != 2:
+        return {"idle_w": None, "net": None, "net_reason": "idle was not measured twice"}
+    base = sum(idle) / 2.0
+    if base > 0.0 and abs(idle[1] - idle[0]) > uncertainty.IDLE_LIMIT * base:
+        reason = f"idle power went from {idle[0]:.1f} W to {idle[1]:.1f} W, more than 5 %"
+        return {"idle_w": idle, "net": None, "net_reason": reason}
+    samples = [
+        (total - base * window.seconds) / steps
+        for total, window in zip(totals, energy.windows, strict=True)
+    ]
+    return {"idle_w": idle, "net": stats.summary(samples)}
+
+
+def waiting(windows: list[Window], totals: list[float], steps: int) -> dict[str, float]:
+    """Joules a step at work and at waiting: the time in exchange and imbalance times the power."""
+    waited = sum(w.waiting * total for w, total in zip(windows, totals, strict=True))
+    share = waited / sum(totals)
+    mean = sum(totals) / len(totals) / steps
+    return {"share": share, "work": mean * (1.0 - share), "waiting": mean * share}
+
+
+def flags(energy: Energy, data: dict[str, Any], bytes_per_step: float) -> list[str]:
+    """What makes the figure doubtful, in words."""
+    found = []
+    crosscheck, cost = data["crosscheck_rel"], data["cost_rel"]
+    if crosscheck is not None and crosscheck > uncertainty.CROSSCHECK_LIMIT:
+        found.append(f"counter and sampled power differ by {crosscheck:.1%}")
+    if cost > uncertainty.COST_LIMIT:
+        found.append(f"measuring took {cost:.1%} of the window")
+    if data["exclusive"] is False:
+        found.append("other work ran on this node")
+    found += [
+        f"{':'.join(one.key)} updates every {energy.periods[one.key]:.2g} s instead of "
+        f"{energy.nominal[one.key]:.2g} s"
+        for one in energy.account.counted
+        if energy.periods[one.key] > 2.0 * energy.nominal[one.key] > 0.0
+    ]
+    devices = {user.device for user in energy.users if user.device}
+    on_gpus = sum(
+        data["domains"][":".join(o.key)] for o in energy.account.counted if o.kind == "gpu"
+    )
+    per_byte = on_gpus / bytes_per_step if bytes_per_step and on_gpus else None
+    if devices and per_byte is not None and per_byte < uncertainty.HBM_J_PER_BYTE:
+        found.append(
+            f"{per_byte * 1e12:.3g} pJ a byte, less than HBM takes: measured wrongly, or cache hits"
+        )
+    return found

@@ -1,0 +1,181 @@
+"""The energy-roofline estimate for machines without a meter: never measured, never mixed with it.
+
+E = P_static t + e_flop flops + e_byte bytes (Choi, Bedard, Fowler, Vuduc, A Roofline Model of
+Energy, IPDPS 2013), with the coefficients of a named machine profile. Static power is the share of
+the cores that this machine has of those that the profile describes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joulia.case import Case
+from joulia.errors import JouliaError, suggest
+from joulia.kernel import Work
+
+FOLDER = Path(__file__).parent / "profiles"
+MODEL = "energy-roofline"
+LAPTOPS = {"8", "9", "10", "14", "31", "32"}
+"""Chassis types of portable computers (DMTF SMBIOS, System Enclosure)."""
+SINGLE = 0.5
+"""A flop in fp32 over one in fp64: 0.47 and 0.55 in Choi et al."""
+
+
+@dataclass(frozen=True)
+class Range:
+    low: float
+    typical: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A machine's figures, each with its source. Watts, joules; `cores` that they are for."""
+
+    name: str
+    title: str
+    kind: str
+    cores: int
+    tdp_w: float
+    static_w: Range
+    byte_j: Range
+    flop_j: Range
+    match: str | None = None
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Profile:
+    """The profile of a name, or of a file. JouliaError in one line where it is not one."""
+    path = FOLDER / f"{name}.toml"
+    if name not in names():
+        path = Path(name)
+        if path.suffix != ".toml":
+            raise suggest("profile", name, [*names(), "a .toml file"])
+    data = read_toml(path)
+    return Profile(
+        name=_text(data, "name", path),
+        title=_text(data, "title", path),
+        kind=_choice(data, "kind", ("cpu", "gpu"), path),
+        cores=int(positive(data, "cores", path)),
+        tdp_w=positive(_table(data, "tdp_w", path), "value", path, "tdp_w."),
+        static_w=_range(data, "static_w", path),
+        byte_j=_range(data, "byte_j", path),
+        flop_j=_range(data, "flop_j", path),
+        match=data.get("match"),
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file. JouliaError where it is none."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise JouliaError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise JouliaError(f"{path} is not TOML: {error}") from None
+
+
+def positive(data: dict[str, Any], key: str, path: Path, within: str = "") -> float:
+    """A positive number of a file. JouliaError where it is missing or something else."""
+    if key not in data:
+        raise JouliaError(f"{path}: {within}{key} is missing. Allowed: a positive number")
+    value = data[key]
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < float("inf")
+    ):
+        raise JouliaError(f"{path}: {within}{key} = {value!r}. Allowed: a positive number")
+    return float(value)
+
+
+def _text(data: dict[str, Any], key: str, path: Path, within: str = "") -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise JouliaError(f"{path}: {within}{key} is missing. Allowed: text")
+    return value
+
+
+def _choice(data: dict[str, Any], key: str, allowed: tuple[str, ...], path: Path) -> str:
+    value = _text(data, key, path)
+    if value not in allowed:
+        raise JouliaError(f"{path}: {key} = {value!r}. Allowed: {', '.join(allowed)}")
+    return value
+
+
+def _table(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    value = data.get(key)
+    if not isinstance(value, dict):
+        raise JouliaError(f"{path}: [{key}] is missing. Allowed: its figures and their source")
+    _text(value, "source", path, f"{key}.")
+    return value
+
+
+def _range(data: dict[str, Any], key: str, path: Path) -> Range:
+    table = _table(data, key, path)
+    low, typical, high = (
+        positive(table, part, path, f"{key}.") for part in ("low", "typical", "high")
+    )
+    if not low <= typical <= high:
+        raise JouliaError(f"{path}: {key} is not ordered. Allowed: low <= typical <= high")
+    return Range(low, typical, high, table["source"])
+
+
+def choose(case: Case, cpu: str, arch: str, root: Path = Path("/")) -> Profile | None:
+    """The profile of this machine's processor; None where none fits, or where a GPU computes."""
+    import re
+
+    if case.device not in ("cpu", "serial", "openmp"):
+        return None
+    if _is_laptop(root):
+        return load("laptop")
+    for name in names():
+        profile = load(name)
+        if profile.match and re.search(profile.match, cpu):
+            return profile
+    return load("x86-server") if arch in ("x86_64", "AMD64") else None
+
+
+def _is_laptop(root: Path) -> bool:
+    try:
+        return (root / "sys/class/dmi/id/chassis_type").read_text().strip() in LAPTOPS
+    except OSError:
+        return False
+
+
+def estimate(
+    profile: Profile, seconds: float, work: Work, dtype: str, cores: int
+) -> dict[str, Any]:
+    """The record's `energy_estimate`: joules a step with their range, and what they stand on."""
+    share = cores / profile.cores if profile.kind == "cpu" else 1.0
+    flop = SINGLE if dtype == "float32" else 1.0
+
+    def joules(part: str) -> float:
+        return float(
+            getattr(profile.static_w, part) * share * seconds
+            + getattr(profile.flop_j, part) * flop * work.flops
+            + getattr(profile.byte_j, part) * work.bytes
+        )
+
+    return {
+        "model": MODEL,
+        "profile": profile.name,
+        "title": profile.title,
+        "unit": "J/step",
+        "median": joules("typical"),
+        "low": joules("low"),
+        "high": joules("high"),
+        "static_share": share,
+        "sources": {
+            "static_w": profile.static_w.source,
+            "byte_j": profile.byte_j.source,
+            "flop_j": profile.flop_j.source,
+        },
+    }

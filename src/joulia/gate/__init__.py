@@ -1,0 +1,5 @@
+"""`joulia gate`: did this change make anything slower or hungrier?
+
+`builds` turns two revisions into two environments, `measure` runs their cases in turn, `compare`
+holds records against each other, `decision` decides, `show` tells.
+"""

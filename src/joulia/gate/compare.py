@@ -1,0 +1,213 @@
+"""Records against records: what may be compared, and the verdict for each case and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from joulia.case import Case
+from joulia.errors import JouliaError
+from joulia.gate.decision import FEWEST, decide
+from joulia.record import Record
+
+METRICS = {"time": "s/step", "energy": "J/step"}
+THRESHOLDS = {"time": 0.03, "energy": 0.05}
+
+Sides = tuple[Sequence[Record], Sequence[Record]]
+"""The records of one case, base and head, in the order in which they were measured."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One case and metric. `base` and `head` are the best figures of the two sides, in `unit`."""
+
+    case: Case
+    metric: str
+    verdict: str
+    threshold: float
+    reason: str = ""
+    unit: str = ""
+    source: str | None = None
+    base: float | None = None
+    head: float | None = None
+    change: float | None = None
+    interval: tuple[float, float] | None = None
+    pairs: int = 0
+    more_pairs: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"case": self.case.to_json()}
+
+
+def key(case: Case) -> Case:
+    """What makes two cases the same: everything but the name of the size."""
+    return Case.from_json(case.to_json() | {"size": None})
+
+
+def grouped(base: Sequence[Record], head: Sequence[Record]) -> dict[Case, Sides]:
+    """The records of both sides by case, in head's order, then what only base has."""
+    cases = dict.fromkeys(key(r.case) for r in [*head, *base])
+    return {
+        case: (
+            [r for r in base if key(r.case) == case],
+            [r for r in head if key(r.case) == case],
+        )
+        for case in cases
+    }
+
+
+def require_comparable(base: Sequence[Record], head: Sequence[Record]) -> None:
+    """JouliaError, in one line, where a verdict would compare things that are not alike."""
+    records = [*base, *head]
+    machines = {r.machine["id"]: r.machine.get("hostname", "?") for r in records}
+    if len(machines) > 1:
+        names = ", ".join(f"{name} ({i[:8]})" for i, name in sorted(machines.items()))
+        raise JouliaError(f"the records are of different machines: {names}. Allowed: one machine")
+    settings = [r.settings.to_json() | {"timeout_s": None} for r in records]
+    for other in settings[1:]:
+        if other != settings[0]:
+            differing = [
+                f"{name} {value} and {other[name]}"
+                for name, value in settings[0].items()
+                if other[name] != value
+            ]
+            raise JouliaError(
+                f"the records are of different settings: {', '.join(differing)}. Allowed: the same "
+                "--window, --repeats, --cold and --no-overlap on both sides"
+            )
+    for case, sides in grouped(base, head).items():
+        sources = {r.energy["source"] for side in sides for r in side if r.energy}
+        if len(sources) > 1:
+            raise JouliaError(
+                f"{case.label}: joules of different sources: {', '.join(sorted(sources))}. "
+                "Allowed: one kind of meter on both sides"
+            )
+
+
+def cost(record: Record, metric: str) -> float | None:
+    """The figure of one process: its best time, its median energy; None where there is none.
+
+    Disturbances only add time, so the best sample has least of them. A meter errs either way.
+    """
+    if metric == "time":
+        return min(record.time["samples"]) if record.time else None
+    return float(record.energy["median"]) if record.energy else None
+
+
+def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: int) -> Verdict:
+    """The verdict for what has been measured so far."""
+    broken = [
+        (name, side[-1])
+        for name, side in zip(("base", "head"), sides, strict=True)
+        if side and side[-1].status in ("failed", "invalid")
+    ]
+    if broken:
+        # A base that fails cannot be compared with; that head fails too does not make it fine.
+        name, record = broken[-1]
+        detail = "; ".join([*record.reasons, *record.stderr[-1:]]) or record.status
+        return Verdict(case, metric, "failed", threshold, f"{name}: {detail}")
+    pairs = [
+        (b, h)
+        for b, h in zip(
+            *([r for r in side if r.status == "valid"] for side in sides),
+            strict=False,
+        )
+    ]
+    costs = [(cost(b, metric), cost(h, metric)) for b, h in pairs]
+    whole = [(b, h) for b, h in costs if b and h]
+    if not whole:
+        return Verdict(case, metric, *nothing(sides, metric, threshold))
+    base, head = [b for b, _ in whole], [h for _, h in whole]
+    energy = pairs[0][0].energy if metric == "energy" else None
+    common: dict[str, Any] = {
+        "unit": METRICS[metric],
+        "source": energy["source"] if energy else None,
+        "base": min(base),
+        "head": min(head),
+        "pairs": len(whole),
+    }
+    if len(whole) < FEWEST:
+        return Verdict(
+            case, metric, "inconclusive", threshold,
+            f"{len(whole)} pair{'s' * (len(whole) > 1)} of processes, at least {FEWEST} are needed",
+            more_pairs=FEWEST - len(whole), **common,
+        )  # fmt: skip
+    found = decide(base, head, threshold, comparisons)
+    reason = ""
+    if found.verdict == "inconclusive":
+        reason = (
+            f"the noise is wider than the threshold; about {found.more_pairs} more pairs would "
+            "settle it"
+            if found.more_pairs
+            else "the change is as large as the threshold: more pairs would not settle it"
+        )
+    return Verdict(
+        case, metric, found.verdict, threshold, reason,
+        change=found.change, interval=found.interval, more_pairs=found.more_pairs, **common,
+    )  # fmt: skip
+
+
+def nothing(sides: Sides, metric: str, threshold: float) -> tuple[str, float, str]:
+    """Verdict, threshold and reason of a metric for which there is no pair."""
+    counts = [sum(r.status == "valid" for r in side) for side in sides]
+    if counts[0] and sides[1] and not counts[1]:
+        # What base could run and head cannot is lost.
+        return "failed", threshold, f"head no longer runs: {'; '.join(sides[1][-1].reasons)}"
+    reasons = []
+    for name, side, valid in zip(("base", "head"), sides, counts, strict=True):
+        if not side:
+            reasons.append(f"{name} has no such case")
+        elif not valid:
+            reasons.append(f"{name}: {'; '.join(side[-1].reasons)}")
+        elif metric == "energy" and not side[-1].energy:
+            reasons.append(f"{name}: {side[-1].energy_reason or 'no joules'}")
+    told = [reason.partition(": ")[2] or reason for reason in reasons]
+    same = len(set(told)) == 1 and len(told) == 2
+    return "nothing measured", threshold, told[0] if same else "; ".join(reasons)
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """0 fine, 1 regression, 3 inconclusive, 4 failed or nothing measured at all."""
+    found = {v.verdict for v in verdicts}
+    if "regression" in found:
+        return 1
+    if "failed" in found or found <= {"nothing measured"}:
+        return 4
+    return 3 if "inconclusive" in found else 0
+
+
+def thresholds(text: str | None) -> dict[str, float]:
+    """From `time=3%,energy=5%`; what is not named keeps its default."""
+    found = dict(THRESHOLDS)
+    for part in filter(None, (text or "").split(",")):
+        name, _, value = part.partition("=")
+        try:
+            number = float(value.rstrip("%")) / (100.0 if value.endswith("%") else 1.0)
+        except ValueError:
+            number = 0.0
+        if name not in METRICS or not 0.0 < number < 1.0:
+            raise JouliaError(
+                f"--threshold {part} is not allowed. Allowed: time=P% and energy=P%, P above 0, as "
+                "in time=3%,energy=5%"
+            )
+        found[name] = number
+    return found
+
+
+def compare(
+    base: Sequence[Record], head: Sequence[Record], limits: Mapping[str, float]
+) -> list[Verdict]:
+    """All verdicts from two sets of records, decided once."""
+    require_comparable(base, head)
+    cases = grouped(base, head)
+    comparisons = sum(
+        any(cost(r, metric) for side in sides for r in side)
+        for sides in cases.values()
+        for metric in METRICS
+    )
+    return [
+        judge(case, sides, metric, limits[metric], max(1, comparisons))
+        for case, sides in cases.items()
+        for metric in METRICS
+    ]

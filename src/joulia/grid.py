@@ -1,0 +1,273 @@
+"""Tiles of a Cartesian grid: decomposition, index boxes, the regions that neighbours exchange."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import EllipsisType
+
+from joulia.case import Shape
+from joulia.errors import JouliaError
+
+Box = tuple[int, ...]
+"""Index ranges into a padded array, flattened: (z0, z1, y0, y1, x0, x1), upper ends excluded."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The part `start <= index < stop` of a global grid, with `halo` cells on every side.
+
+    Arrays of a tile have the shape `padded`; the cell `start` lies at index `halo`. `periodic`
+    says per axis whether the grid wraps around; where it does, coordinates may exceed it.
+    """
+
+    grid: Shape
+    start: Shape
+    stop: Shape
+    halo: int
+    periodic: tuple[bool, ...]
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+    @property
+    def padded(self) -> Shape:
+        return tuple(n + 2 * self.halo for n in self.shape)
+
+    @property
+    def interior(self) -> Box:
+        """The cells that the tile owns, as a box of the padded array."""
+        return flatten((self.halo, self.halo + n) for n in self.shape)
+
+    def widened(self, width: int) -> Tile:
+        """The tile grown by `width` cells, stopping at walls."""
+        return Tile(
+            self.grid,
+            tuple(
+                a - width if p else max(0, a - width)
+                for a, p in zip(self.start, self.periodic, strict=True)
+            ),
+            tuple(
+                b + width if p else min(n, b + width)
+                for b, n, p in zip(self.stop, self.grid, self.periodic, strict=True)
+            ),
+            self.halo,
+            self.periodic,
+        )
+
+
+def flatten(ranges: Iterator[tuple[int, int]] | list[tuple[int, int]]) -> Box:
+    return tuple(itertools.chain.from_iterable(ranges))
+
+
+def pairs(box: Box) -> list[tuple[int, int]]:
+    return list(zip(box[::2], box[1::2], strict=True))
+
+
+def slices(box: Box) -> tuple[slice | EllipsisType, ...]:
+    """The index of a box in an array; axes inside a cell, where it has some, are taken whole."""
+    *outer, last = (slice(a, b) for a, b in pairs(box))
+    return (*outer, ..., last)
+
+
+def extent(box: Box) -> Shape:
+    return tuple(b - a for a, b in pairs(box))
+
+
+def grow(box: Box, width: int) -> Box:
+    """The box with `width` more cells on each side (fewer where negative)."""
+    return flatten([(a - width, b + width) for a, b in pairs(box)])
+
+
+def is_empty(box: Box) -> bool:
+    return any(b <= a for a, b in pairs(box))
+
+
+def factorisations(n: int, dims: int) -> Iterator[Shape]:
+    if dims == 1:
+        yield (n,)
+        return
+    for first in range(1, n + 1):
+        if n % first == 0:
+            for rest in factorisations(n // first, dims - 1):
+                yield (first, *rest)
+
+
+def decompose(grid: Shape, ranks: int, least: int) -> Shape:
+    """Ranks per axis with the least exchanged surface in the fullest tile.
+
+    Ties go to cuts of the slowest axis, whose faces are contiguous in memory. Every tile keeps at
+    least `least` cells an axis (the halo), or JouliaError says what fits.
+    """
+    best: tuple[float, Shape] | None = None
+    for parts in factorisations(ranks, len(grid)):
+        if any(n // p < max(1, least) for n, p in zip(grid, parts, strict=True)):
+            continue
+        tile = [math.ceil(n / p) for n, p in zip(grid, parts, strict=True)]
+        cells = math.prod(tile)
+        surface = sum(2 * cells / t for t, p in zip(tile, parts, strict=True) if p > 1)
+        tie = tuple(-p for p in parts)
+        if best is None or (surface, tie) < (best[0], tuple(-p for p in best[1])):
+            best = (surface, parts)
+    if best is None:
+        shape = "x".join(map(str, grid))
+        raise JouliaError(
+            f"{ranks} ranks do not fit the grid {shape}: each needs at least {max(1, least)} cells "
+            f"an axis. Allowed: fewer ranks or a larger --shape"
+        )
+    return best[1]
+
+
+def divide(grid: Shape, ranks: int, least: int, given: Shape | None) -> Shape:
+    """Ranks per axis: those given, checked, else the best ones."""
+    if given is None:
+        return decompose(grid, ranks, least)
+    text = "x".join(map(str, given))
+    if len(given) != len(grid) or math.prod(given) != ranks:
+        raise JouliaError(
+            f"--decompose {text} is not allowed for {ranks} ranks on {len(grid)} axes. Allowed: "
+            f"{len(grid)} numbers whose product is {ranks}"
+        )
+    for n, p in zip(grid, given, strict=True):
+        if n // p < max(1, least):
+            raise JouliaError(
+                f"--decompose {text} leaves a rank {n // p} of {n} cells of an axis. Allowed: at "
+                f"least {max(1, least)} each"
+            )
+    return given
+
+
+def coordinates(rank: int, parts: Shape) -> Shape:
+    """The place of a rank in the grid of ranks, slowest axis first."""
+    place = []
+    for p in reversed(parts):
+        place.append(rank % p)
+        rank //= p
+    return tuple(reversed(place))
+
+
+def rank_at(place: Shape, parts: Shape) -> int:
+    rank = 0
+    for c, p in zip(place, parts, strict=True):
+        rank = rank * p + c
+    return rank
+
+
+def tile_of(grid: Shape, parts: Shape, rank: int, halo: int, periodic: tuple[bool, ...]) -> Tile:
+    """The tile of a rank; the first tiles of an axis take the cells that do not divide evenly."""
+    place = coordinates(rank, parts)
+    return Tile(
+        grid,
+        tuple(_cut(n, p, c) for n, p, c in zip(grid, parts, place, strict=True)),
+        tuple(_cut(n, p, c + 1) for n, p, c in zip(grid, parts, place, strict=True)),
+        halo,
+        periodic,
+    )
+
+
+def _cut(n: int, parts: int, c: int) -> int:
+    """The first of n cells that belongs to part c."""
+    return (n // parts) * c + min(c, n % parts)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What crosses one side (or edge, or corner) of a tile: `send` leaves, `receive` is filled.
+
+    `towards` is the offset of the neighbour that gets `send`; `receive` lies on the same side.
+    """
+
+    towards: Shape
+    neighbour: int
+    send: Box
+    receive: Box
+
+
+def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
+    """The links of a rank: faces, and edges and corners where a kernel asks for them."""
+    place = coordinates(rank, parts)
+    found = []
+    for towards in itertools.product((-1, 0, 1), repeat=len(parts)):
+        faces = sum(map(abs, towards))
+        if faces == 0 or (faces > 1 and not corners):
+            continue
+        there = []
+        for c, t, p, wraps in zip(place, towards, parts, tile.periodic, strict=True):
+            if not wraps and not 0 <= c + t < p:
+                break
+            there.append((c + t) % p)
+        else:
+            h = tile.halo
+            send = flatten([_strip(t, h, n, h) for t, n in zip(towards, tile.shape, strict=True)])
+            receive = flatten(
+                [_strip(t, h, n, 0) for t, n in zip(towards, tile.shape, strict=True)]
+            )
+            found.append(Link(towards, rank_at(tuple(there), parts), send, receive))
+    return found
+
+
+def _strip(towards: int, halo: int, n: int, inside: int) -> tuple[int, int]:
+    """The strip of width `halo` at one end of an axis: inside the tile, or just outside it."""
+    if towards == 0:
+        return halo, halo + n
+    return (inside, inside + halo) if towards < 0 else (halo + n - inside, 2 * halo + n - inside)
+
+
+def split(interior: Box, cut: list[tuple[bool, bool]], halo: int) -> tuple[Box, list[Box]]:
+    """The core that needs no remote halo, and the shell around it, as disjoint boxes.
+
+    `cut` tells per axis whether the lower and the upper neighbour is another rank.
+    """
+    ranges = pairs(interior)
+    shell: list[Box] = []
+    for axis, (low, high) in enumerate(cut):
+        a, b = ranges[axis]
+        inner = (a + halo if low else a, b - halo if high else b)
+        if inner[0] >= inner[1]:
+            return (0,) * len(interior), [interior]
+        shell += [
+            flatten([*ranges[:axis], part, *ranges[axis + 1 :]])
+            for part in ((a, inner[0]), (inner[1], b))
+            if part[0] < part[1]
+        ]
+        ranges[axis] = inner
+    return flatten(ranges), shell
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What one cell of a field holds: a number, or an element's nodes with several components.
+
+    An element has the axes [component][k][j][i], with `nodes` nodes an axis, the outermost ones on
+    its faces. They lie before the last axis of the grid, [z][y][component][k][j][i][x], so that
+    neighbouring elements are neighbours in memory.
+    """
+
+    components: tuple[str, ...] = ()
+    nodes: int = 0
+
+    def cell(self, dims: int) -> Shape:
+        """The axes inside a cell of a grid of `dims` axes."""
+        return (len(self.components), *(self.nodes,) * dims) if self.components else ()
+
+    def shape(self, grid: Shape) -> Shape:
+        """The shape of an array over a grid of cells."""
+        return (*grid[:-1], *self.cell(len(grid)), grid[-1])
+
+    def faces(self, link: Link) -> Link:
+        """The link between elements, cut to the nodes on the face in which they meet."""
+        if not self.components:
+            return link
+        back = tuple(-t for t in link.towards)
+        return replace(
+            link, send=self._face(link.send, link.towards), receive=self._face(link.receive, back)
+        )
+
+    def _face(self, box: Box, towards: Shape) -> Box:
+        n = self.nodes
+        nodes = [(0, n) if t == 0 else (0, 1) if t < 0 else (n - 1, n) for t in towards]
+        *outer, last = pairs(box)
+        return flatten([*outer, (0, len(self.components)), *nodes, last])

@@ -1,0 +1,181 @@
+"""Starting the process of a case, and turning however it ends into a record's measured part."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from joulia import launchers
+from joulia.case import Case, Settings
+from joulia.errors import Unavailable
+from joulia.machine import usable_cores
+from joulia.places import cache_dir
+
+TAIL = 12
+"""Lines of stderr kept in a failed record."""
+
+STRIPPED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "MPI_LOCAL")
+"""Variables of an outer MPI job that make a nested mpiexec fail."""
+
+
+def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]:
+    """The child's environment: threads fixed, no trace of an outer MPI job."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(STRIPPED)}
+    threads = str(case.threads)
+    env |= {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": threads,
+        "OMP_DYNAMIC": "false",
+        "UCX_ERROR_SIGNALS": "SIGILL,SIGBUS,SIGFPE",  # Julia uses SIGSEGV for its own purposes
+        "PYTHONUNBUFFERED": "1",
+    }
+    if case.cores <= len(usable_cores()):
+        # Each thread on a core of its own. Where there are more threads than cores, binding and
+        # spinning would make them fight instead.
+        env |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
+    env.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
+    if settings.cold:
+        # A site's installation stays where it is; only what is compiled is thrown away.
+        env |= {"NUMBA_CACHE_DIR": str(scratch / "numba"), "JOULIA_COLD_DIR": str(scratch)}
+    return env
+
+
+def run(case: Case, settings: Settings) -> dict[str, Any]:
+    """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons."""
+    with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
+        folder = Path(scratch)
+        job = folder / "job.json"
+        argv = [sys.executable, "-m", "joulia.worker", str(job)]
+        launcher = None
+        if case.ranks > 1:
+            try:
+                launcher = launchers.choose(case.ranks, case.threads, settings.launcher)
+            except Unavailable as error:
+                return {"status": "skipped", "reasons": [str(error)]}
+            argv = [*launcher.command, *argv]
+        task = {
+            "case": case.to_json(),
+            "settings": settings.to_json(),
+            "launcher": launcher.name if launcher else None,
+            "pin": [] if launcher and launcher.binds else usable_cores(),
+        }
+        job.write_text(json.dumps(task))
+        with (folder / "stderr").open("wb") as stderr:
+            child = subprocess.Popen(
+                argv,
+                env=environment(case, settings, folder),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+            try:
+                child.wait(settings.timeout_s)
+                hung = False
+            except subprocess.TimeoutExpired:
+                hung = True
+                where = whereabouts(folder)
+            finally:
+                end(child)
+        if hung:
+            return failure(f"no result within {settings.timeout_s:g} s{where}", folder)
+        if (folder / "result.json").is_file():
+            result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+            return result
+        if told := sorted(folder.glob("failed-*.json")):
+            reasons = json.loads(told[0].read_text())["reasons"]
+            return failure(reasons[0], folder)
+        return failure(culprit(folder) or ending(child.returncode), folder)
+
+
+def _die_with_parent() -> None:
+    from joulia.worker import die_with_parent
+
+    die_with_parent()
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Leave nothing of a case behind: its whole session, launcher and ranks, is killed."""
+    family = descendants(child.pid)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    child.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below `pid`: launchers put ranks into process groups of their own."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended while it was read
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for known in found:
+        found += [child for child, parent in parents.items() if parent == known]
+    return found[1:]
+
+
+def whereabouts(folder: Path) -> str:
+    """Where the ranks of a case that hangs are: each dumps its stack on SIGUSR1.
+
+    A rank in `joulia.ranks` waits for another; the others are named.
+    """
+    files = {int(path.stem.partition("-")[2]): path for path in folder.glob("rank-*.pid")}
+    for path in files.values():
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(path.read_text()), signal.SIGUSR1)
+    time.sleep(1.0)
+    told = []
+    for rank, path in sorted(files.items()):
+        found = re.search(
+            r'File "([^"]+)", line (\d+) in (\S+)', path.with_suffix(".stack").read_text()
+        )
+        if found and not found[1].endswith("joulia/ranks.py"):
+            told.append(f"rank {rank} is in {found[3]} ({Path(found[1]).name}:{found[2]})")
+    return f"; {', '.join(told)}" if told else ""
+
+
+def culprit(folder: Path) -> str | None:
+    """The rank that ended a parallel case, as MPICH's and Open MPI's launchers tell it."""
+    text = (folder / "stderr").read_text(errors="replace")
+    told = re.search(r"\bPID (\d+)", text)
+    if not told:
+        return None
+    for path in folder.glob("rank-*.pid"):
+        if path.read_text() == told[1]:
+            rank = path.stem.partition("-")[2]
+            number = re.search(r"EXIT (?:STATUS|CODE): (\d+)|exited on\s+signal (\d+)", text)
+            code = int(number[1] or number[2]) if number else 0
+            # MPICH gives the bare number of a signal, which no exit code of joulia's workers is.
+            return f"rank {rank}: {ending(-code if 1 < code < 65 else code)}"
+    return None
+
+
+def ending(code: int) -> str:
+    """In words, how a process ended that left no result."""
+    number = -code if code < 0 else code - 128 if 128 < code < 160 else 0
+    if not number:
+        return f"ended with exit code {code} and no result"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    hint = " (out of memory?)" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"
+
+
+def failure(reason: str, folder: Path) -> dict[str, Any]:
+    text = (folder / "stderr").read_text(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    return {"status": "failed", "reasons": [reason], "stderr": lines[-TAIL:]}

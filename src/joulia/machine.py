@@ -1,0 +1,88 @@
+"""What machine this is: facts for the record, read without a runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import socket
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from joulia.case import digest
+from joulia.places import cache_dir
+
+
+@cache
+def cpu_model(root: Path = Path("/")) -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        text = (root / "proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    for key in ("model name", "cpu", "Processor"):
+        if found := re.search(rf"^{key}\s*:\s*(.+)$", text, re.MULTILINE):
+            return found[1].strip()
+    return platform.machine()
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may use (affinity, not the machine's count)."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+@cache
+def last_level_cache_bytes(root: Path = Path("/")) -> int:
+    """The largest data cache of core 0 in bytes; 32 MiB where the system does not tell."""
+    sizes = []
+    for index in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            text = (index / "size").read_text().strip()
+            sizes.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]])
+        except (OSError, KeyError, ValueError):
+            continue
+    return max(sizes, default=32 << 20)
+
+
+def memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
+
+
+@cache
+def describe() -> dict[str, Any]:
+    """The record's `machine`: its `id` names the machine that figures may be compared on."""
+    cores = usable_cores()
+    facts: dict[str, Any] = {
+        "hostname": socket.gethostname(),
+        "arch": platform.machine(),
+        "cpu": cpu_model(),
+        "cores": len(cores),
+        "memory_bytes": memory_bytes(),
+        "last_level_cache_bytes": last_level_cache_bytes(),
+        "os": platform.system(),
+    }
+    # The kernel's release changes with every update; it is a fact, not part of the identity.
+    identity = digest(facts)
+    found = {"id": identity, **facts, "os_release": platform.release()}
+    return found | {"calibration": calibration(identity)}
+
+
+def calibration_file(identity: str) -> Path:
+    """Where `joulia doctor --calibrate` keeps its verdicts about a machine's meters."""
+    return cache_dir() / "calibration" / f"{identity}.json"
+
+
+def calibration(identity: str) -> dict[str, Any] | None:
+    """Date and verdicts of the last calibration of this machine's meters; None where never."""
+    try:
+        kept: dict[str, Any] = json.loads(calibration_file(identity).read_text())
+    except (OSError, ValueError):
+        return None
+    return kept

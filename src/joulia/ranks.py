@@ -1,0 +1,238 @@
+"""Ranks: who they are, and how their tiles exchange halos."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from joulia.bridge import Ops
+from joulia.case import Shape
+from joulia.grid import Box, Layout, Link, Tile, extent, grow, is_empty, links, pairs, split
+
+
+class Comm(Protocol):
+    """The few collective operations that joulia needs. All of them block on every rank."""
+
+    rank: int
+    size: int
+
+    def barrier(self) -> None: ...
+    def max(self, value: float) -> float: ...
+    def sum(self, value: float) -> float: ...
+    def share(self, value: Any) -> Any:
+        """Rank 0's value, on every rank."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's value in rank order, on every rank."""
+
+    @property
+    def leads_node(self) -> bool:
+        """Whether this is the one rank of its node that reads the node's meters."""
+
+
+class OneRank:
+    """A single process: no MPI is imported."""
+
+    rank = 0
+    size = 1
+    leads_node = True
+    node = socket.gethostname()
+
+    def barrier(self) -> None:
+        pass
+
+    def max(self, value: float) -> float:
+        return value
+
+    def sum(self, value: float) -> float:
+        return value
+
+    def share(self, value: Any) -> Any:
+        return value
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+
+class MPIRanks:
+    """MPI's world through mpi4py."""
+
+    def __init__(self) -> None:
+        from mpi4py import MPI
+
+        self.mpi = MPI
+        self.world = MPI.COMM_WORLD
+        self.rank = self.world.Get_rank()
+        self.size = self.world.Get_size()
+        local = self.world.Split_type(MPI.COMM_TYPE_SHARED)
+        self.local_rank = local.Get_rank()
+        self.local_size = local.Get_size()
+
+    @property
+    def leads_node(self) -> bool:
+        return bool(self.local_rank == 0)
+
+    def barrier(self) -> None:
+        self.world.Barrier()
+
+    def max(self, value: float) -> float:
+        return float(self.world.allreduce(value, op=self.mpi.MAX))
+
+    def sum(self, value: float) -> float:
+        return float(sum(self.world.allgather(value)))
+
+    def share(self, value: Any) -> Any:
+        return self.world.bcast(value, root=0)
+
+    def gather(self, value: Any) -> list[Any]:
+        return list(self.world.allgather(value))
+
+
+class HaloExchange:
+    """Fills the halos of a tile from its neighbours; see `joulia.kernel.Exchange`.
+
+    Neighbours on this rank are copied in place. To other ranks, all fields of a direction go in
+    one message from packed buffers, through persistent requests that are started before the core
+    is computed and completed after it. `seconds` adds up the time spent in packing and waiting.
+    """
+
+    def __init__(
+        self,
+        ops: Ops,
+        tile: Tile,
+        parts: Shape,
+        comm: Comm,
+        *,
+        corners: bool = False,
+        overlap: bool = True,
+        layout: Layout = Layout(),  # noqa: B008 -- frozen
+    ) -> None:
+        every = [layout.faces(link) for link in links(tile, parts, comm.rank, corners)]
+        self.ops = ops
+        self.tile = tile
+        self.comm = comm
+        self.overlap = overlap
+        self.interior = tile.interior
+        self.local = [link for link in every if link.neighbour == comm.rank]
+        self.remote = [link for link in every if link.neighbour != comm.rank]
+        self.local_copies = [(_opposite(every, link).send, link.receive) for link in self.local]
+        cut = [(False, False)] * len(parts)
+        for link in self.remote:
+            for axis, t in enumerate(link.towards):
+                low, high = cut[axis]
+                cut[axis] = (low or t < 0, high or t > 0)
+        self.core, self.shell = split(tile.interior, cut, tile.halo)
+        self.messages: dict[tuple[int, str], _Messages] = {}
+        self.seconds = 0.0
+        self.sent_messages = 0
+        self.sent_bytes = 0
+
+    def __call__(self, *arrays: Any) -> Iterator[Box]:
+        began = time.perf_counter()
+        if not self.remote or not arrays:
+            self._copy_local(arrays)
+            self.seconds += time.perf_counter() - began
+            yield self.interior
+            return
+        messages = self._messages(arrays)
+        self.sent_messages += len(messages.outgoing)
+        self.sent_bytes += messages.bytes
+        messages.start(self.ops, arrays)
+        self._copy_local(arrays)
+        if self.overlap and not is_empty(self.core):
+            self.seconds += time.perf_counter() - began
+            yield self.core
+            began = time.perf_counter()
+            messages.finish(self.ops, arrays)
+            self.seconds += time.perf_counter() - began
+            yield from self.shell
+        else:
+            messages.finish(self.ops, arrays)
+            self.seconds += time.perf_counter() - began
+            yield self.interior
+
+    def _copy_local(self, arrays: tuple[Any, ...]) -> None:
+        for array in arrays:
+            self.ops.copies(array, self.local_copies)
+
+    def _messages(self, arrays: tuple[Any, ...]) -> _Messages:
+        dtype = self.ops.dtype(arrays[0])
+        key = (len(arrays), dtype)
+        if key not in self.messages:
+            self.messages[key] = _Messages(self.comm, self.remote, len(arrays), dtype)
+        return self.messages[key]
+
+
+def _opposite(every: list[Link], link: Link) -> Link:
+    """The link on the other side: where the grid wraps onto one rank, its cells fill this halo."""
+    towards = tuple(-t for t in link.towards)
+    return next(other for other in every if other.towards == towards)
+
+
+class _Messages:
+    """Packed buffers and persistent requests for a number of fields, one message a direction."""
+
+    def __init__(self, comm: Any, remote: list[Link], fields: int, dtype: str) -> None:
+        self.remote = remote
+        self.prequest = comm.mpi.Prequest
+        self.outgoing = [np.empty((fields, *extent(link.send)), dtype) for link in remote]
+        self.incoming = [np.empty((fields, *extent(link.receive)), dtype) for link in remote]
+        self.bytes = sum(buffer.nbytes for buffer in self.outgoing)
+        tag = {towards: i for i, towards in enumerate(_directions(len(remote[0].towards)))}
+        self.receives = [
+            comm.world.Recv_init(buffer, link.neighbour, tag[tuple(-t for t in link.towards)])
+            for buffer, link in zip(self.incoming, remote, strict=True)
+        ]
+        self.sends = [
+            comm.world.Send_init(buffer, link.neighbour, tag[link.towards])
+            for buffer, link in zip(self.outgoing, remote, strict=True)
+        ]
+
+    def start(self, ops: Ops, arrays: tuple[Any, ...]) -> None:
+        self.prequest.Startall(self.receives)
+        for send, buffer, link in zip(self.sends, self.outgoing, self.remote, strict=True):
+            for packed, array in zip(buffer, arrays, strict=True):
+                ops.read(array, link.send, packed)
+            send.Start()
+
+    def finish(self, ops: Ops, arrays: tuple[Any, ...]) -> None:
+        self.prequest.Waitall(self.receives)
+        for buffer, link in zip(self.incoming, self.remote, strict=True):
+            for packed, array in zip(buffer, arrays, strict=True):
+                ops.write(array, link.receive, packed)
+        self.prequest.Waitall(self.sends)
+
+
+def _directions(dims: int) -> list[Shape]:
+    import itertools
+
+    return list(itertools.product((-1, 0, 1), repeat=dims))
+
+
+class Shrinking:
+    """The exchange of a reference run that needs none.
+
+    A tile that was widened by (exchanges x halo) cells holds enough initial data to compute the
+    cells in its middle without neighbours: each exchange just gives up `halo` cells on every side
+    that is not a wall. So the reference shares no exchange code with the run it checks.
+    """
+
+    def __init__(self, tile: Tile) -> None:
+        self.tile = tile
+        self.given_up = 0
+
+    def __call__(self, *arrays: Any) -> Iterator[Box]:
+        h = self.tile.halo
+        self.given_up += h
+        box = list(grow(self.tile.interior, h))
+        for axis, (a, b) in enumerate(pairs(tuple(box))):
+            wraps = self.tile.periodic[axis]
+            low_wall = not wraps and self.tile.start[axis] == 0
+            high_wall = not wraps and self.tile.stop[axis] == self.tile.grid[axis]
+            box[2 * axis] = a + (h if low_wall else self.given_up)
+            box[2 * axis + 1] = b - (h if high_wall else self.given_up)
+        yield tuple(box)

@@ -1,0 +1,152 @@
+"""What is there: kernels, bridges and meters, found by place and, elsewhere, by entry points."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+from joulia.errors import JouliaError, suggest
+
+if TYPE_CHECKING:
+    from joulia.bridge import Bridge, Source
+    from joulia.kernel import Kernel
+
+
+PARTS = {
+    "kernels": ("KERNEL",),
+    "bridges": ("SUFFIX", "devices", "start", "load", "cache"),
+    "meters": ("open",),
+}
+"""What a module of each group supplies."""
+
+
+@dataclass(frozen=True)
+class KernelEntry:
+    """A kernel and the folder that holds its sources."""
+
+    kernel: Kernel
+    package: str
+    folder: Path
+
+    def source(self, suffix: str) -> Source | None:
+        """The source for a runtime, or None where the folder has none."""
+        from joulia.bridge import Source
+
+        path = self.folder / f"{self.kernel.name}{suffix}"
+        return Source(path, self.package) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plug-in that was found and cannot be used."""
+
+    name: str
+    reason: str
+
+
+def _modules(group: str) -> dict[str, ModuleType | Broken]:
+    """Modules of the package `joulia.<group>`, then those of the entry points `joulia.<group>`."""
+    home = importlib.import_module(f"joulia.{group}")
+    names = {
+        info.name: f"{home.__name__}.{info.name}"
+        for info in pkgutil.iter_modules(home.__path__)
+        if not info.name.startswith("_")
+    }
+    for point in entry_points(group=f"joulia.{group}"):
+        names.setdefault(point.name, point.value)
+    found: dict[str, ModuleType | Broken] = {}
+    for name, path in sorted(names.items()):
+        try:
+            module = importlib.import_module(path)
+            lacks = [part for part in PARTS[group] if not hasattr(module, part)]
+            found[name] = Broken(name, f"{path} has no {', '.join(lacks)}") if lacks else module
+        except Exception as error:
+            if path.startswith("joulia."):
+                raise
+            found[name] = Broken(name, f"{path} does not import: {type(error).__name__}: {error}")
+    return found
+
+
+@cache
+def kernels() -> dict[str, KernelEntry]:
+    """All kernels by name, in the order in which they are run: ceilings first."""
+    found = {}
+    for name, module in _modules("kernels").items():
+        if isinstance(module, Broken):
+            continue
+        folder = Path(cast(str, module.__file__)).parent
+        found[name] = KernelEntry(module.KERNEL, module.__name__, folder)
+    return dict(sorted(found.items(), key=lambda item: (item[1].kernel.ranked, item[0])))
+
+
+@cache
+def bridges() -> dict[str, Bridge]:
+    """All bridges by name, NumPy (the reference) first."""
+    found = {
+        name: cast("Bridge", module)
+        for name, module in _modules("bridges").items()
+        if not isinstance(module, Broken)
+    }
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "numpy", item[0])))
+
+
+@cache
+def meters() -> dict[str, ModuleType]:
+    return {
+        name: module
+        for name, module in _modules("meters").items()
+        if not isinstance(module, Broken)
+    }
+
+
+def broken() -> list[Broken]:
+    """Plug-ins of other distributions that could not be imported."""
+    return [
+        module
+        for group in ("kernels", "bridges", "meters")
+        for module in _modules(group).values()
+        if isinstance(module, Broken)
+    ]
+
+
+def kernel(name: str) -> KernelEntry:
+    try:
+        return kernels()[name]
+    except KeyError:
+        raise suggest("kernel", name, list(kernels())) from None
+
+
+def bridge(name: str) -> Bridge:
+    try:
+        return bridges()[name]
+    except KeyError:
+        raise suggest("backend", name, list(bridges())) from None
+
+
+def backends() -> list[str]:
+    """Every name that --backend takes."""
+    names = []
+    for name, found in bridges().items():
+        names += [
+            name if device.name == "cpu" else f"{name}:{device.name}" for device in found.devices()
+        ]
+    return names
+
+
+def backend(name: str) -> list[tuple[str, str]]:
+    """The (bridge, device) pairs that a --backend names: a bridge alone names all its devices."""
+    bridge_name, _, device = name.partition(":")
+    if bridge_name not in bridges():
+        raise suggest("backend", name, backends())
+    devices = [d.name for d in bridge(bridge_name).devices()]
+    if device and device not in devices:
+        raise suggest("backend", name, backends())
+    if not devices:
+        raise JouliaError(f"backend '{name}' has no device")
+    return [(bridge_name, d) for d in ([device] if device else devices)]

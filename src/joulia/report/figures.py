@@ -1,0 +1,363 @@
+"""Which charts a report has; each with a title, a caption, and what it leaves out."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joulia.analysis.advice import main_problems
+from joulia.analysis.compare import Entry, Figure, Problem
+from joulia.analysis.tables import digits
+from joulia.report import charts
+from joulia.report.charts import Line, Mark
+from joulia.show import quantity
+
+ROWS = 26
+"""Rows of one chart; the table holds the rest."""
+MACHINES = 6
+"""Machines drawn one by one; the table holds the rest."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A chart with what stands around it. `legend` lists (series, name) pairs."""
+
+    kind: str
+    title: str
+    caption: str
+    svg: str
+    legend: tuple[tuple[int, str], ...] = ()
+
+
+class Series:
+    """A fixed number for each backend: the same colour and shape in every chart."""
+
+    def __init__(self, backends: Iterable[str]) -> None:
+        first = ("numpy", "numba", "julia", "occa:serial", "occa:openmp")
+        names = sorted(set(backends), key=lambda b: (first.index(b) if b in first else 9, b))
+        self.numbers = {name: i for i, name in enumerate(names)}
+
+    def of(self, backend: str) -> int:
+        return self.numbers.setdefault(backend, len(self.numbers))
+
+    def legend(self, used: Iterable[int]) -> tuple[tuple[int, str], ...]:
+        wanted = set(used)
+        return tuple((i, name) for name, i in self.numbers.items() if i in wanted)
+
+
+def updates(one: Entry) -> float:
+    """Updates a step."""
+    rates: dict[str, Any] = one.record.rates or {}
+    return float(rates["updates_per_s"]) * one.time.value
+
+
+def interval_text(figure: Figure, unit: str) -> str:
+    if figure.low is None or figure.high is None:
+        return quantity(figure.value, unit)
+    return (
+        f"{quantity(figure.value, unit)} "
+        f"({quantity(figure.low, unit)} to {quantity(figure.high, unit)})"
+    )
+
+
+def by_kernel(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
+    """Problems with entries by machine and kernel, the largest first, few machines only."""
+    machines = list(dict.fromkeys(p.machine for p in problems if p.entries))[:MACHINES]
+    groups: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        if problem.entries and problem.machine in machines:
+            groups.setdefault((problem.machine, problem.kernel), []).append(problem)
+    for found in groups.values():
+        found.sort(key=lambda p: (-_cells(p), p.dtype != "float64"))
+    return groups
+
+
+def _cells(problem: Problem) -> int:
+    cells = 1
+    for n in problem.shape:
+        cells *= n
+    return cells
+
+
+def where(problem: Problem, several: bool) -> str:
+    return f"{problem.kernel} on {problem.hostname}" if several else problem.kernel
+
+
+def several_machines(problems: Sequence[Problem]) -> bool:
+    return len({p.machine for p in problems}) > 1
+
+
+def costs(problems: Sequence[Problem], series: Series, metric: str) -> list[Plot]:
+    """Time or measured joules per update, one chart a kernel, one row a backend and problem."""
+    unit, word = ("s", "Time") if metric == "time" else ("J", "Energy")
+    plots = []
+    for group in by_kernel(problems).values():
+        shown: list[Mark] = []
+        left_out = 0
+        for problem in group:
+            marks = cost_marks(problem, series, metric, unit)
+            if shown and len(shown) + len(marks) > ROWS:
+                left_out += len(marks)
+            else:
+                shown += marks
+        if not shown:
+            continue
+        name = where(group[0], several_machines(problems))
+        best = min(shown, key=lambda m: m.x)
+        note = f" {left_out} more rows are in the table." if left_out > 0 else ""
+        plots.append(
+            Plot(
+                metric,
+                f"{word} per cell update: {name}",
+                f"Further left is better. Bars are 95 % intervals of the median.{note}",
+                charts.dots(
+                    shown,
+                    f"{word.lower()} per update",
+                    unit,
+                    f"{word} per update of {name}",
+                    f"{len(shown)} rows; the least is {best.tip}",
+                ),
+                series.legend(m.series for m in shown),
+            )
+        )
+    return plots
+
+
+def cost_marks(problem: Problem, series: Series, metric: str, unit: str) -> list[Mark]:
+    """A row for each entry that has the metric."""
+    shape = "x".join(map(str, problem.shape))
+    marks = []
+    for one in problem.entries:
+        figure = one.time if metric == "time" else one.energy
+        if figure is None:
+            continue
+        count = updates(one)
+        per = Figure(figure.value / count)
+        if figure.low is not None and figure.high is not None:
+            per = Figure(figure.value / count, figure.low / count, figure.high / count)
+        tip = f"{one.label}, {shape} {problem.dtype}: {interval_text(figure, unit)} a step"
+        marks.append(
+            Mark(
+                one.label,
+                series.of(one.backend),
+                per.value,
+                x_low=per.low,
+                x_high=per.high,
+                group=problem.title,
+                tip=tip,
+            )
+        )
+    return marks
+
+
+def energy_against_time(problems: Sequence[Problem], series: Series, modelled: bool) -> list[Plot]:
+    """Joules against seconds of a step, by kernel. Measured or modelled, never both in one."""
+    plots = []
+    for problem in main_problems(problems)[:MACHINES]:
+        marks = []
+        for one in problem.entries:
+            joules = one.estimate if modelled else one.energy
+            if joules is None:
+                continue
+            about = "≈ " if modelled else ""
+            marks.append(
+                Mark(
+                    one.label, series.of(one.backend), one.time.value, joules.value,
+                    one.time.low, one.time.high, joules.low, joules.high, hollow=modelled,
+                    tip=f"{one.label}: {interval_text(one.time, 's')}, "
+                    f"{about}{interval_text(joules, 'J')} a step",
+                )
+            )  # fmt: skip
+        if not marks:
+            continue
+        name = f"{problem.title}" + (
+            f" on {problem.hostname}" if several_machines(problems) else ""
+        )
+        kind = "≈ Modelled energy" if modelled else "Measured energy"
+        caption = (
+            "Not measured: an energy-roofline model from time, bytes and flops, with the range of "
+            "its machine profile. It cannot tell which of two backends needs less."
+            if modelled
+            else "Lower left is better. Bars are 95 % intervals of the median."
+        )
+        plots.append(
+            Plot(
+                "energy-time-model" if modelled else "energy-time",
+                f"{kind} against time: {name}",
+                caption,
+                charts.scatter(
+                    marks, [], ("time per step", "energy per step" + (" ≈" * modelled)),
+                    ("s", "J"), f"{kind} against time of {name}",
+                    "; ".join(m.tip for m in marks[:6]),
+                ),
+                series.legend(m.series for m in marks),
+            )
+        )  # fmt: skip
+    return plots
+
+
+def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
+    """Flop/s over flop per byte under the measured ceilings, one chart a machine."""
+    plots = []
+    for machine in list(dict.fromkeys(p.machine for p in problems))[:MACHINES]:
+        here = [p for p in main_problems(problems) if p.machine == machine]
+        marks = []
+        bandwidths: dict[int, float] = {}
+        peaks: dict[int, float] = {}
+        for problem in here:
+            for one in problem.entries:
+                rates: dict[str, Any] = one.record.rates or {}
+                for roofs, name in (
+                    (bandwidths, "ceiling_bytes_per_s"),
+                    (peaks, "ceiling_flops_per_s"),
+                ):
+                    if rates.get(name):
+                        count = one.record.case.cores
+                        roofs[count] = max(roofs.get(count, 0.0), rates[name])
+                if not rates.get("bytes_per_s") or not rates.get("flops_per_s"):
+                    continue
+                intensity = rates["flops_per_s"] / rates["bytes_per_s"]
+                bound = f", {one.fraction.value:.0%} of the bound" if one.fraction else ""
+                marks.append(
+                    Mark(
+                        one.label, series.of(one.backend), intensity, rates["flops_per_s"],
+                        tip=f"{problem.kernel} {one.label}: {quantity(rates['flops_per_s'], '')}"
+                        f"flop/s at {digits(intensity)} flop/B{bound}",
+                    )
+                )  # fmt: skip
+        if not marks or not bandwidths:
+            continue
+        lines = ceilings([m.x for m in marks], bandwidths, peaks)
+        host = here[0].hostname
+        told = ", ".join(f"{cores(c)}: {b / 1e9:.1f} GB/s" for c, b in sorted(bandwidths.items()))
+        plots.append(
+            Plot(
+                "roofline",
+                f"Roofline of {host}",
+                f"Sloping lines: the best triad of the run ({told}), 24 B an element. "
+                + (
+                    "Flat lines: the measured peak of multiply-add. "
+                    if peaks
+                    else "No compute ceiling was measured. "
+                )
+                + "Bytes and flops are each kernel's declared minimum. A point above its line is "
+                "served by caches.",
+                charts.scatter(
+                    marks, lines, ("arithmetic intensity, flop/B", "performance"),
+                    ("", "flop/s"), f"Roofline of {host}", f"{len(marks)} points; {told}",
+                ),
+                series.legend(m.series for m in marks),
+            )
+        )  # fmt: skip
+    return plots
+
+
+def ceilings(
+    intensities: Sequence[float], bandwidths: dict[int, float], peaks: dict[int, float]
+) -> list[Line]:
+    """A roof for each number of cores, over a span of intensities around the points."""
+    low, high = min(intensities) / 2.5, max(intensities) * 2.5
+    lines = []
+    for count, bandwidth in sorted(bandwidths.items()):
+        peak = peaks.get(count)
+        if peak and low < peak / bandwidth < high:
+            points = [(low, low * bandwidth), (peak / bandwidth, peak), (high, peak)]
+        else:
+            points = [(low, low * bandwidth), (high, high * bandwidth)]
+        lines.append(Line(points, cores(count), dashed=count == 1))
+    return lines
+
+
+def cores(count: int) -> str:
+    return "1 core" if count == 1 else f"{count} cores"
+
+
+PARTS = (
+    ("import_s", "start the runtime"),
+    ("load_s", "load or compile"),
+    ("first_call_s", "first step"),
+)
+
+
+def startup(problems: Sequence[Problem]) -> list[Plot]:
+    """What passes until the first step is done, by backend: medians over all its cases."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for problem in problems:
+        for one in problem.entries:
+            parts = one.record.startup or {}
+            state = "cold" if one.record.settings.cold or parts.get("cache") == "cold" else "warm"
+            groups.setdefault((one.backend, state), []).append(parts)
+    rows = [
+        (
+            f"{backend} ({state})",
+            [
+                (text, statistics.median(float(p.get(name, 0.0)) for p in parts))
+                for name, text in PARTS
+            ],
+        )
+        for (backend, state), parts in sorted(groups.items())
+    ]
+    if not rows:
+        return []
+    total = {label: sum(v for _, v in parts) for label, parts in rows}
+    return [
+        Plot(
+            "startup",
+            "Start-up until the first step is done",
+            "Medians over the cases of each backend. Cold: the caches of compiled code were empty.",
+            charts.stacked(
+                rows, "seconds", "s", "Start-up by backend",
+                "; ".join(f"{label} {value:.2f} s" for label, value in total.items()),
+            ),
+        )
+    ]  # fmt: skip
+
+
+def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
+    """Speed-up over the number of cores, where a backend ran a problem on several."""
+    plots = []
+    for problem in main_problems(problems)[:MACHINES]:
+        lines, marks = [], []
+        highest = 1
+        for backend in dict.fromkeys(e.backend for e in problem.entries):
+            best: dict[int, Entry] = {}
+            for one in sorted(problem.entries, key=lambda e: -e.time.value):
+                if one.backend == backend:
+                    best[one.record.case.cores] = one
+            if len(best) < 2:
+                continue
+            least = min(best)
+            points = []
+            for cores, one in sorted(best.items()):
+                gain = best[least].time.value / one.time.value * least
+                points.append((float(cores), gain))
+                marks.append(
+                    Mark(
+                        one.label, series.of(backend), float(cores), gain,
+                        tip=f"{one.label}: {digits(gain)} on {cores} cores, "
+                        f"parallel efficiency {gain / cores:.0%}",
+                    )
+                )  # fmt: skip
+                highest = max(highest, cores)
+            lines.append(Line(points, series=series.of(backend)))
+        if not lines:
+            continue
+        lines.insert(0, Line([(1.0, 1.0), (float(highest), float(highest))], "ideal", dashed=True))
+        several = several_machines(problems)
+        name = problem.title + (f" on {problem.hostname}" if several else "")
+        plots.append(
+            Plot(
+                "scaling",
+                f"Scaling: {name}",
+                "Speed-up over the fewest cores of the same backend; the quickest split into ranks "
+                "and threads for each number of cores.",
+                charts.scatter(
+                    marks, lines, ("cores (ranks x threads)", "speed-up"), ("", ""),
+                    f"Scaling of {name}", "; ".join(m.tip for m in marks[:8]),
+                ),
+                series.legend(m.series for m in marks),
+            )
+        )  # fmt: skip
+    return plots

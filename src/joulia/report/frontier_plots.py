@@ -1,0 +1,88 @@
+"""Work-precision and energy-precision diagrams, and their Pareto fronts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from joulia.analysis import frontier
+from joulia.analysis.frontier import Point
+from joulia.record import Record
+from joulia.report import charts
+from joulia.report.charts import Line, Mark
+from joulia.report.figures import Plot, Series, interval_text
+
+
+def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
+    """Points by kernel, end time and machine, with a title."""
+    groups = frontier.points(records)
+    several = len({machine for machine, _, _ in groups}) > 1
+    found = []
+    for (_, kernel, until), mine in groups.items():
+        host = f" on {mine[0].record.machine.get('hostname', 'unknown')}" if several else ""
+        found.append((f"{kernel} until t = {until:g}{host}", mine))
+    return found
+
+
+def words(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
+    """Titles with the sentences of each front: time, and energy where it was measured."""
+    return [
+        (
+            f"Accuracy against cost: {title}",
+            frontier.sentences(mine, frontier.time_of, "time")
+            + frontier.sentences(mine, frontier.energy_of, "energy"),
+        )
+        for title, mine in titled(records)
+    ]
+
+
+def plots(records: Sequence[Record], series: Series) -> list[Plot]:
+    """One diagram a kernel in time, and one in joules where they were measured."""
+    found = []
+    for title, mine in titled(records):
+        found.append(diagram(title, mine, series, "time"))
+        if any(p.energy for p in mine):
+            found.append(diagram(title, mine, series, "energy"))
+    return found
+
+
+def diagram(title: str, found: Sequence[Point], series: Series, word: str) -> Plot:
+    """Cost to solution over error; float32 is hollow; the line is the Pareto front."""
+    unit = {"time": "s", "energy": "J"}[word]
+    cost = frontier.time_of if word == "time" else frontier.energy_of
+    marks = []
+    for point in found:
+        value = point.time if word == "time" else point.energy
+        if value is None or point.error <= 0.0:
+            continue
+        marks.append(
+            Mark(
+                point.label,
+                series.of(point.record.case.backend),
+                point.error,
+                value.value,
+                y_low=value.low,
+                y_high=value.high,
+                hollow=point.record.case.dtype == "float32",
+                tip=f"{point.label}: error {point.error:.3g}, {interval_text(value, unit)}, "
+                f"{point.steps} steps",
+            )
+        )
+    best = [p for p in frontier.front(found, cost) if p.error > 0.0]
+    corners = [(p.error, c) for p in best if (c := cost(p)) is not None]
+    lines = [Line(corners, dashed=True)] if len(corners) > 1 else []
+    name = {"time": "Work-precision", "energy": "Energy-precision"}[word]
+    return Plot(
+        "work-precision" if word == "time" else "energy-precision",
+        f"{name}: {title}",
+        "Lower left is better: less error, less cost. Hollow marks are float32. The dashed line is "
+        "the Pareto front. Start-up is not in the cost.",
+        charts.scatter(
+            marks,
+            lines,
+            ("relative error (L2)", f"{word} to solution"),
+            ("", unit),
+            f"{name} of {title}",
+            "; ".join(p.label for p in best),
+        ),
+        series.legend(m.series for m in marks),
+    )

@@ -1,0 +1,338 @@
+"""The page: records in, one HTML file out."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import shlex
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from joulia import __version__, registry
+from joulia.analysis import advice, portability, tables
+from joulia.analysis.compare import Problem, compare
+from joulia.errors import JouliaError
+from joulia.record import Record
+from joulia.report import charts, figures, frontier_plots
+from joulia.report.figures import Plot, Series
+
+SYMBOLS = {"valid": "✓", "invalid": "✗", "failed": "✗", "skipped": "–"}
+MATRIX_ROWS = 60
+REASONS = 40
+
+
+def build(
+    records: Sequence[Record],
+    *,
+    baseline: str | None = None,
+    now: datetime.datetime | None = None,
+) -> str:
+    """The report as HTML; `now` is the time of writing that it names, the present by default.
+
+    Records of `joulia frontier` have their own section and stand in no comparison.
+    """
+    steady = [r for r in records if r.settings.until is None]
+    problems = compare(steady, baseline)
+    portable = portability.portability(problems, steady)
+    series = Series(r.case.backend for r in records)
+    advices = [advice.advise(p) for p in advice.main_problems(problems)]
+    moment = now or datetime.datetime.now(datetime.UTC)
+    context = {
+        "version": __version__,
+        "written": moment.strftime("%Y-%m-%d %H:%M UTC"),
+        "several": figures.several_machines(problems),
+        "counts": counts(records),
+        "advices": advices,
+        "matrix": matrix(problems),
+        "reasons": reasons(records),
+        "sections": sections(problems, series, records),
+        "fronts": frontier_plots.words(records),
+        "table": table(problems),
+        "portable": tables.portability_rows(portable) if portable else None,
+        "machines": machines(records),
+        "software": software(records),
+        "commands": commands(records),
+        "legend": tables.LEGEND,
+        "symbols": SYMBOLS,
+        "shapes": lambda i: charts.shape(i, 0.0, 0.0),
+        "style": text("style.css"),
+        "script": text("script.js"),
+    }
+    return str(template().render(context))
+
+
+def write(path: Path, html: str) -> None:
+    """Whole or not at all. JouliaError where the file cannot be written."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(html, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise JouliaError(f"cannot write {path}: {error.strerror}") from None
+
+
+def text(name: str) -> str:
+    return (resources.files("joulia.report") / name).read_text(encoding="utf-8")
+
+
+def template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.DictLoader({"page": text("page.html.j2")}),
+    )
+    return environment.get_template("page")
+
+
+def counts(records: Sequence[Record]) -> dict[str, int]:
+    """Cases by status."""
+    found = dict.fromkeys(SYMBOLS, 0)
+    for record in records:
+        found[record.status] += 1
+    return found
+
+
+def matrix(problems: Sequence[Problem]) -> dict[str, Any]:
+    """Problems by backends: in each cell the best status, and how many cases have which."""
+    every = [e.backend for p in problems for e in p.entries]
+    every += [a.backend for p in problems for a in p.absent]
+    order = {name: i for i, name in enumerate(registry.backends())}
+    backends = sorted(dict.fromkeys(every), key=lambda b: (order.get(b, 99), b))
+    rows = []
+    for problem in problems[:MATRIX_ROWS]:
+        cells = []
+        for backend in backends:
+            statuses = ["valid" for e in problem.entries if e.backend == backend]
+            absent = [a for a in problem.absent if a.backend == backend]
+            statuses += [a.status for a in absent]
+            status = next((s for s in SYMBOLS if s in statuses), "")
+            cells.append({"status": status, "why": "; ".join(map(tables.absent_text, absent))})
+        rows.append({"title": problem.title, "host": problem.hostname, "cells": cells})
+    return {"backends": backends, "rows": rows, "more": max(0, len(problems) - MATRIX_ROWS)}
+
+
+def reasons(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Why cases have no figure: status, reason, what it concerns; the commonest first."""
+    found: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.status != "valid":
+            why = record.reasons[0] if record.reasons else "no reason given"
+            found.setdefault((record.status, why), []).append(record)
+    rows = []
+    for (status, why), mine in sorted(found.items(), key=lambda item: -len(item[1])):
+        rows.append(
+            {
+                "status": status,
+                "why": why,
+                "count": len(mine),
+                "backends": ", ".join(sorted({r.case.backend for r in mine})),
+                "kernels": ", ".join(sorted({r.case.kernel for r in mine})),
+                "stderr": next(("\n".join(r.stderr) for r in mine if r.stderr), ""),
+            }
+        )
+    return rows[:REASONS]
+
+
+def sections(
+    problems: Sequence[Problem],
+    series: Series,
+    records: Sequence[Record],
+) -> list[dict[str, Any]]:
+    """Headings with their charts, or with the sentence that says why there is none."""
+    whys = sorted({r.energy_reason for r in records if r.status == "valid" and r.energy_reason})
+    unmetered = "Energy was not measured" + (f": {'; '.join(whys)}." if whys else ".")
+    nothing = "No case has a valid time."
+    alone = "No backend ran one problem on different numbers of cores (--ranks, --threads)."
+    unbounded = "No bandwidth ceiling was measured beside the kernels (a medium stream triad)."
+    modelled = figures.energy_against_time(problems, series, modelled=True)
+    energy = figures.costs(problems, series, "energy")
+    energy_time = figures.energy_against_time(problems, series, modelled=False)
+    found = [
+        section("time", "Time", figures.costs(problems, series, "time"), nothing),
+        section("energy", "Energy", energy, unmetered),
+        section("energy-time", "Energy against time", energy_time, unmetered),
+    ]
+    if modelled:
+        found.append(section("energy-model", "Energy, modelled (≈)", modelled, ""))
+    diagrams = frontier_plots.plots(records, series)
+    if diagrams and not problems:
+        return [section("frontier", "Accuracy against cost", diagrams, "")]
+    found += [
+        section("roofline", "Roofline", figures.roofline(problems, series), unbounded),
+        section("startup", "Start-up", figures.startup(problems), nothing),
+        section("scaling", "Scaling", figures.scaling(problems, series), alone),
+        section("frontier", "Accuracy against cost", diagrams, NO_FRONTIER),
+    ]
+    return found
+
+
+NO_FRONTIER = (
+    "Not measured. `joulia frontier KERNEL -o FILE` measures it; give FILE to `joulia report` too."
+)
+
+
+def section(name: str, title: str, plots: Sequence[Plot], why: str) -> dict[str, Any]:
+    return {"id": name, "title": title, "plots": plots, "why": why}
+
+
+def table(problems: Sequence[Problem]) -> dict[str, Any]:
+    """All figures: heads, and rows of (shown, sorted by) pairs."""
+    metered = any(e.energy for p in problems for e in p.entries)
+    modelled = any(e.estimate for p in problems for e in p.entries)
+    bounded = any(e.fraction for p in problems for e in p.entries)
+    several = figures.several_machines(problems)
+    heads = (["machine"] if several else []) + ["kernel", "shape", "dtype", "backend", "time/step"]
+    heads += ["times as fast"] + ["of bound"] * bounded
+    heads += ["J/step", "times less J", "power", "J s", "updates/J"] * metered
+    heads += ["≈ J/step (modelled)"] * modelled + ["start-up", "pays off after"]
+    heads += ["pays off in J after"] * metered
+    rows = []
+    for problem in problems:
+        params = tables_params(problem)
+        for e in problem.entries:
+            row: list[tuple[str, float | str]] = []
+            if several:
+                row.append((problem.hostname, problem.hostname))
+            shape = "x".join(map(str, problem.shape))
+            name = problem.kernel + params
+            row += [(name, name), (shape, math.prod(problem.shape))]
+            row += [(problem.dtype, problem.dtype), (e.label, e.label)]
+            row.append((tables.with_error(e.time, "s"), e.time.value))
+            time = e.time_difference
+            row.append(("baseline" if e.is_baseline else tables.factor(time), ratio(time)))
+            if bounded:
+                row.append((tables.percent(e.fraction), value(e.fraction)))
+            if metered:
+                row += [
+                    (tables.with_error(e.energy, "J"), value(e.energy)),
+                    (tables.factor(e.energy_difference), ratio(e.energy_difference)),
+                    (tables.with_error(e.power, "W"), value(e.power)),
+                    (tables.with_error(e.delay_product, "J s"), value(e.delay_product)),
+                    (tables.with_error(e.updates_per_joule, ""), value(e.updates_per_joule)),
+                ]
+            if modelled:
+                row.append((tables.estimated(e.estimate), value(e.estimate)))
+            row.append((tables.startup(e), e.startup))
+            row.append((tables.pays_off(e.break_even_time), crossing(e.break_even_time)))
+            if metered:
+                row.append((tables.pays_off(e.break_even_energy), crossing(e.break_even_energy)))
+            rows.append([(shown, key(by)) for shown, by in row])
+    return {"heads": heads, "rows": rows}
+
+
+def tables_params(problem: Problem) -> str:
+    from joulia.analysis.compare import params_text
+
+    return params_text(problem.kernel, problem.params)
+
+
+def value(figure: Any) -> float | str:
+    return "" if figure is None else float(figure.value)
+
+
+def ratio(difference: Any) -> float | str:
+    return "" if difference is None else float(difference.ratio.value)
+
+
+def crossing(found: Any) -> float | str:
+    if found is None:
+        return ""
+    if found.steps is not None:
+        return float(found.steps.value)
+    return 0.0 if found.kind == "always" else 1e300
+
+
+def key(by: float | str) -> str:
+    """What a cell is sorted by, short."""
+    return f"{by:.4g}" if isinstance(by, float) else str(by)
+
+
+def machines(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """What each machine says about itself, and when it measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        facts = found.setdefault(record.machine["id"], {"facts": record.machine, "times": []})
+        facts["times"].append(record.started_at)
+    return [
+        {
+            "facts": {k: size(k, v) for k, v in one["facts"].items() if is_plain(v)},
+            "first": min(one["times"]),
+            "last": max(one["times"]),
+        }
+        for one in found.values()
+    ]
+
+
+def is_plain(given: Any) -> bool:
+    return isinstance(given, str | int | float)
+
+
+def size(name: str, given: Any) -> Any:
+    """Bytes in binary units; everything else as it is."""
+    if not name.endswith("_bytes") or not isinstance(given, int | float):
+        return given
+    return f"{given / 2**30:.1f} GiB" if given >= 2**30 else f"{given / 2**20:.1f} MiB"
+
+
+def software(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Every version and commit that took part."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        for name, version in {**record.software, "commit": record.commit}.items():
+            if version is not None and name != "code":
+                found.setdefault(name, {})[str(version)] = None
+    return [(name, ", ".join(versions)) for name, versions in sorted(found.items())]
+
+
+def commands(records: Sequence[Record]) -> list[str]:
+    """Command lines that measure the same again, one a kernel and setting."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        s = record.settings
+        how = (record.case.kernel, s.window_s, s.repeats, s.cold, s.overlap, s.until)
+        groups.setdefault(how, []).append(record)
+    lines = []
+    for (kernel, window, repeats, cold, overlap, until), mine in groups.items():
+        parts = ["joulia", "frontier" if until else "run", kernel]
+        for backend in dict.fromkeys(r.case.backend for r in mine):
+            parts += ["-b", backend]
+        sizes = listed(r.case.size for r in mine if r.case.size)
+        shapes = listed("x".join(map(str, r.case.shape)) for r in mine if not r.case.size)
+        parts += ["--size", sizes] * bool(sizes) + ["--shape", shapes] * bool(shapes)
+        parts += ["--dtype", listed(r.case.dtype for r in mine)]
+        if not until:  # a frontier fits the time step itself, and runs on one rank
+            parts += ["--ranks", listed(str(r.case.ranks) for r in mine)]
+        for name, given in varied(kernel, mine).items():
+            if not (until and name in ("cfl", "dt")):
+                parts += ["--param", f"{name}={given}"]
+        parts += ["--until", f"{until:g}"] if until else []
+        parts += ["--window", f"{window:g}", "--repeats", str(repeats)]
+        parts += ["--cold"] * cold + ["--no-overlap"] * (not overlap)
+        lines.append(shlex.join(parts))
+    return lines
+
+
+def listed(values: Any) -> str:
+    return ",".join(dict.fromkeys(values))
+
+
+def varied(kernel: str, records: Sequence[Record]) -> dict[str, str]:
+    """Parameters that are not at their default, with all values."""
+    known = registry.kernels().get(kernel)
+    defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
+    values: dict[str, dict[str, None]] = {}
+    for record in records:
+        for name, given in record.case.params:
+            values.setdefault(name, {})[str(given)] = None
+    return {
+        name: ",".join(given)
+        for name, given in values.items()
+        if list(given) != [str(defaults.get(name))]
+    }

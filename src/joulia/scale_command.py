@@ -1,0 +1,80 @@
+"""The command `joulia scale`: from options to cases, a table, a prediction and a plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from joulia import registry, scaling, store
+from joulia.case import Settings, Shape
+from joulia.cli import execute
+from joulia.errors import JouliaError, suggest
+from joulia.plan import Planned, Request, plan
+from joulia.session import identify
+from joulia.show import console
+
+
+def scale(options: dict[str, Any]) -> int:
+    """Run the cases, print the scaling table; the exit code of the run."""
+    settings = Settings(
+        window_s=options["window"],
+        repeats=options["repeats"],
+        timeout_s=options["timeout"],
+        overlap=not options["no_overlap"],
+        oversubscribe=options["oversubscribe"],
+    )
+    planned = cases(options)
+    code = execute(planned, settings, options["output"], resume=True)
+    wanted = [identify(one.case, settings) for one in planned]
+    latest = {record.id: record for record in store.load(options["output"])}
+    records = [latest[i] for i in wanted if i in latest]
+    found = scaling.points(records, weak=options["weak"])
+    out = console()
+    out.print()
+    out.print(scaling.table(found))
+    predicted: list[scaling.Prediction] = []
+    if options["predict"]:
+        predicted = scaling.predict(records, options["predict"], weak=options["weak"])
+        out.print()
+        out.print(scaling.assumptions(records), markup=False)
+        out.print(scaling.prediction_table(predicted))
+    if options["plot"]:
+        title = scaling.label(planned[0].case, weak=options["weak"])
+        scaling.plot(found, predicted, options["plot"], title)
+        out.print(f"Plot: {options['plot']}", markup=False)
+    return code
+
+
+def cases(options: dict[str, Any]) -> list[Planned]:
+    """The cases in the order of the table: by backend, then by ranks."""
+    kernel = registry.kernel(options["kernel"]).kernel
+    base = base_shape(options)
+    requests = [
+        Request(
+            kernels=(kernel.name,),
+            backends=options["backend"],
+            shapes=(scaling.weak_shape(base, ranks, kernel.halo) if options["weak"] else base,),
+            dtypes=(options["dtype"],),
+            ranks=(ranks,),
+            threads=options["threads"],
+            params=options["param"],
+            ceilings=False,
+            oversubscribe=options["oversubscribe"],
+        )
+        for ranks in options["ranks"]
+    ]
+    found = plan(requests)
+    order = list(dict.fromkeys(one.case.backend for one in found))
+    return sorted(found, key=lambda one: (order.index(one.case.backend), one.case.cores))
+
+
+def base_shape(options: dict[str, Any]) -> Shape:
+    kernel = registry.kernel(options["kernel"]).kernel
+    if options["shape"]:
+        if options["size"]:
+            raise JouliaError("--shape and --size exclude each other. Allowed: one of them")
+        shape: Shape = options["shape"]
+        return shape
+    size = options["size"] or "small"
+    if size not in kernel.sizes:
+        raise suggest(f"size of {kernel.name}", size, list(kernel.sizes))
+    return kernel.sizes[size]

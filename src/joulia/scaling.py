@@ -1,0 +1,257 @@
+"""`joulia scale`: time and energy over ranks, and a prediction beyond this machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from joulia import registry
+from joulia.case import Case, Shape
+from joulia.errors import JouliaError
+from joulia.grid import decompose, tile_of
+from joulia.record import Record
+from joulia.show import quantity, seconds
+from joulia.transport import Transport
+
+
+@dataclass(frozen=True)
+class Point:
+    """One number of ranks of one backend: efficiency against the fewest ranks, with its interval.
+
+    `efficiency` and `interval` are None where the ranks exceed the cores, which would measure the
+    scheduler and not the code.
+    """
+
+    record: Record
+    efficiency: float | None
+    interval: tuple[float, float] | None
+    energy_ratio: float | None
+    over: bool
+
+
+def weak_shape(base: Shape, ranks: int, halo: int) -> Shape:
+    """The grid that gives each of `ranks` ranks as many cells as `base` gives one."""
+    parts = decompose(tuple(n * ranks for n in base), ranks, halo)
+    return tuple(n * p for n, p in zip(base, parts, strict=True))
+
+
+def points(records: Sequence[Record], *, weak: bool) -> list[Point]:
+    """The points of every backend in `records`, in order; failed and skipped cases stay in.
+
+    Strong: T(base) base / (T(n) n), where n counts cores. Weak: T(base) / T(n). The interval takes
+    the worst and the best of both medians' intervals.
+    """
+    bases: dict[str, Record] = {}
+    for record in records:
+        if record.status == "valid":
+            best = bases.get(record.case.backend)
+            if best is None or record.case.cores < best.case.cores:
+                bases[record.case.backend] = record
+    return [point(record, bases.get(record.case.backend), weak=weak) for record in records]
+
+
+def point(record: Record, base: Record | None, *, weak: bool) -> Point:
+    over = record.case.cores > int(record.machine["cores"])
+    if record.status != "valid" or base is None or over:
+        return Point(record, None, None, None, over)
+    assert record.time is not None
+    assert base.time is not None
+    work = 1.0 if weak else base.case.cores / record.case.cores
+    efficiency = base.time["median"] / record.time["median"] * work
+    interval = None
+    if base.time["ci95"] and record.time["ci95"]:
+        (b_low, b_high), (low, high) = base.time["ci95"], record.time["ci95"]
+        interval = (b_low / high * work, b_high / low * work)
+    ratio = None
+    if record.energy and base.energy:
+        grown = record.case.ranks / base.case.ranks if weak else 1.0
+        ratio = record.energy["median"] / base.energy["median"] / grown
+    return Point(record, efficiency, interval, ratio, over)
+
+
+def table(found: Sequence[Point]) -> Table:
+    view = Table(box=None, header_style="bold", pad_edge=False)
+    for name in (
+        "backend", "ranks x threads", "grid", "parts", "time/step", "efficiency", "95 % interval",
+        "exchange", "predicted", "imbalance", "energy ratio", "verdict",
+    ):  # fmt: skip
+        view.add_column(name, justify="left" if name in {"backend", "verdict"} else "right")
+    for p in found:
+        view.add_row(*row(p))
+    return view
+
+
+def row(p: Point) -> list[str]:
+    case, parallel = p.record.case, p.record.parallel or {}
+    where = [case.backend, f"{case.ranks} x {case.threads}", "x".join(map(str, case.shape))]
+    verdict = p.record.status + (f": {p.record.reasons[0]}" if p.record.reasons else "")
+    if p.over:
+        verdict += "; more threads than cores: no efficiency"
+    if p.record.time is None:
+        return [*where, *[""] * 8, verdict]
+    step = p.record.time["median"]
+    return [
+        *where,
+        "x".join(map(str, parallel["parts"])),
+        seconds(step),
+        "" if p.efficiency is None else f"{p.efficiency:.0%}",
+        "" if p.interval is None else f"{p.interval[0]:.0%} to {p.interval[1]:.0%}",
+        f"{parallel['exchange_s'] / step:.1%}",
+        f"{parallel['predicted_exchange_s'] / step:.1%}" if case.ranks > 1 else "",
+        f"{parallel['imbalance']:.1%}",
+        "none" if p.energy_ratio is None else f"{p.energy_ratio:.2f}",
+        verdict,
+    ]
+
+
+# ---- beyond this machine -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Seconds a step that `ranks` ranks would need, and the share of them spent communicating."""
+
+    ranks: int
+    shape: Shape
+    compute_s: float
+    exchange_s: float
+    efficiency: float
+
+
+def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Prediction]:
+    """Powers of two of ranks, from the time a cell takes and the transport measured here.
+
+    JouliaError where no valid record of several ranks measured a transport.
+    """
+    valid = [r for r in records if r.status == "valid" and r.parallel and r.time]
+    measured = [r for r in valid if r.case.ranks > 1 and "latency_s" in (r.parallel or {})]
+    if not measured:
+        raise JouliaError(
+            "--predict needs a valid case on 2 or more ranks. Allowed: for example --ranks 1,2"
+        )
+    base = min(valid, key=lambda r: r.case.ranks)
+    widest = max(measured, key=lambda r: r.case.ranks)
+    assert base.parallel is not None
+    assert widest.parallel is not None
+    transport = Transport(widest.parallel["latency_s"], widest.parallel["bandwidth_bytes_per_s"])
+    per_cell = base.parallel["compute_s"] * base.case.ranks / math.prod(base.case.shape)
+    kernel = registry.kernel(base.case.kernel).kernel
+    per_face_cell = bytes_per_face_cell(widest)
+    found: list[Prediction] = []
+    ranks = 1
+    while ranks <= up_to:
+        shape = weak_shape(base.case.shape, ranks, kernel.halo) if weak else base.case.shape
+        try:
+            parts = decompose(shape, ranks, kernel.halo)
+        except JouliaError:
+            break
+        tile = tile_of(shape, parts, 0, kernel.halo, kernel.wraps(base.case))
+        faces = face_cells(tile.shape, parts)
+        messages = per_step(widest) * 2 * sum(p > 1 for p in parts)
+        compute = per_cell * math.prod(tile.shape)
+        exchange = transport.seconds(messages, faces * per_face_cell) if ranks > 1 else 0.0
+        total = compute + exchange
+        ideal = per_cell * math.prod(shape) / ranks
+        found.append(Prediction(ranks, shape, compute, exchange, ideal / total))
+        ranks *= 2
+    return found
+
+
+def face_cells(tile: Shape, parts: Shape) -> int:
+    """Cells on the faces of a tile that another rank needs."""
+    cells = math.prod(tile)
+    return sum(2 * cells // n for n, p in zip(tile, parts, strict=True) if p > 1)
+
+
+def bytes_per_face_cell(record: Record) -> float:
+    """Bytes a step that a rank sends for each cell on its faces, as a record measured them."""
+    parallel, case = record.parallel or {}, record.case
+    kernel = registry.kernel(case.kernel).kernel
+    parts = tuple(parallel["parts"])
+    tile = tile_of(case.shape, parts, 0, kernel.halo, kernel.wraps(case))
+    return float(parallel["bytes"]) / face_cells(tile.shape, parts)
+
+
+def per_step(record: Record) -> float:
+    """Exchanges a step: the messages of a record over the neighbours that it had."""
+    parallel = record.parallel or {}
+    neighbours = 2 * sum(int(p) > 1 for p in parallel["parts"])
+    return float(parallel["messages"]) / neighbours
+
+
+def prediction_table(found: Sequence[Prediction]) -> Table:
+    view = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("ranks", "grid", "compute", "exchange", "time/step", "efficiency"):
+        view.add_column(name, justify="right")
+    for p in found:
+        view.add_row(
+            str(p.ranks),
+            "x".join(map(str, p.shape)),
+            seconds(p.compute_s),
+            seconds(p.exchange_s),
+            seconds(p.compute_s + p.exchange_s),
+            f"{p.efficiency:.0%}",
+        )
+    return view
+
+
+def assumptions(records: Sequence[Record]) -> str:
+    """What a prediction rests on, in words."""
+    record = max(
+        (r for r in records if r.parallel and r.case.ranks > 1), key=lambda r: r.case.ranks
+    )
+    parallel = record.parallel or {}
+    latency = seconds(parallel["latency_s"])
+    bandwidth = quantity(parallel["bandwidth_bytes_per_s"], "B/s")
+    return (
+        "Predicted, not measured. Assumed: every rank computes a cell as quickly as here; a "
+        f"message takes {latency} and its bytes {bandwidth}, as between two ranks of this "
+        "machine; nothing overlaps; no contention in a network."
+    )
+
+
+# ---- the plot ------------------------------------------------------------------------------
+
+
+def plot(found: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
+    """Efficiency over ranks with intervals, one line a backend; the prediction dashed."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise JouliaError(
+            "--plot needs matplotlib. Allowed: pip install 'joulia[plot]' first"
+        ) from None
+    figure, axes = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
+    for backend in dict.fromkeys(p.record.case.backend for p in found):
+        mine = [p for p in found if p.record.case.backend == backend and p.efficiency is not None]
+        x = [p.record.case.ranks for p in mine]
+        y = [100.0 * (p.efficiency or 0.0) for p in mine]
+        intervals = [p.interval or (p.efficiency or 0.0, p.efficiency or 0.0) for p in mine]
+        errors = [
+            [max(0.0, v - 100.0 * low) for v, (low, _) in zip(y, intervals, strict=True)],
+            [max(0.0, 100.0 * high - v) for v, (_, high) in zip(y, intervals, strict=True)],
+        ]
+        axes.errorbar(x, y, yerr=errors, marker="o", capsize=3, label=backend)
+    if predicted:
+        axes.plot(
+            [p.ranks for p in predicted], [100.0 * p.efficiency for p in predicted],
+            linestyle="--", color="0.4", label="predicted",
+        )  # fmt: skip
+    axes.axhline(100.0, color="0.8", linewidth=1.0, zorder=0)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="ranks", ylabel="parallel efficiency (%)", title=title, ylim=(0.0, None))
+    axes.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+    axes.legend()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def label(case: Case, *, weak: bool) -> str:
+    return f"{case.kernel}, {'weak' if weak else 'strong'} scaling, {case.dtype}"

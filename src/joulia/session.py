@@ -1,0 +1,164 @@
+"""A run: planned cases, one after another, each recorded before the next begins."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joulia import carbon, estimate, launch, machine, registry, software, store
+from joulia.case import Case, Settings
+from joulia.plan import Planned, exceeds_caches, is_ceiling, is_flop_ceiling
+from joulia.record import Record, identity
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case's record, and whether it was there already."""
+
+    record: Record
+    resumed: bool
+
+
+def identify(case: Case, settings: Settings) -> str:
+    code = software.code(case.kernel, case.bridge)
+    return identity(case, settings, code, machine.describe()["id"])
+
+
+def run(
+    planned: Sequence[Planned],
+    settings: Settings,
+    path: Path,
+    *,
+    resume: bool = True,
+    before: Callable[[Case], None] = lambda case: None,
+) -> Iterator[Outcome]:
+    """Measure the planned cases in order and append each record to `path`.
+
+    Cases that the file holds as valid for the same code, machine and settings are handed out from
+    there, also where another run put them there in the meantime.
+    """
+    store.prepare(path)
+    ceilings = Ceilings()
+    for one in planned:
+        known = find(path, identify(one.case, settings)) if resume else None
+        if known is None:
+            before(one.case)
+            record = measure(one, settings, ceilings)
+            if not store.append(path, record, again=not resume):
+                known = find(path, record.id)
+        outcome = Outcome(known, True) if known else Outcome(record, False)
+        ceilings.learn(outcome.record)
+        yield outcome
+
+
+def find(path: Path, wanted: str) -> Record | None:
+    """The valid record with an id, or None."""
+    return next((r for r in store.load(path) if r.id == wanted and r.status == "valid"), None)
+
+
+def measure(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+    began = time.monotonic()
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    part: dict[str, Any] = (
+        {"status": "skipped", "reasons": [one.skip]} if one.skip else launch.run(one.case, settings)
+    )
+    versions = part.pop("runtime", {})
+    if part["status"] != "valid":
+        # A failed check publishes no time, no rate, no joule.
+        part = {k: v for k, v in part.items() if k in {"status", "reasons", "verify", "stderr"}}
+    else:
+        part |= beside(one.case, settings, part)
+    record = Record(
+        id=identify(one.case, settings),
+        started_at=started_at,
+        duration_s=time.monotonic() - began,
+        case=one.case,
+        settings=settings,
+        machine=machine.describe(),
+        software=software.describe()
+        | versions
+        | {"code": software.code(one.case.kernel, one.case.bridge)},
+        commit=software.commit(),
+        **part,
+    )
+    if record.rates is not None:
+        record.rates |= ceilings.fraction(record)
+    return record
+
+
+def beside(case: Case, settings: Settings, part: dict[str, Any]) -> dict[str, Any]:
+    """What is computed from a measured case: the estimate where there are no joules, and CO2e."""
+    found: dict[str, Any] = {}
+    if part["energy"] is None:
+        facts = machine.describe()
+        profile = (
+            estimate.load(settings.profile)
+            if settings.profile
+            else estimate.choose(case, facts["cpu"], facts["arch"])
+        )
+        if profile is not None:
+            work = registry.kernel(case.kernel).kernel.work(case)
+            found["energy_estimate"] = estimate.estimate(
+                profile,
+                part["time"]["median"],
+                work,
+                case.dtype,
+                facts["cores"] * part["parallel"]["nodes"],
+            )
+    if settings.carbon:
+        grid = carbon.load(settings.carbon)
+        for name, joules in {"energy": part["energy"], **found}.items():
+            if joules is not None:
+                found[name] = joules | {"carbon": grid.note(joules["median"])}
+    return found
+
+
+class Ceilings:
+    """What this run's `stream` cases measured at best.
+
+    Bytes per second of a triad by number of cores; flops per second of multiply-adds by number of
+    cores and precision.
+    """
+
+    def __init__(self) -> None:
+        self.bytes_per_s: dict[int, float] = {}
+        self.flops_per_s: dict[tuple[int, str], float] = {}
+
+    def learn(self, record: Record) -> None:
+        if record.status != "valid" or not record.rates:
+            return
+        case, rates = record.case, record.rates
+        if is_ceiling(case):
+            best = self.bytes_per_s.get(case.cores, 0.0)
+            self.bytes_per_s[case.cores] = max(best, rates["bytes_per_s"])
+        if is_flop_ceiling(case):
+            best = self.flops_per_s.get((case.cores, case.dtype), 0.0)
+            self.flops_per_s[case.cores, case.dtype] = max(best, rates["flops_per_s"])
+
+    def fraction(self, record: Record) -> dict[str, Any]:
+        """The record's ceilings and the fraction of the bound; None where they do not apply.
+
+        The bound on the time is the larger of bytes / triad and flops / half of the multiply-add
+        rate. A case that fits into the caches is not bound by memory: it gets a fraction only where
+        arithmetic bounds it anyway.
+        """
+        case, rates = record.case, record.rates
+        kernel = registry.kernel(case.kernel).kernel
+        bandwidth = self.bytes_per_s.get(case.cores)
+        peak = self.flops_per_s.get((case.cores, case.dtype))
+        fraction = None
+        if rates and kernel.ranked:
+            of_triad = rates["bytes_per_s"] / bandwidth if bandwidth else 0.0
+            of_compute = rates["flops_per_s"] / (0.5 * peak) if peak else 0.0
+            larger = max(of_triad, of_compute)
+            if larger and (exceeds_caches(case) or of_compute > of_triad):
+                fraction = larger
+        return {
+            "ceiling_bytes_per_s": bandwidth,
+            "ceiling_flops_per_s": peak,
+            "fraction_of_bound": fraction,
+        }

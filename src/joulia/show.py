@@ -1,0 +1,202 @@
+"""Records as a table for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from joulia.record import Record
+
+COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
+
+
+def seconds(value: float) -> str:
+    return quantity(value, "s")
+
+
+def quantity(value: float, unit: str) -> str:
+    """Three significant digits with an SI prefix: 12.3 ms, 4.56 GB."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    prefixes = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T"}
+    power = max(-4, min(4, math.floor(math.log10(abs(value)) / 3)))
+    scaled = value / 1000.0**power
+    digits = max(0, 2 - math.floor(math.log10(abs(scaled))))
+    return f"{scaled:.{digits}f} {prefixes[power]}{unit}"
+
+
+def table(records: Sequence[Record]) -> Table:
+    """One row a record: time with its interval, rates, fraction of the bound, energy, verdict."""
+    view = Table(box=None, header_style="bold", pad_edge=False)
+    for name, justify in (
+        ("kernel", "left"),
+        ("backend", "left"),
+        ("shape", "right"),
+        ("dtype", "left"),
+        ("ranks x threads", "right"),
+        ("time/step", "right"),
+        ("95 % interval", "right"),
+        ("updates/s", "right"),
+        ("GB/s", "right"),
+        ("of bound", "right"),
+        ("J/step", "right"),
+        *([("≈ J/step", "right")] if any(r.energy_estimate for r in records) else []),
+        ("verdict", "left"),
+    ):
+        view.add_column(name, justify=justify, no_wrap=name != "verdict", overflow="fold")  # type: ignore[arg-type]
+    estimates = any(record.energy_estimate for record in records)
+    for record in records:
+        *cells, verdict = row(record)
+        view.add_row(*cells, *([estimated(record)] if estimates else []), verdict)
+    return view
+
+
+def row(record: Record) -> list[str | Text]:
+    case = record.case
+    params = [f"{k}={v}" for k, v in case.params if k in {"op", "p", "form"}]
+    name = " ".join([case.kernel, *params])
+    where = [
+        name,
+        case.backend,
+        "x".join(map(str, case.shape)),
+        case.dtype,
+        f"{case.ranks} x {case.threads}",
+    ]
+    verdict = Text(record.status, style=COLOURS[record.status])
+    if record.reasons:
+        verdict.append(f": {record.reasons[0]}")
+    if record.status != "valid" or not record.time or not record.rates:
+        return [*where, "", "", "", "", "", "", verdict]
+    median, interval = record.time["median"], record.time["ci95"]
+    fraction = record.rates["fraction_of_bound"]
+    return [
+        *where,
+        seconds(median),
+        spread(median, interval),
+        quantity(record.rates["updates_per_s"], ""),
+        f"{record.rates['bytes_per_s'] / 1e9:.2f}",
+        f"{fraction:.0%}" if fraction is not None else "",
+        measured(record),
+        verdict,
+    ]
+
+
+def measured(record: Record) -> str:
+    """Joules with half the width of their 95 % interval; "none" where nothing was measured."""
+    energy = record.energy
+    if not energy:
+        return "none"
+    doubt = " !" if energy.get("flags") else ""
+    error = energy.get("uncertainty_rel")
+    spread = f" ±{error:.0%}" if error is not None else ""
+    return quantity(energy["median"], "J") + spread + doubt
+
+
+def estimated(record: Record) -> str:
+    """The estimate with its range, marked as one."""
+    told = record.energy_estimate
+    if not told:
+        return ""
+    low, middle, high = (quantity(told[key], "J") for key in ("low", "median", "high"))
+    return f"≈ {middle} ({low} to {high})"
+
+
+def spread(median: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return "too few repeats"
+    low, high = ((bound / median - 1.0) * 100.0 for bound in interval)
+    return f"{low:+.1f} % {high:+.1f} %"
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """What the table leaves out: why there are no joules, what bounds the fractions, the misses."""
+    lines = []
+    reasons = {r.energy_reason for r in records if r.status == "valid" and r.energy_reason}
+    lines += [f"No joules: {reason}" for reason in sorted(reasons)]
+    if reasons:
+        lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
+    lines += energy_notes(records)
+    lines += bounds(records)
+    for record in records:
+        if record.stderr:
+            lines.append(f"{record.case.label}: last lines of stderr:")
+            lines += [f"    {line}" for line in record.stderr]
+    return lines
+
+
+def energy_notes(records: Sequence[Record]) -> list[str]:
+    """Joules spent waiting, what makes joules doubtful, what an estimate is, CO2e."""
+    lines = []
+    for record in records:
+        energy = record.energy or {}
+        waiting = energy.get("waiting")
+        if waiting and waiting["share"] >= 0.01:
+            lines.append(
+                f"{record.case.label}: {waiting['share']:.0%} of the joules were spent waiting "
+                f"(exchange and imbalance), {quantity(waiting['waiting'], 'J')} a step"
+            )
+        lines += [f"! {record.case.label}: {flag}" for flag in energy.get("flags", [])]
+        for mark, told in (("", energy), ("≈ ", record.energy_estimate or {})):
+            if note := told.get("carbon"):
+                year = f", {note['year']}" if note["year"] else ""
+                where = f"{note['site'] or 'grid'}: {note['source']}{year}"
+                lines.append(
+                    f"{record.case.label}: {mark}{quantity(note['median'], 'g')} CO2e a step at "
+                    f"{note['g_per_kwh']:g} g/kWh ({where})"
+                )
+    titles = {
+        r.energy_estimate["profile"]: r.energy_estimate["title"]
+        for r in records
+        if r.energy_estimate
+    }
+    for profile, title in sorted(titles.items()):
+        lines.append(
+            f"≈ is not measured: energy-roofline estimate with the profile {profile} ({title}), "
+            "from time, bytes and flops"
+        )
+    return lines
+
+
+def bounds(records: Sequence[Record]) -> list[str]:
+    """The ceilings that the fractions are held against, a line each."""
+    bandwidth: dict[int, float] = {}
+    peak: dict[tuple[int, str], float] = {}
+    for record in records:
+        rates, case = record.rates, record.case
+        if not rates or rates.get("fraction_of_bound") is None:
+            continue
+        if found := rates["ceiling_bytes_per_s"]:
+            bandwidth[case.cores] = max(bandwidth.get(case.cores, 0.0), found)
+        if found := rates["ceiling_flops_per_s"]:
+            key = case.cores, case.dtype
+            peak[key] = max(peak.get(key, 0.0), found)
+    lines = [
+        f"Bound for {cores} core{'s' if cores > 1 else ''}: the best triad of the run, "
+        f"{value / 1e9:.2f} GB/s, 24 B an element, without write-allocate"
+        for cores, value in sorted(bandwidth.items())
+    ]
+    lines += [
+        f"Compute bound for {cores} core{'s' if cores > 1 else ''}: half of the run's best rate of "
+        f"fused multiply-adds in {dtype}, {value / 1e9:.2f} Gflop/s"
+        for (cores, dtype), value in sorted(peak.items())
+    ]
+    return lines
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; in a file or a pipe wide enough to keep rows whole."""
+    import sys
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 200, highlight=False)
+
+
+def show(records: Sequence[Record]) -> None:
+    out = console()
+    out.print(table(records))
+    for line in notes(records):
+        out.print(line, markup=False)

@@ -1,0 +1,71 @@
+"""A problem solved to an end time, and its error against the solution of the equations."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from joulia import api, registry, verify
+from joulia.case import Case
+from joulia.errors import JouliaError
+from joulia.ranks import Comm
+
+if TYPE_CHECKING:
+    from joulia.measure import Run
+
+NORM = "L2 of the error over L2 of the solution"
+
+
+def fitted(case: Case, until: float) -> tuple[Case, int]:
+    """The case with its time step shortened so that whole steps end at `until`, and their number.
+
+    A case that is fitted already stays as it is. JouliaError where the kernel has no time step.
+    """
+    kernel = registry.kernel(case.kernel).kernel
+    if not until > 0.0:
+        raise JouliaError(f"an end time of {until} is not allowed. Allowed: a time above 0")
+    if kernel.frontier is not None and kernel.frontier.fitted is not None:
+        return kernel.frontier.fitted(case, until)
+    if kernel.time_step is None or "dt" not in kernel.params:
+        raise JouliaError(
+            f"{kernel.name} cannot be solved until a time: it has no parameter dt. Allowed: "
+            f"{', '.join(name for name, e in registry.kernels().items() if e.kernel.frontier)}"
+        )
+    return api.fitted(case, until)
+
+
+def solve(run: Run, until: float, comm: Comm) -> dict[str, Any]:
+    """The record's `solution`: steps to `until` and the error there, the same on every rank."""
+    case, steps = fitted(run.case, until)
+    if case.params != run.case.params:
+        raise JouliaError(f"{run.case.label} does not end at {until} after whole steps")
+    run.reset()
+    for _ in range(steps):
+        run.step()
+    run.ops.synchronize()
+    got = run.results(run.fields)
+    verify.require_finite(comm, got, steps)
+    kernel = run.kernel
+    if kernel.frontier is not None and kernel.frontier.truth is not None:
+        wanted = kernel.frontier.truth(case, until, run.tile)
+    else:
+        wanted = kernel.exact(case, steps, run.tile) if kernel.exact else {}
+    if not wanted:
+        raise JouliaError(f"{kernel.name} has no exact answer for these parameters")
+    name = kernel.frontier.result if kernel.frontier else next(iter(wanted))
+    cells = math.prod(run.tile.shape)
+    if kernel.l2 is not None:
+        mine = cells * kernel.l2(case, steps, run.tile, got)[name] ** 2
+    else:
+        mine = cells * float(np.mean((got[name] - wanted[name]) ** 2, dtype=np.float64))
+    difference = comm.sum(mine)
+    scale = comm.sum(cells * float(np.mean(wanted[name] ** 2, dtype=np.float64)))
+    return {
+        "until": until,
+        "steps": steps,
+        "result": name,
+        "norm": NORM,
+        "error": math.sqrt(difference / scale) if scale > 0.0 else math.sqrt(difference),
+    }

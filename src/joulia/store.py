@@ -1,0 +1,142 @@
+"""Records on disk: JSON lines, appended one at a time, never rewritten."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from joulia.errors import JouliaError
+from joulia.record import Record
+
+
+class TornLine(UserWarning):
+    """The last line of a results file was not written to its end, and was left out."""
+
+
+def load(path: Path) -> list[Record]:
+    """All records of a file. JouliaError where it is unreadable or holds something else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise JouliaError(f"cannot read {path}: {error.strerror}") from None
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> list[Record]:
+    *lines, last = data.split(b"\n")
+    records = [_record(line, path, i + 1) for i, line in enumerate(lines) if line.strip()]
+    if last.strip():
+        if records or last.startswith(b'{"schema": "joulia'[: len(last)]):
+            try:
+                json.loads(last)
+            except ValueError:
+                warnings.warn(f"{path}: the last line is torn and left out", TornLine, stacklevel=3)
+                return records
+        records.append(_record(last, path, len(lines) + 1))
+    return records
+
+
+def _record(line: bytes, path: Path, number: int) -> Record:
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise JouliaError("not a joulia record")
+        return Record.from_json(data)
+    except (ValueError, JouliaError) as error:
+        reason = "not JSON" if isinstance(error, ValueError) else str(error)
+        raise JouliaError(
+            f"{path}, line {number}: {reason}. Allowed: files that `joulia run` wrote"
+        ) from None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The file, open for append and locked against other runs."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def prepare(path: Path) -> list[Record]:
+    """The records that are there already; creates the file, and fails early where it cannot."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            return load(path)
+    except OSError as error:
+        raise JouliaError(f"cannot write {path}: {error.strerror}") from None
+
+
+def append(path: Path, record: Record, *, again: bool = False) -> bool:
+    """Write one record, to the disk itself; False where a valid one with its id is there already.
+
+    `again` writes it all the same. A write that does not fit (full disk) is taken back, the record
+    goes to the temporary directory, and JouliaError says where.
+    """
+    line = json.dumps(record.to_json()).encode() + b"\n"
+    try:
+        with _locked(path) as descriptor:
+            size = _mend(descriptor)
+            if not again and _holds(path, record.id):
+                return False
+            try:
+                _write(descriptor, line)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        return True
+    except OSError as error:
+        rescued = _rescue(line)
+        raise JouliaError(
+            f"cannot write {path}: {error.strerror}; the record at hand is in {rescued}"
+        ) from None
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(descriptor, line) :]
+
+
+def _mend(descriptor: int) -> int:
+    """Cut a torn last line off (or end a whole one that lacks its newline); the size after it."""
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size, 0)
+    if not data or data.endswith(b"\n"):
+        return size
+    start = data.rfind(b"\n") + 1
+    try:
+        json.loads(data[start:])
+    except ValueError:
+        os.ftruncate(descriptor, start)
+        return start
+    _write(descriptor, b"\n")
+    return size + 1
+
+
+def _holds(path: Path, identity: str) -> bool:
+    lines = [line for line in path.read_bytes().split(b"\n") if identity.encode() in line]
+    return any(
+        record.id == identity and record.status == "valid"
+        for record in parse(b"\n".join([*lines, b""]), path)
+    )
+
+
+def _rescue(line: bytes) -> str:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "wb", prefix="joulia-rescued-", suffix=".jsonl", delete=False
+        ) as file:
+            file.write(line)
+        return file.name
+    except OSError:
+        return "this line: " + line.decode()

@@ -1,0 +1,293 @@
+"""Is the answer right? Against the NumPy reference, the exact answer, and what is conserved."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from joulia import registry
+from joulia.bridge import Ops
+from joulia.case import Case
+from joulia.errors import Unstable
+from joulia.grid import Box, Layout, Tile, flatten, pairs, slices
+from joulia.kernel import Arrays, Exchange, Host, Kernel
+from joulia.ranks import Comm, HaloExchange, Shrinking
+
+
+@dataclass
+class Check:
+    """One comparison: `error` must not exceed `tolerance`."""
+
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance  # False for NaN
+
+    def to_json(self) -> dict[str, Any]:
+        return {"error": self.error, "tolerance": self.tolerance, "passed": self.passed}
+
+
+@dataclass
+class Verification:
+    """The record's `verify`: one step against NumPy, and named invariants of the measured run."""
+
+    reference: Check
+    invariants: dict[str, Check] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        named = {"the NumPy reference after 1 step": self.reference, **self.invariants}
+        return [
+            f"differs from {name} by {check.error:.3g}, allowed {check.tolerance:.3g}"
+            for name, check in named.items()
+            if not check.passed
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "norm": "largest difference over the field's largest magnitude, after 1 step, "
+            "against NumPy in float64",
+            **self.reference.to_json(),
+            "invariants": {name: check.to_json() for name, check in self.invariants.items()},
+            "passed": not self.failures,
+        }
+
+
+def allocate(kernel: Any, case: Case, tile: Tile) -> dict[str, Host]:
+    """Initial fields in host memory in the case's precision; NaN where nothing was specified."""
+    given = kernel.initial(case, tile)
+    shape = kernel.cells(case).shape(tile.padded)
+    return {
+        name: given[name].astype(case.dtype, copy=False)
+        if name in given
+        else np.full(shape, np.nan, case.dtype)
+        for name in kernel.fields
+    }
+
+
+def owned(
+    ops: Ops,
+    fields: Arrays,
+    tile: Tile,
+    names: tuple[str, ...],
+    layout: Layout = Layout(),  # noqa: B008 -- frozen
+) -> dict[str, Host]:
+    """The cells of a tile in host memory, by field, or by component where cells hold several."""
+    inside = slices(tile.interior)
+    return by_component({name: ops.host(fields[name])[inside] for name in names}, tile, layout)
+
+
+def by_component(fields: dict[str, Host], tile: Tile, layout: Layout) -> dict[str, Host]:
+    """Views of the components of fields; the fields themselves where a cell holds one number."""
+    if not layout.components:
+        return fields
+    axis = len(tile.grid) - 1
+    return {
+        name: np.moveaxis(host, axis, 0)[i]
+        for host in fields.values()
+        for i, name in enumerate(layout.components)
+    }
+
+
+def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
+    """The tile's cells after one step of the NumPy version in float64.
+
+    It starts from the same rounded initial values as the case, on the tile widened so far that no
+    exchange is needed, so that a wrong exchange shows as a difference.
+    """
+    entry = registry.kernel(case.kernel)
+    kernel = entry.kernel
+    numpy_bridge = registry.bridge("numpy")
+    source = entry.source(numpy_bridge.SUFFIX)
+    if source is None:
+        raise FileNotFoundError(f"kernel {kernel.name} has no NumPy reference")
+    width = max(0, kernel.exchanges - 1) * kernel.halo
+    wide = tile.widened(width)
+    doubled = Case(**{**vars_of(case), "dtype": "float64", "bridge": "numpy", "device": "cpu"})
+    importlib.import_module(source.module)
+    ops = numpy_bridge.load(kernel, source, doubled)
+    start = {
+        name: host.astype("float64", copy=False)
+        for name, host in allocate(kernel, case, wide).items()
+    }
+    fields = kernel.step(ops, start, Shrinking(wide), doubled)
+    inside = flatten(
+        [
+            (low + a - b, high + a - b)
+            for (low, high), a, b in zip(pairs(tile.interior), tile.start, wide.start, strict=True)
+        ]
+    )
+    got = {name: fields[name][slices(inside)] for name in kernel.results}
+    return by_component(got, tile, kernel.cells(case))
+
+
+def vars_of(case: Case) -> dict[str, Any]:
+    return {k: v for k, v in vars(case).items() if not k.startswith("_")}
+
+
+def shared(scales: dict[str, float], vectors: tuple[tuple[str, ...], ...]) -> dict[str, float]:
+    """The scales by name, with the largest of a vector's components for each of them."""
+    for vector in vectors:
+        here = [name for name in vector if name in scales]  # totals may have other names
+        scales = scales | dict.fromkeys(here, max((scales[name] for name in here), default=0.0))
+    return scales
+
+
+def relative_difference(
+    comm: Comm,
+    got: dict[str, Host],
+    want: dict[str, Host],
+    vectors: tuple[tuple[str, ...], ...] = (),
+) -> float:
+    """The largest difference of any field over that field's largest magnitude; inf for a NaN.
+
+    The components of a vector share its largest magnitude: one of them may be zero.
+    """
+    largest = shared(
+        {name: comm.max(float(np.max(np.abs(x), initial=0.0))) for name, x in want.items()}, vectors
+    )
+    worst = 0.0
+    for name, expected in want.items():
+        scale = largest[name] or 1.0
+        difference = float(np.max(np.abs(got[name] - expected), initial=0.0)) / scale
+        # NaN does not survive every maximum: carry it as infinity.
+        worst = max(worst, comm.max(math.inf if math.isnan(difference) else difference))
+    return worst
+
+
+def require_admissible(
+    kernel: Kernel, case: Case, comm: Comm, tile: Tile, fields: dict[str, Host], when: str
+) -> None:
+    """Raise Unstable, on every rank, where a field left what the equations allow."""
+    if kernel.inadmissible is None:
+        return
+    found = comm.gather(kernel.inadmissible(case, tile, fields))
+    if problem := next(filter(None, found), None):
+        raise Unstable(f"{problem} {when}")
+
+
+class Watching:
+    """An exchange that looks at the fields before it moves anything: `step` shows its stages."""
+
+    def __init__(self, exchange: Exchange, look: Callable[[tuple[Any, ...]], None]) -> None:
+        self.exchange = exchange
+        self.tile = exchange.tile
+        self.look = look
+
+    def __call__(self, *arrays: Any) -> Iterator[Box]:
+        self.look(arrays)
+        yield from self.exchange(*arrays)
+
+
+def replay(
+    kernel: Kernel,
+    case: Case,
+    comm: Comm,
+    tile: Tile,
+    ops: Ops,
+    fields: Arrays,
+    exchange: Exchange,
+    steps: int,
+) -> None:
+    """Step again from the start and raise Unstable where a stage first leaves what is allowed.
+
+    At the end of a step the first bad element is lost: what is no number has spread from it.
+    """
+    stage = 0
+
+    def look(arrays: tuple[Any, ...]) -> None:
+        nonlocal stage
+        ops.synchronize()
+        now = owned(
+            ops,
+            dict(zip(kernel.results, arrays, strict=True)),
+            tile,
+            kernel.results,
+            kernel.cells(case),
+        )
+        step, part = divmod(stage, kernel.exchanges)
+        when = f"in stage {part} of step {step + 1}" if part else f"after {step} steps"
+        require_admissible(kernel, case, comm, tile, now, when)
+        stage += 1
+
+    watching = Watching(exchange, look)
+    for _ in range(steps):
+        fields = kernel.step(ops, fields, watching, case)
+
+
+def bad_field(comm: Comm, fields: dict[str, Host]) -> str | None:
+    """The first field that holds something that is not a number on any rank, the same on all."""
+    for name, host in fields.items():
+        # The sum is quick, and not finite where a value is not; it may also overflow.
+        suspect = not np.isfinite(np.sum(host, dtype=np.float64))
+        if comm.max(float(suspect and not np.isfinite(host).all())) > 0.0:
+            return name
+    return None
+
+
+def require_finite(comm: Comm, fields: dict[str, Host], step: int) -> None:
+    """Raise Unstable, on every rank, where a field is not finite after step number `step`."""
+    name = bad_field(comm, fields)
+    if name is not None:
+        raise Unstable(f"field {name} is not finite after step {step}")
+
+
+def for_totals(
+    kernel: Kernel, case: Case, ops: Ops, fields: Arrays, exchange: HaloExchange
+) -> dict[str, Host]:
+    """What a kernel's `totals` want to see of its results, copied: own cells, or halos as well."""
+    if kernel.totals_with_halo:
+        for _ in exchange(*[fields[name] for name in kernel.results]):
+            pass
+        return {name: ops.host(fields[name]).copy() for name in kernel.results}
+    mine = owned(ops, fields, exchange.tile, kernel.results, kernel.cells(case))
+    return {name: host.copy() for name, host in mine.items()}
+
+
+def exact_check(
+    case: Case, comm: Comm, tile: Tile, final: dict[str, Host], steps: int
+) -> dict[str, Check]:
+    """The difference from the exact answer after `steps` steps, where there is one."""
+    kernel = registry.kernel(case.kernel).kernel
+    if kernel.exact is None or kernel.exact_tolerance is None:
+        return {}
+    allowed = kernel.exact_tolerance(case, steps)
+    exact = kernel.exact(case, steps, tile)
+    if allowed is None or not exact:
+        return {}
+    error = relative_difference(comm, final, exact, kernel.vectors)
+    return {f"the exact answer after {steps} steps": Check(error, allowed)}
+
+
+def drift_checks(
+    case: Case,
+    comm: Comm,
+    tile: Tile,
+    initial: dict[str, Host],
+    final: dict[str, Host],
+    steps: int,
+) -> dict[str, Check]:
+    """The drift of each conserved total, relative to that total of the initial magnitudes.
+
+    Magnitudes, since a total may be zero: the mass of a wave, the momentum of a vortex.
+    """
+    kernel = registry.kernel(case.kernel).kernel
+    if kernel.totals is None:
+        return {}
+    before = kernel.totals(case, tile, initial)
+    after = kernel.totals(case, tile, final)
+    sizes = kernel.totals(case, tile, {name: np.abs(host) for name, host in initial.items()})
+    scales = shared({name: comm.sum(size) for name, size in sizes.items()}, kernel.vectors)
+    checks = {}
+    for name, start in before.items():
+        drift = abs(comm.sum(after[name]) - comm.sum(start)) / (scales[name] or 1.0)
+        allowed = kernel.allowed_drift(case, steps, name)
+        checks[f"the initial total of {name}"] = Check(drift, allowed)
+    return checks

@@ -1,0 +1,114 @@
+"""The process of one case (one of several, under MPI): `python -m joulia.worker JOB.json`.
+
+The job names the case, the settings and the file for the result. Threads and affinity are fixed
+before any runtime is imported; the parent set the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    job_path = Path(sys.argv[1])
+    job = json.loads(job_path.read_text())
+    die_with_parent()
+
+    from joulia.case import Case, Settings
+
+    case = Case.from_json(job["case"])
+    pin(case, job["pin"])
+
+    from joulia.ranks import Comm, MPIRanks, OneRank
+
+    comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
+    tell_whereabouts(job_path.parent, comm.rank)
+    try:
+        result = run(case, Settings.from_json(job["settings"]), comm)
+    except BaseException as error:
+        # One rank's failure is the case's failure: say which, then take the others down.
+        traceback.print_exc()
+        where = f"rank {comm.rank}: " if comm.size > 1 else ""
+        result = {"status": "failed", "reasons": [f"{where}{type(error).__name__}: {error}"]}
+        deliver(job_path.parent / f"failed-{comm.rank}.json", result)
+        sys.stderr.flush()
+        if isinstance(comm, MPIRanks):
+            comm.world.Abort(1)
+        raise SystemExit(1) from None
+    if comm.rank == 0:
+        if result.get("parallel"):
+            result["parallel"]["launcher"] = job["launcher"]
+        deliver(job_path.parent / "result.json", result)
+
+
+def run(case: Any, settings: Any, comm: Any) -> dict[str, Any]:
+    """Measure; an absent backend and an unstable simulation are results, not failures."""
+    from joulia.errors import Unavailable, Unstable
+    from joulia.measure import measure
+
+    if case.ranks != comm.size:
+        raise RuntimeError(
+            f"started with {comm.size} ranks instead of {case.ranks}: mpiexec and mpi4py belong "
+            "to different MPI libraries"
+        )
+    try:
+        return measure(case, settings, comm)
+    except Unavailable as error:
+        return {"status": "skipped", "reasons": [str(error)]}
+    except Unstable as error:
+        return {"status": "invalid", "reasons": [str(error)]}
+
+
+def deliver(path: Path, result: dict[str, Any]) -> None:
+    """Whole or not at all: the parent may look at any moment."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(result))
+    partial.replace(path)
+
+
+def die_with_parent() -> None:
+    """On Linux, end when the parent does, however it ended: no orphan keeps a core busy."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def tell_whereabouts(folder: Path, rank: int) -> None:
+    """On SIGUSR1, write where this rank is: the parent asks ranks that hang."""
+    import faulthandler
+    import signal
+
+    stack = (folder / f"rank-{rank}.stack").open("w")
+    faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
+    (folder / f"rank-{rank}.pid").write_text(str(os.getpid()))
+
+
+def pin(case: Any, cores: list[int]) -> None:
+    """Bind this rank to its share of the cores that the job may use."""
+    if not hasattr(os, "sched_setaffinity") or len(cores) < case.cores:
+        return
+    local = local_rank()
+    first = local * case.threads
+    mine = cores[first : first + case.threads]
+    if len(mine) == case.threads:
+        os.sched_setaffinity(0, mine)
+
+
+def local_rank() -> int:
+    """This process's rank on its node, as the launcher tells before MPI starts."""
+    for name in ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PMI_RANK"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 0
+
+
+if __name__ == "__main__":
+    main()

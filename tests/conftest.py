@@ -1,0 +1,92 @@
+"""Shared fixtures: the command line as a user calls it, the backends that are here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joulia import registry
+
+HERE = Path(__file__).parent
+BACKENDS = registry.backends()
+
+
+def device(backend: str) -> Any:
+    bridge, name = registry.backend(backend)[0]
+    return next(d for d in registry.bridge(bridge).devices() if d.name == name)
+
+
+def require(backend: str) -> None:
+    """Skip, by name and with the reason, where a backend is not here."""
+    missing = device(backend).missing
+    if missing is not None:
+        pytest.skip(f"{backend}: {missing}")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Every backend; those that are not here are skipped by name."""
+    require(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def joulia() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line: `joulia("run", "heat", env={...})`."""
+
+    def run(
+        *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "joulia", *map(str, arguments)],
+            env=os.environ | (env or {}),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def measured(
+    joulia: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Callable[..., list[dict[str, Any]]]:
+    """Run cases quickly and return their records."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> list[dict[str, Any]]:
+        output = tmp_path / "records.jsonl"
+        done = joulia(
+            "run", *arguments, "--window", "0.005", "--repeats", "2", "--no-ceiling",
+            "--output", output, env=env,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode in (0, 1), done.stderr
+        return [json.loads(line) for line in output.read_text().splitlines()]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which a third-party kernel and third-party bridges are installed by pip."""
+    target = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "plugins"
+    subprocess.run(["cp", "-r", str(HERE / "plugins"), str(source)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+        + ["--disable-pip-version-check", "--root-user-action=ignore"]
+        + ["--target", str(target), str(source)],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return {"PYTHONPATH": str(target)}

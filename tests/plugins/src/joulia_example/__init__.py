@@ -1,0 +1,1 @@
+"""A tiny distribution of kernels and bridges for joulia, as a third party would write it."""

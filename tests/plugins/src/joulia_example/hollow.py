@@ -1,0 +1,1 @@
+"""Found as a bridge, and none."""

@@ -1,0 +1,6 @@
+"""Does nothing."""
+
+from joulia.bridges.numpy import cache, start  # noqa: F401
+from joulia_example.mutants import SUFFIX, devices, mutate  # noqa: F401
+
+load = mutate(lambda function: lambda *arguments: None)

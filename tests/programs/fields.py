@@ -1,0 +1,33 @@
+"""Solve a case on all ranks of MPI's world and write the global fields: rank 0's file is whole.
+
+python fields.py BACKEND KERNEL DTYPE STEPS OVERLAP SHAPE OUT.npz [NAME=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from joulia import solve
+from joulia.ranks import MPIRanks
+
+backend, kernel, dtype, steps, overlap, shape, out, *params = sys.argv[1:]
+comm = MPIRanks()
+solution = solve(
+    kernel,
+    backend,
+    steps=int(steps),
+    shape=tuple(map(int, shape.split("x"))),
+    dtype=dtype,
+    params=dict(text.split("=") for text in params),
+    comm=comm,
+    overlap=overlap == "overlap",
+)
+tiles = comm.gather((solution.tile.start, solution.tile.stop, solution.fields))
+if comm.rank == 0:
+    whole = {name: np.empty(solution.tile.grid, dtype) for name in solution.fields}
+    for start, stop, fields in tiles:
+        for name, part in fields.items():
+            whole[name][tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = part
+    np.savez(out, **whole)

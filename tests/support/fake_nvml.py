@@ -1,0 +1,109 @@
+"""A fake NVML driven by power curves, with update period, averaging window, gain and faults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from virtual import Curve
+
+CONSTANT = Curve(250.0)
+
+
+class NVMLError(Exception):
+    pass
+
+
+@dataclass
+class FakeGpu:
+    uuid: str
+    bus_id: str = "00000000:01:00.0"
+    name: str = "Tesla V100-SXM2-32GB"
+    curve: Curve = CONSTANT
+    period_s: float = 0.02
+    phase_s: float = 0.0
+    average_s: float = 0.0
+    gain: float = 1.0
+    power_gain: float = 1.0
+    counter: bool = True
+    instant: bool = True
+    mig: bool = False
+    module: Curve | None = None
+    fails: tuple[float, float] = (math.inf, math.inf)
+
+    def millijoules(self, t: float) -> int:
+        """What the counter showed at its last update."""
+        seen = math.floor((t - self.phase_s) / self.period_s) * self.period_s + self.phase_s
+        return math.floor(self.gain * self.curve.joules(max(seen, 0.0)) * 1e3) + 123_456
+
+    def watts(self, curve: Curve, t: float) -> float:
+        if self.average_s and t > self.average_s:
+            mean = (curve.joules(t) - curve.joules(t - self.average_s)) / self.average_s
+            return self.power_gain * mean
+        return self.power_gain * curve.watts(t)
+
+
+class FakeNvml:
+    """The functions of pynvml that joulia calls. `broken` makes nvmlInit fail with that text."""
+
+    NVMLError = NVMLError
+
+    def __init__(
+        self, clock: Callable[[], float], gpus: Sequence[FakeGpu], broken: str | None = None
+    ) -> None:
+        self.clock = clock
+        self.gpus = list(gpus)
+        self.broken = broken
+
+    def nvmlInit(self) -> None:
+        if self.broken:
+            raise NVMLError(self.broken)
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> FakeGpu:
+        return self.gpus[index]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> FakeGpu:
+        return next(gpu for gpu in self.gpus if gpu.uuid == uuid)
+
+    def nvmlDeviceGetUUID(self, gpu: FakeGpu) -> str:
+        return gpu.uuid
+
+    def nvmlDeviceGetPciInfo(self, gpu: FakeGpu) -> Any:
+        return SimpleNamespace(busId=gpu.bus_id)
+
+    def nvmlDeviceGetName(self, gpu: FakeGpu) -> bytes:
+        return gpu.name.encode()  # as older bindings return it
+
+    def nvmlDeviceGetMigMode(self, gpu: FakeGpu) -> list[int]:
+        if "V100" in gpu.name:
+            raise NVMLError("Not Supported")
+        return [int(gpu.mig), int(gpu.mig)]
+
+    def _well(self, gpu: FakeGpu) -> None:
+        if gpu.fails[0] <= self.clock() < gpu.fails[1]:
+            raise NVMLError("GPU is lost")
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu: FakeGpu) -> int:
+        self._well(gpu)
+        if not gpu.counter:
+            raise NVMLError("Not Supported")
+        return gpu.millijoules(self.clock())
+
+    def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:
+        self._well(gpu)
+        return round(gpu.watts(gpu.curve, self.clock()) * 1e3)
+
+    def nvmlDeviceGetFieldValues(self, gpu: FakeGpu, fields: list[tuple[int, int]]) -> list[Any]:
+        self._well(gpu)
+        ((number, scope),) = fields
+        curve = gpu.curve if scope == 0 else gpu.module
+        if number != 186 or curve is None or not gpu.instant:
+            return [SimpleNamespace(nvmlReturn=3, value=SimpleNamespace(uiVal=0))]
+        watts = gpu.watts(curve, self.clock())
+        return [SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=round(watts * 1e3)))]

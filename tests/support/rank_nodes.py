@@ -1,0 +1,40 @@
+"""One rank of a job over simulated nodes: `rank_nodes.py FOLDER LAYOUT SECONDS`, under mpiexec.
+
+LAYOUT is a list of [node, device or null], one entry a rank. Rank 0 prints the record's energy.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+folder, layout, seconds = Path(sys.argv[1]), json.loads(sys.argv[2]), float(sys.argv[3])
+
+from mpi4py import MPI  # noqa: E402
+
+node, device = layout[MPI.COMM_WORLD.rank]
+os.environ["JOULIA_ROOT"] = str(folder / node)
+
+from joulia.energy import Energy  # noqa: E402
+from joulia.ranks import MPIRanks  # noqa: E402
+
+
+def main() -> None:
+    comm = MPIRanks()
+    energy = Energy(comm, tolerance=0.2, device=device)
+    readers = comm.gather(energy.reads)
+    for _ in range(2):
+        comm.barrier()
+        before = energy.read()
+        comm.barrier()
+        time.sleep(seconds)
+        comm.barrier()
+        energy.window(before, energy.read())
+    result = energy.result(1)
+    energy.close()
+    if comm.rank == 0:
+        print(json.dumps({"energy": result[0], "reason": result[1], "readers": readers}))
+
+
+main()

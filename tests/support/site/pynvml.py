@@ -1,0 +1,29 @@
+"""Stands before the real pynvml on PYTHONPATH: GPUs from a file under JOULIA_ROOT, in real time."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from fake_nvml import FakeGpu, FakeNvml, NVMLError
+from virtual import Curve
+
+from joulia.clock import raw_clock
+
+
+def _library() -> FakeNvml:
+    path = Path(os.environ["JOULIA_ROOT"]) / "run/fake-gpus.json"
+    if not path.is_file():
+        return FakeNvml(raw_clock, [], broken="NVML Shared Library Not Found")
+    gpus = json.loads(path.read_text())
+    return FakeNvml(raw_clock, [FakeGpu(**gpu | {"curve": Curve(**gpu["curve"])}) for gpu in gpus])
+
+
+_shared = _library()
+__all__ = ["NVMLError"]
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_shared, name)

@@ -1,0 +1,159 @@
+"""Fake file trees of machines, as their kernels would show them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from virtual import Curve, VirtualClock
+
+BOOT = "11111111-2222-3333-4444-555555555555"
+
+
+def put(root: Path, files: Mapping[str, object]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n")
+    return root
+
+
+def node(root: Path, boot: str = BOOT) -> Path:
+    return put(root, {"proc/sys/kernel/random/boot_id": boot})
+
+
+def virtual_machine(root: Path) -> Path:
+    return put(node(root), {"proc/cpuinfo": "flags\t\t: fpu hypervisor lahf_lm"})
+
+
+def zone(
+    root: Path, key: str, name: str, uj: int = 1_000_000, range_uj: int | None = 262_143_328_850
+) -> Path:
+    """A powercap zone such as `intel-rapl:0:0`."""
+    files: dict[str, object] = {"name": name, "energy_uj": uj}
+    if range_uj is not None:
+        files["max_energy_range_uj"] = range_uj
+    return put(root / "sys/class/powercap" / key, files)
+
+
+def intel(root: Path, packages: int = 1, dram: bool = True) -> Path:
+    node(root)
+    for i in range(packages):
+        zone(root, f"intel-rapl:{i}", f"package-{i}")
+        zone(root, f"intel-rapl:{i}:0", "core")
+        if dram:
+            zone(root, f"intel-rapl:{i}:1", "dram", range_uj=65_712_999_613)
+    return root
+
+
+def set_uj(root: Path, key: str, uj: int) -> None:
+    """As a kernel does: the file holds the old or the new number, never half of one."""
+    path = root / "sys/class/powercap" / key / "energy_uj"
+    path.write_text(f"{uj}\n")
+
+
+AC922 = {
+    "System": 1641.0,
+    "Chip 0": 190.0,
+    "Chip 0 Vdd": 110.0,
+    "Chip 0 Vdn": 25.0,
+    "Chip 0 Memory": 60.0,
+    "Chip 0 GPU": 500.0,
+    "Chip 8": 180.0,
+    "Chip 8 Vdd": 100.0,
+    "Chip 8 Vdn": 22.0,
+    "Chip 8 Memory": 55.0,
+    "Chip 8 GPU": 490.0,
+}
+"""Watts by label of a node like Satori's, two sockets and four GPUs."""
+
+
+class Ac922:
+    """The hwmon folder of an AC922. `update(t)` writes what the sensors tell at t."""
+
+    def __init__(
+        self, root: Path, *, energy: bool = True, swing: float = 0.0, boot: str = BOOT
+    ) -> None:
+        self.root = node(root, boot)
+        self.folder = root / "sys/class/hwmon/hwmon3"
+        self.curves = {
+            label: Curve(watts, swing * watts, 0.13, phase=len(label))
+            for label, watts in AC922.items()
+        }
+        self.energy = energy
+        self.files: dict[str, int] = {}
+        put(
+            root,
+            {"sys/class/hwmon/hwmon0/name": "nvme", "sys/class/hwmon/hwmon3/name": "ibmpowernv"},
+        )
+        for i, label in enumerate([*self.curves, "APSS 0", "APSS 1"], 1):
+            # The driver pads labels with blanks.
+            put(self.folder, {f"power{i}_label": f"{label} ", f"power{i}_input": 7_000_000})
+            if energy:
+                put(self.folder, {f"energy{i}_label": f"{label} ", f"energy{i}_input": 5})
+        self.update(0.0)
+
+    def update(self, t: float) -> None:
+        for i, curve in enumerate(self.curves.values(), 1):
+            self._replace(f"power{i}_input", round(curve.watts(t) * 1e6))
+            if self.energy:
+                self._replace(f"energy{i}_input", round(curve.joules(t) * 1e6) + 1000)
+
+    def _replace(self, name: str, number: int) -> None:
+        # One write of constant length: a reader sees the old or the new number.
+        if name not in self.files:
+            self.files[name] = os.open(self.folder / name, os.O_WRONLY)
+        os.pwrite(self.files[name], f"{number:>24d}\n".encode(), 0)
+
+    def run(self, clock: VirtualClock, period_s: float = 0.04, phase_s: float = 0.0) -> None:
+        """Update on a virtual clock."""
+        clock.every(period_s, lambda: self.update(clock.now), first=phase_s)
+
+
+def grace(root: Path, hopper: bool = True) -> Path:
+    node(root)
+    names = ["Grace Power Socket 0", "CPU Power Socket 0", "SysIO Power Socket 0"]
+    watts = [180, 120, 40]
+    if hopper:
+        names, watts = ["Module Power Socket 0", *names], [600, *watts]
+    for i, (name, power) in enumerate(zip(names, watts, strict=True), 2):
+        put(
+            root / f"sys/class/hwmon/hwmon{i}",
+            {
+                "name": "power_meter",
+                "power1_oem_info": name,
+                "power1_average": power * 1_000_000,
+                "power1_average_interval": 50,
+            },
+        )
+    return root
+
+
+def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path:
+    node(root)
+    files: dict[str, object] = {"type": "Battery", "status": status}
+    files |= (
+        {"power_now": 12_500_000}
+        if power
+        else {"current_now": 1_000_000, "voltage_now": 12_500_000}
+    )
+    put(root / "sys/class/power_supply/BAT0", files)
+    return root
+
+
+def perf(root: Path, psys: bool = False) -> Path:
+    """The power PMU of a machine with two packages, cores 0 and 18."""
+    pmu = "sys/bus/event_source/devices/power"
+    files: dict[str, object] = {f"{pmu}/type": 23, f"{pmu}/cpumask": "0,18"}
+    for i, event in enumerate(("energy-pkg", "energy-ram", *(["energy-psys"] if psys else [])), 2):
+        files[f"{pmu}/events/{event}"] = f"event=0x{i:02x}"
+        files[f"{pmu}/events/{event}.scale"] = "2.3283064365386962890625e-10"
+    for cpu, package in ((0, 0), (18, 1)):
+        files[f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"] = package
+    return put(node(root), files)
+
+
+def near(value: float, truth: float, relative: float) -> bool:
+    return math.isclose(value, truth, rel_tol=relative)

@@ -1,0 +1,111 @@
+"""The pages under docs/ followed literally: files written, commands run, outputs looked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = ("add-a-kernel.md", "add-a-backend.md", "add-a-meter.md")
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is in the source tree only")
+
+
+def files(text):
+    """File names with their content: a line with the name in backticks, then a block."""
+    return re.findall(r"^`([^`\n]+)`:\n```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text):
+    """Commands with the lines that must appear in their output."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_works_as_it_is_written(page, tmp_path):
+    text = (DOCS / page).read_text()
+    project, site = tmp_path / "project", tmp_path / "site"
+    for name, content in files(text):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(content)
+    env = os.environ | {
+        # pip install puts it where only this test sees it, and needs no network.
+        "PIP_TARGET": str(site),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PYTHONPATH": str(site),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "JOULIA_ROOT": str(tmp_path),
+    }
+    steps = commands(text)
+    assert len(steps) >= 3
+    for command, expected in steps:
+        done = subprocess.run(
+            command, shell=True, cwd=project, env=env, capture_output=True, text=True, timeout=240
+        )
+        told = done.stdout + done.stderr
+        allowed = (0, 1) if command.startswith("joulia doctor") else (0,)
+        assert done.returncode in allowed, f"{command}\n{told}"
+        for line in expected:
+            assert line in told, f"{command}\n{told}"
+
+
+def test_the_pages_and_the_overview_name_each_other():
+    overview = (DOCS / "README.md").read_text()
+    for page in DOCS.glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in overview, page.name
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_python_page_and_the_notebook_run(tmp_path):
+    """The blocks of docs/python.md in one process, one after another."""
+    text = (DOCS / "python.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.html").exists()
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    script = (
+        "import asyncio, sys, nbclient, nbformat\n"
+        "book = nbformat.read(sys.argv[1], as_version=4)\n"
+        "nbclient.NotebookClient(book, timeout=200, kernel_name='python3').execute()\n"
+        "nbformat.write(book, 'done.ipynb')\n"
+    )
+    assert nbclient
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(DOCS / "example.ipynb")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    book = nbformat.read(tmp_path / "done.ipynb", as_version=4)
+    cells = [c for c in book.cells if c.cell_type == "code"]
+    assert all(c.execution_count for c in cells)
+    shown = str(cells)
+    assert "times as fast as numpy" in shown or "Choose numpy" in shown

@@ -1,0 +1,225 @@
+"""What counts, as properties: totals depend on nodes and devices, never on ranks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from joulia.accounting import Account, Seen, User, account
+
+NODES = ("node-a", "node-b", "node-c")
+GPUS = [f"GPU-{i:02d}aaaaaa-0000-0000-0000-000000000000" for i in range(12)]
+
+
+def rapl(node: str, *, psys: bool = False, dram: bool = True) -> list[Seen]:
+    domains = {"package-0": "package", "package-0-core": "part", "package-1": "package"}
+    domains |= {"package-0-dram": "dram", "package-1-dram": "dram"} if dram else {}
+    domains |= {"psys": "platform"} if psys else {}
+    return [Seen(node, f"{node}/rapl", name, kind) for name, kind in domains.items()]
+
+
+def gpu(node: str, uuid: str, bus: int = 1, **more: str) -> Seen:
+    return Seen(node, uuid, "gpu", "gpu", device=uuid, bus_id=f"00000000:{bus:02x}:00.0", **more)
+
+
+def occ(node: str, system: bool = True) -> list[Seen]:
+    kinds = {"System": "node"} if system else {}
+    for chip in ("Chip 0", "Chip 8"):
+        kinds |= {
+            chip: "package",
+            f"{chip} Vdd": "part",
+            f"{chip} Vdn": "part",
+            f"{chip} Memory": "dram",
+            f"{chip} GPU": "gpus",
+        }
+    return [Seen(node, f"{node}/ibmpowernv", name, kind) for name, kind in kinds.items()]
+
+
+def names(found: Account) -> list[str]:
+    return [one.domain for one in found.counted]
+
+
+def test_packages_and_dram_without_cores() -> None:
+    found = account(rapl("a"), [User("a")])
+    assert names(found) == ["package-0", "package-0-dram", "package-1", "package-1-dram"]
+    assert found.scope == "dram + package"
+
+
+def test_psys_replaces_the_sum() -> None:
+    assert names(account(rapl("a", psys=True), [User("a")])) == ["psys"]
+
+
+def test_psys_does_not_stand_beside_a_measured_gpu() -> None:
+    """Whether it holds the GPU depends on the board: the packages do not."""
+    seen = [*rapl("a", psys=True), gpu("a", GPUS[0])]
+    found = names(account(seen, [User("a", GPUS[0])]))
+    assert "psys" not in found
+    assert {"package-0", "package-1", "gpu"} <= set(found)
+
+
+def test_the_node_is_all_there_is_to_count() -> None:
+    seen = [*occ("a"), *(gpu("a", uuid, i) for i, uuid in enumerate(GPUS[:4]))]
+    assert names(account(seen, [User("a", GPUS[0])])) == ["System"]
+
+
+def test_chips_without_their_rails_where_the_node_is_not_told() -> None:
+    found = names(account(occ("a", system=False), [User("a")]))
+    assert sorted(found) == [f"Chip {n}{part}" for n in (0, 8) for part in ("", " GPU", " Memory")]
+
+
+def test_the_gpu_rail_does_not_stand_beside_gpus() -> None:
+    found = names(account([*occ("a", system=False), gpu("a", GPUS[0])], [User("a", GPUS[0])]))
+    assert sorted(found) == ["Chip 0", "Chip 0 Memory", "Chip 8", "Chip 8 Memory", "gpu"]
+
+
+def test_two_meters_for_a_node_count_once_and_the_counter_first() -> None:
+    second = Seen("a", "a/hwmon", "power_meter power1", "node", source="sampled")
+    for seen in ([second, *occ("a")], [*occ("a"), second]):
+        assert names(account(seen, [User("a")])) == ["System"]
+
+
+def test_one_processor_meter_counts() -> None:
+    grace = Seen("a", "a/hwmon", "Grace Power Socket 0", "package", source="sampled")
+    assert "Grace Power Socket 0" not in names(account([grace, *rapl("a")], [User("a")]))
+
+
+def grace_hopper() -> list[Seen]:
+    kinds = {"Module": "module", "Grace": "package", "CPU": "part", "SysIO": "part"}
+    return [
+        *(
+            Seen("a", "a/hwmon", f"{name} Power Socket 0", kind, source="sampled")
+            for name, kind in kinds.items()
+        ),
+        gpu("a", GPUS[0]),
+    ]
+
+
+def test_grace_hopper_adds_socket_and_gpu_and_never_the_module() -> None:
+    found = names(account(grace_hopper(), [User("a", GPUS[0])]))
+    assert sorted(found) == ["Grace Power Socket 0", "gpu"]
+
+
+def test_the_module_where_it_is_all_there_is() -> None:
+    seen = [one for one in grace_hopper() if one.kind == "module"]
+    assert names(account(seen, [User("a")])) == ["Module Power Socket 0"]
+
+
+def test_a_gpu_in_use_counts_and_the_others_are_named() -> None:
+    seen = [*rapl("a"), gpu("a", GPUS[1], 1), gpu("a", GPUS[10], 10)]
+    found = account(seen, [User("a", GPUS[10])])
+    assert [one.device for one in found.counted if one.kind == "gpu"] == [GPUS[10]]
+    assert f"{GPUS[1]}: not used by this case" in found.not_covered
+
+
+def test_everything_counts_for_a_command() -> None:
+    seen = [*rapl("a"), gpu("a", GPUS[1], 1), gpu("a", GPUS[2], 2)]
+    assert names(account(seen, [User("a")], everything=True)).count("gpu") == 2
+
+
+def test_gpus_nobody_uses_are_no_total() -> None:
+    found = account([gpu("a", GPUS[0])], [User("a")])
+    assert found.problem == "the meters here measure GPUs, which this case does not use"
+
+
+def test_a_gpu_without_processor_counter_says_what_is_missing() -> None:
+    found = account([gpu("a", GPUS[0])], [User("a", "0000:01:00.0")])
+    assert names(found) == ["gpu"]
+    assert "the processor and its memory (no meter)" in found.not_covered
+
+
+@pytest.mark.parametrize("device", ["MIG-1234", GPUS[3], "3"])
+def test_a_device_that_cannot_be_measured_is_no_total(device: str) -> None:
+    found = account([*rapl("a"), gpu("a", GPUS[0])], [User("a", device)])
+    assert found.problem
+
+
+def test_a_divided_gpu_is_no_total() -> None:
+    seen = [*rapl("a"), gpu("a", GPUS[0], unattributable="shared, not attributable")]
+    assert account(seen, [User("a", GPUS[0])]).problem == "shared, not attributable"
+
+
+def test_a_node_without_a_meter_is_no_total() -> None:
+    found = account(rapl("a"), [User("a"), User("b")])
+    assert found.problem == "node b has no meter"
+
+
+def test_rails_alone_are_no_total() -> None:
+    found = account([Seen("a", "a/hwmon", "VDD", "part")], [User("a")])
+    assert found.problem
+    assert not found.counted
+
+
+def test_the_battery_where_there_is_nothing_else() -> None:
+    drain = Seen("a", "a/battery", "BAT0", "battery", source="sampled")
+    assert names(account([drain], [User("a")])) == ["BAT0"]
+    assert "BAT0" not in names(account([drain, *rapl("a")], [User("a")]))
+
+
+def test_sharing_ranks_are_named() -> None:
+    seen = [*rapl("a"), gpu("a", GPUS[0], 1), gpu("a", GPUS[1], 2)]
+    users = [User("a", GPUS[0]), User("a", GPUS[1]), User("a", GPUS[0])]
+    found = account(seen, users)
+    assert found.users == {"a/rapl": (0, 1, 2), GPUS[0]: (0, 2), GPUS[1]: (1,)}
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> list[Seen]:
+    """Up to three nodes of different make, each with a few GPUs."""
+    seen: list[Seen] = []
+    for number, node in enumerate(NODES[: draw(st.integers(1, 3))]):
+        seen += draw(
+            st.sampled_from(
+                [rapl(node), rapl(node, dram=False), occ(node), occ(node, system=False)]
+            )
+        )
+        gpus = draw(st.integers(1, 4))
+        seen += [gpu(node, GPUS[4 * number + i], i + 1) for i in range(gpus)]
+    return seen
+
+
+def joules(found: Account) -> float:
+    """A different number of joules for each domain, so that each set has its own sum."""
+    keys = sorted(one.key for one in found.counted)
+    assert len(keys) == len(set(keys))
+    return sum(1.0 + (hash(key) % 999_983) for key in keys)
+
+
+@given(machines(), st.data())
+def test_totals_do_not_depend_on_ranks(seen: list[Seen], data: st.DataObject) -> None:
+    """The same joules for any number of ranks a node, any order, any sharing of the same GPUs."""
+    nodes = sorted({one.node for one in seen})
+    used = {
+        node: [one.device for one in seen if one.node == node and one.kind == "gpu"]
+        for node in nodes
+    }
+    least = [User(node, device) for node in nodes for device in used[node]]
+    truth = account(seen, least)
+    assert truth.problem is None
+    more = data.draw(st.lists(st.sampled_from(least), max_size=20))
+    order = data.draw(st.permutations([*least, *more]))
+    # Several readers of one node tell the same meters, in any order.
+    told = data.draw(st.permutations([*seen, *seen[::2]]))
+    by_bus = [
+        replace(user, device=next(o.bus_id for o in seen if o.device == user.device))
+        if data.draw(st.booleans())
+        else user
+        for user in order
+    ]
+    found = account(told, by_bus)
+    assert joules(found) == joules(truth)
+    assert found.not_covered == truth.not_covered
+
+
+@given(machines())
+def test_nothing_counted_lies_inside_something_counted(seen: list[Seen]) -> None:
+    found = account(seen, [User(one.node) for one in seen], everything=True)
+    for node in {one.node for one in found.counted}:
+        kinds = {one.kind for one in found.counted if one.node == node}
+        assert "part" not in kinds
+        assert "node" not in kinds or kinds == {"node"}
+        assert "module" not in kinds or kinds == {"module"}
+        assert not {"platform", "package"} <= kinds
+        assert not {"gpus", "gpu"} <= kinds

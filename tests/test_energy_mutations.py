@@ -1,0 +1,37 @@
+"""The checks can fail: each mutation of a rule turns a true figure into a wrong one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import checks
+import pytest
+
+from joulia import accounting
+from joulia.meters import _counter, occ
+
+
+def test_a_wrap_is_not_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.wrapped_joules(tmp_path) == pytest.approx(2000.0)
+
+    def without_the_range(self: _counter.Accumulator, raw_j: float, seconds: float) -> float:
+        assert self.raw is not None
+        return raw_j - self.raw
+
+    monkeypatch.setattr(_counter.Accumulator, "_step", without_the_range)
+    assert checks.wrapped_joules(tmp_path) != pytest.approx(2000.0, rel=0.5)
+
+
+def test_vdd_is_not_summed_into_the_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.chip_watts(tmp_path / "a") == pytest.approx(checks.CHIPS_W, rel=0.02)
+    kinds = tuple((p, "package" if "Vd" in p else kind) for p, kind in occ.KINDS)
+    monkeypatch.setattr(occ, "KINDS", kinds)
+    assert checks.chip_watts(tmp_path / "b") > 1.1 * checks.CHIPS_W
+
+
+def test_a_meter_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.counted_twice() == 1
+    monkeypatch.setattr(accounting.Seen, "key", property(id))
+    # Without a common key both tellings stand.
+    twin = [accounting.Seen("n", "n/rapl", "package-0", "package") for _ in range(2)]
+    assert len(accounting.account(twin, [accounting.User("n")]).counted) == 2

@@ -1,0 +1,590 @@
+"""Windows, errors and named traps, on a virtual clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trees
+from fake_nvml import FakeGpu, FakeNvml
+from virtual import Curve, LocalSampler, VirtualClock
+
+from joulia import uncertainty
+from joulia.api import make_case
+from joulia.bridges.numpy import NumpyOps
+from joulia.case import Settings
+from joulia.energy import MARGIN, Energy
+from joulia.errors import Unavailable
+from joulia.measure import Run, measure
+from joulia.meters import Base, Domain, Meter, fake, nvml, occ, rapl
+from joulia.ranks import OneRank
+from joulia.update_periods import update_periods
+
+UUID = "GPU-abc00000-0000-0000-0000-000000000000"
+
+
+def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> Energy:
+    opened: tuple[list[Meter], dict[str, Unavailable]] = (list(meters), {})
+    return Energy(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
+
+
+def window(one: Energy, clock: VirtualClock, seconds: float, waiting: float = 0.0) -> None:
+    before = one.read()
+    clock.sleep(seconds)
+    one.window(before, one.read(), waiting)
+
+
+def gpus(clock: VirtualClock, *which: FakeGpu) -> list[Base]:
+    return nvml.open(Path("/"), clock, FakeNvml(clock, which), LocalSampler)
+
+
+class Steady(Base):
+    """Watts that a test may change; updates every `period_s`."""
+
+    def __init__(self, clock: VirtualClock, watts: float = 100.0, period_s: float = 0.001) -> None:
+        self.id = "steady"
+        self.clock = clock
+        self.watts = watts
+        self.joules = 0.0
+        self.fail = False
+        self.domains = {"package-0": Domain("package", period_s, 1e-6, 0.05)}
+        clock.every(period_s, self.tick)
+        self.step_s = period_s
+
+    def tick(self) -> None:
+        self.joules += self.watts * self.step_s
+
+    def read(self) -> dict[str, float]:
+        if self.fail:
+            raise Unavailable("it died")
+        return {"package-0": self.joules}
+
+
+def measured(one: Energy, steps: int = 1) -> dict[str, Any]:
+    data, reason = one.result(steps)
+    assert data is not None, reason
+    json.dumps(data)
+    return data
+
+
+def test_gross_and_net() -> None:
+    clock = VirtualClock()
+    meter = Steady(clock, 40.0)
+    one = energy(clock, [meter])
+    one.idle()
+    for _ in range(3):
+        meter.watts = 100.0
+        window(one, clock, 2.0)
+        meter.watts = 40.0
+    one.idle()
+    data = measured(one, steps=10)
+    assert data["median"] == pytest.approx(20.0, rel=1e-3)
+    assert data["idle_w"] == pytest.approx([40.0, 40.0], rel=0.01)
+    assert data["net"]["median"] == pytest.approx(12.0, rel=0.01)
+    assert data["watts"] == pytest.approx(100.0, rel=1e-3)
+    assert data["window_s"] == pytest.approx(2.0)
+    assert data["repeats"] == 3
+    assert data["source"] == "counter"
+    assert data["scope"] == "package"
+    assert data["read_errors"] == 0
+
+
+def test_net_is_void_where_idle_drifted() -> None:
+    clock = VirtualClock()
+    meter = Steady(clock, 40.0)
+    one = energy(clock, [meter])
+    one.idle()
+    window(one, clock, 2.0)
+    meter.watts = 43.0
+    one.idle()
+    data = measured(one)
+    assert data["net"] is None
+    assert "more than 5 %" in data["net_reason"]
+    assert data["median"] > 0.0, "gross is always reported"
+
+
+def test_a_window_that_starts_at_0() -> None:
+    """A peer took t = 0.0 for no start at all."""
+    clock = VirtualClock(0.0)
+    meter = Steady(clock)
+    one = energy(clock, [meter])
+    assert clock.now == 0.0
+    window(one, clock, 5.0)
+    assert measured(one)["median"] == pytest.approx(500.0, rel=1e-3)
+
+
+def test_a_failed_read_voids_its_window_and_the_run_goes_on() -> None:
+    """A peer reported 264 kJ for 2 kJ."""
+    clock = VirtualClock()
+    meter = Steady(clock)
+    one = energy(clock, [meter])
+    window(one, clock, 2.0)
+    before = one.read()
+    clock.sleep(2.0)
+    meter.fail = True
+    one.window(before, one.read())
+    meter.fail = False
+    window(one, clock, 2.0)
+    data = measured(one)
+    assert data["repeats"] == 2
+    assert data["samples"] == pytest.approx([200.0, 200.0], rel=1e-3)
+    assert data["read_errors"] == 1
+    assert "it died" in data["void_windows"][0]
+
+
+def test_a_meter_that_dies_for_good_is_null_with_the_reason() -> None:
+    clock = VirtualClock()
+    meter = Steady(clock)
+    one = energy(clock, [meter])
+    before = one.read()
+    meter.fail = True
+    for _ in range(3):
+        one.window(before, one.read())
+    one.idle()
+    assert one.result(1) == (None, "every window was void: steady:package-0: it died")
+
+
+def test_a_counter_that_stands_still_is_not_0_joules() -> None:
+    clock = VirtualClock()
+    one = energy(clock, [Steady(clock, 0.0)])
+    window(one, clock, 2.0)
+    data, reason = one.result(1)
+    assert data is None
+    assert reason is not None
+    assert "stood still" in reason
+
+
+def test_memory_that_never_counts_is_not_covered(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    trees.intel(tmp_path)
+    (meter,) = rapl.open(tmp_path, clock)
+    uj = {"now": 1_000_000}
+
+    def count() -> None:
+        uj["now"] += 250_000
+        trees.set_uj(tmp_path, "intel-rapl:0", uj["now"])
+
+    clock.every(0.005, count)
+    one = energy(clock, [meter])
+    one.infer_periods()
+    window(one, clock, 0.5)
+    data = measured(one)
+    assert data["counted"] == [f"{trees.BOOT}/rapl:package-0"]
+    assert any("package-0-dram: its counter stands still" in t for t in data["not_covered"])
+
+
+def test_a_wrap_inside_a_window(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    trees.node(tmp_path)
+    trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=262_143_000_000)
+    (meter,) = rapl.open(tmp_path, clock)
+    one = energy(clock, [meter])
+    before = one.read()
+    clock.sleep(10.0)
+    trees.set_uj(tmp_path, "intel-rapl:0", 2_000_000_000 - 328_850)
+    one.window(before, one.read())
+    data = measured(one)
+    assert data["median"] == pytest.approx(2000.0)
+    assert data["wraps"] == 1
+
+
+def test_a_burst_of_50_ms_is_too_short_for_a_number() -> None:
+    """A peer reported 5.3 J for 15.0 J."""
+    clock = VirtualClock(10.007)
+    burst = Curve(40.0, extra_w=260.0, on_s=10.007, off_s=10.057)
+    one = energy(
+        clock, gpus(clock, FakeGpu(UUID, name="NVIDIA A100-SXM4-40GB", curve=burst, period_s=0.1)),
+        device=UUID,
+    )  # fmt: skip
+    window(one, clock, 0.05)
+    data, reason = one.result(1)
+    assert data is None
+    assert reason is not None
+    assert "stood still" in reason or "too short" in reason
+
+
+def test_too_short_is_a_verdict_with_the_window_it_takes() -> None:
+    clock = VirtualClock()
+    one = energy(clock, [Steady(clock, period_s=0.1)], tolerance=0.02)
+    for _ in range(3):
+        window(one, clock, 1.0)
+    data, reason = one.result(1)
+    assert data is None
+    assert reason is not None
+    assert reason.startswith("too short: a window of 1 s against an update period of 0.1 s")
+    assert "it takes 2 s (joulia run --window 2)" in reason
+    looser = energy(clock, [Steady(clock, period_s=0.1)], tolerance=0.05)
+    window(looser, clock, 1.0)
+    assert measured(looser)["end_points_rel"] == pytest.approx(0.0408, rel=0.01)
+
+
+def test_the_window_grows_to_the_tolerance() -> None:
+    clock = VirtualClock()
+    one = energy(clock, [Steady(clock, period_s=0.1)], tolerance=0.02)
+    planned = one.window_s(asked=0.5, longest=60.0)
+    assert planned == pytest.approx(MARGIN * 0.1 / math.sqrt(6.0) / 0.02)
+    assert MARGIN > 1.0
+    assert one.window_s(asked=30.0, longest=60.0) == 30.0
+    assert one.window_s(asked=0.5, longest=1.0) == 0.5, "too long for the time-out"
+    window(one, clock, planned)
+    measured(one)
+
+
+def test_without_meters_nothing_is_slept() -> None:
+    clock = VirtualClock()
+    one = energy(clock, [])
+    one.infer_periods()
+    one.idle()
+    one.jitter()
+    assert clock.now == 0.0
+    assert one.window_s(0.5, 60.0) == 0.5
+    window(one, clock, 1.0)
+    assert one.result(1) == (None, "no meter on this machine")
+
+
+@pytest.mark.parametrize("period_s", [0.001, 0.02, 0.1, 0.5])
+def test_update_periods_are_inferred(period_s: float) -> None:
+    clock = VirtualClock()
+    meter = Steady(clock, period_s=period_s)
+    meter.domains = {"package-0": Domain("package", 0.02, 0.0, 0.05)}
+    one = energy(clock, [meter])
+    one.infer_periods()
+    assert one.periods["steady", "package-0"] == pytest.approx(period_s, rel=0.1)
+
+
+def test_a_slower_counter_than_documented_is_flagged() -> None:
+    clock = VirtualClock()
+    meter = Steady(clock, period_s=0.1)
+    meter.domains = {"package-0": Domain("package", 0.02, 0.0, 0.05)}
+    one = energy(clock, [meter])
+    one.infer_periods()
+    window(one, clock, 5.0)
+    assert any("updates every 0.1 s instead of 0.02 s" in flag for flag in measured(one)["flags"])
+
+
+@pytest.mark.parametrize(("power_gain", "flagged"), [(1.03, False), (1.08, True), (0.9, True)])
+def test_counter_and_sampled_power_that_disagree_are_flagged(
+    power_gain: float, flagged: bool
+) -> None:
+    clock = VirtualClock(3.0)
+    one = energy(clock, gpus(clock, FakeGpu(UUID, power_gain=power_gain)), device=UUID)
+    window(one, clock, 5.0)
+    data = measured(one)
+    assert data["crosscheck_rel"] == pytest.approx(abs(power_gain - 1.0), abs=0.01)
+    assert any("sampled power differ" in flag for flag in data["flags"]) is flagged
+
+
+def test_two_ranks_on_one_gpu_and_unused_gpus() -> None:
+    clock = VirtualClock(3.0)
+    other = FakeGpu("GPU-def00000-0000-0000-0000-000000000000", "00000000:02:00.0")
+    one = energy(clock, gpus(clock, FakeGpu(UUID), other), device="0000:01:00.0")
+    window(one, clock, 4.0)
+    data = measured(one)
+    assert data["meters"] == [UUID]
+    assert data["median"] == pytest.approx(1000.0, rel=0.01)
+    assert data["shared_by_ranks"] == {UUID: [0]}
+    assert f"{other.uuid}: not used by this case" in data["not_covered"]
+
+
+def test_a_mig_instance_is_null_with_the_reason() -> None:
+    clock = VirtualClock()
+    gpu = FakeGpu(UUID, name="NVIDIA H100 80GB HBM3", mig=True)
+    one = energy(clock, gpus(clock, gpu), device=UUID)
+    window(one, clock, 10.0)
+    data, reason = one.result(1)
+    assert data is None
+    assert "shared, not attributable" in str(reason)
+
+
+def test_fewer_joules_than_memory_takes_are_flagged() -> None:
+    clock = VirtualClock(1.0)
+    one = energy(clock, gpus(clock, FakeGpu(UUID)), device=UUID)
+    window(one, clock, 4.0)
+    honest, _ = one.result(1, bytes_per_step=1000.0 / 100e-12)
+    wrong, _ = one.result(1, bytes_per_step=1000.0 / 10e-12)
+    assert honest is not None
+    assert wrong is not None
+    assert not any("HBM" in flag for flag in honest["flags"])
+    assert any("10 pJ a byte, less than HBM takes" in flag for flag in wrong["flags"])
+
+
+def test_joules_spent_waiting() -> None:
+    clock = VirtualClock()
+    one = energy(clock, [Steady(clock)])
+    window(one, clock, 2.0, waiting=0.5)
+    window(one, clock, 2.0, waiting=0.1)
+    data = measured(one, steps=4)
+    assert data["waiting"]["share"] == pytest.approx(0.3, rel=1e-3)
+    assert data["waiting"]["waiting"] == pytest.approx(15.0, rel=1e-2)
+    assert data["waiting"]["work"] + data["waiting"]["waiting"] == pytest.approx(50.0, rel=1e-3)
+
+
+def test_others_on_the_node_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.put(trees.node(tmp_path), {"proc/stat": "cpu 100 0 0 900 0 0 0 0 0 0"})
+    monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
+    clock = VirtualClock()
+    one = energy(clock, [Steady(clock)])
+    clock.every(100.0, lambda: None)
+    clock.every(
+        1e9,
+        lambda: trees.put(tmp_path, {"proc/stat": "cpu 150 0 0 950 0 0 0 0 0 0"}) and None,
+        first=0.1,
+    )
+    one.idle()
+    window(one, clock, 2.0)
+    data = measured(one)
+    assert data["exclusive"] is False
+    assert "other work ran on this node" in data["flags"]
+
+
+def test_a_fixture_machine_of_two_sockets(tmp_path: Path) -> None:
+    """An AC922 with four V100: the node's figure, and no GPU added to it."""
+    clock = VirtualClock(1.0)
+    machine = trees.Ac922(tmp_path)
+    machine.run(clock)
+    cards = [FakeGpu(f"GPU-{i}", f"0000000{i}:04:00.0") for i in range(4)]
+    meters = [*occ.open(tmp_path, clock, LocalSampler), *gpus(clock, *cards)]
+    one = energy(clock, meters)
+    one.infer_periods()
+    one.idle()
+    window(one, clock, 4.0)
+    one.idle()
+    data = measured(one)
+    assert data["median"] == pytest.approx(4 * 1641.0, rel=0.02)
+    assert data["counted"] == [f"{trees.BOOT}/ibmpowernv:System"]
+    assert data["not_covered"] == ["power supply loss"]
+    assert data["update_period_s"] == pytest.approx(0.04, rel=0.05)
+    assert data["domains"]["GPU-3:gpu"] == pytest.approx(1000.0, rel=0.02)
+    assert data["crosscheck_rel"] == pytest.approx(0.0, abs=0.02)
+    assert "not Green500 comparable" in data["comparable"]
+
+
+def test_the_fake_meter_measures(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    trees.put(tmp_path, {fake.FILE: '{"id": "n", "watts": {"package-0": 50.0}}'})
+    one = energy(clock, fake.open(tmp_path, clock))
+    window(one, clock, 2.0)
+    assert measured(one)["median"] == pytest.approx(100.0)
+    assert measured(one)["source"] == "fake"
+
+
+# The stated error bars.
+
+
+def one_trial(rng: random.Random) -> bool:
+    """A burst of work at a random phase of a random GPU: is the truth inside the error bar?"""
+    start = rng.uniform(20.0, 21.0)
+    period_s = rng.choice([0.02, 0.1])
+    clock = VirtualClock(start - 6.0)
+    name = "Tesla V100-SXM2-32GB" if period_s == 0.02 else "NVIDIA H100 80GB HBM3"
+    curve = Curve(
+        rng.uniform(30.0, 90.0),
+        swing_w=25.0,
+        period_s=rng.uniform(0.03, 3.0),
+        phase=rng.uniform(0.0, 6.28),
+        extra_w=rng.uniform(50.0, 500.0),
+        on_s=start,
+        off_s=start + 100.0,
+    )
+    gpu = FakeGpu(
+        UUID, name=name, curve=curve, period_s=period_s, phase_s=rng.uniform(0.0, period_s),
+        gain=rng.uniform(0.95, 1.05),
+    )  # fmt: skip
+    tolerance = rng.choice([0.005, 0.02, 0.1])
+    one = energy(clock, gpus(clock, gpu), device=UUID, tolerance=tolerance)
+    one.infer_periods()
+    clock.sleep(start - clock.now)
+    window(one, clock, one.window_s(0.01, 60.0))
+    truth = curve.joules(clock.now) - curve.joules(start)
+    data = measured(one)
+    return bool(abs(data["median"] / truth - 1.0) <= data["uncertainty_rel"])
+
+
+def test_error_bars_cover_the_truth_in_95_per_cent() -> None:
+    rng = random.Random(1641)
+    inside = sum(one_trial(rng) for _ in range(400))
+    assert inside >= 0.95 * 400
+
+
+def test_the_ends_alone_are_covered_without_the_gain() -> None:
+    """The gain's 5 % must not hide that the ends are wrong: here there is none."""
+    rng = random.Random(7)
+    inside = 0
+    for _ in range(2000):
+        ratio, first, last = rng.uniform(0.0, 1.0), rng.random(), rng.random()
+        error = abs(ratio * first - last) * 0.1
+        part = uncertainty.Part(1.0, 0.1, 0.0, 0.0)
+        inside += error <= uncertainty.spread([part], 1.0).rel95
+    assert inside >= 0.95 * 2000
+    assert inside < 2000, "a bar that nothing can miss says nothing"
+
+
+def test_one_sigma_of_the_ends_is_that_of_a_triangle() -> None:
+    rng = random.Random(3)
+    errors = [rng.random() - rng.random() for _ in range(20_000)]
+    sigma = math.sqrt(sum(e * e for e in errors) / len(errors))
+    assert pytest.approx(sigma, rel=0.02) == uncertainty.END_SIGMA
+    assert round(uncertainty.END_SIGMA, 2) == 0.41
+
+
+@pytest.mark.parametrize(
+    ("period_s", "worst_window_s"),
+    [(0.001, 0.05), (0.04, 2.0), (0.02, 1.0), (0.1, 5.0), (1.0, 50.0)],
+)
+def test_windows_for_2_per_cent_at_worst(period_s: float, worst_window_s: float) -> None:
+    part = uncertainty.Part(1.0, period_s, 0.0, 0.0)
+    assert uncertainty.spread([part], worst_window_s).ends_rel == pytest.approx(0.02)
+
+
+# On the real clock.
+
+
+def test_old_kernels_are_sampled_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RHEL 7 on an AC922: power only. And measuring costs less than 1 % of a window."""
+    trees.Ac922(tmp_path, energy=False)
+    trees.put(tmp_path, {"sys/class/hwmon/hwmon3/power1_input": 1_641_000_000})
+    monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
+    one = Energy(OneRank(), tolerance=0.2)
+    try:
+        for _ in range(3):
+            before = one.read()
+            time.sleep(0.6)
+            one.window(before, one.read())
+        data = measured(one)
+    finally:
+        one.close()
+    assert data["source"] == "sampled"
+    assert data["watts"] == pytest.approx(1641.0, rel=data["uncertainty_rel"])
+    assert data["update_period_s"] >= 0.039
+    assert 0.0 < min(window.cost_s / window.seconds for window in one.windows) < 0.01
+    assert data["cost_rel"] == max(window.cost_s / window.seconds for window in one.windows)
+
+
+def test_the_order_of_fences_barriers_and_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Synchronise, barrier, read, barrier, work, synchronise, barrier, read."""
+    events: list[str] = []
+
+    class Ranks(OneRank):
+        def barrier(self) -> None:
+            events.append("barrier")
+
+    read, step = Energy.read, Run.step
+
+    def logged_read(self: Energy) -> Any:
+        events.append("read")
+        return read(self)
+
+    def logged_step(self: Run) -> None:
+        events.append("work")
+        step(self)
+
+    monkeypatch.setattr(Energy, "read", logged_read)
+    monkeypatch.setattr(Run, "step", logged_step)
+    monkeypatch.setattr(NumpyOps, "synchronize", lambda self: events.append("synchronise"))
+    case = make_case("heat", "numpy", size="tiny")
+    part = measure(case, Settings(window_s=1e-6, repeats=2), Ranks())
+    assert part["status"] == "valid"
+    assert part["time"]["steps_per_sample"] == 1
+    first = events.index("read")
+    order = ["synchronise", "barrier", "read", "barrier", "work", "synchronise", "barrier", "read"]
+    assert events[first - 2 : first + 6] == order
+    assert events[first + 6 : first + 14] == order
+
+
+def test_counters_are_polled_within_their_wraps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that holds several wraps of a counter of 2 kJ, which nobody reads but the poll."""
+    trees.node(tmp_path)
+    trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
+    monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
+    one = Energy(OneRank(), tolerance=0.9)
+    try:
+        before = one.read()
+        for uj in (1_900_000_000, 1_800_000_000, 1_700_000_000):
+            trees.set_uj(tmp_path, "intel-rapl:0", uj)
+            time.sleep(0.7)
+        one.window(before, one.read())
+        data = measured(one)
+    finally:
+        one.close()
+    assert data["wraps"] == 2
+    assert data["median"] == pytest.approx(1900.0 + 1900.0 + 1900.0)
+
+
+def test_a_poll_that_fails_inside_a_window_voids_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ends can be read, but nobody knows what happened between them."""
+    trees.node(tmp_path)
+    trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
+    monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
+    one = Energy(OneRank(), tolerance=0.9)
+    file = tmp_path / "sys/class/powercap/intel-rapl:0/energy_uj"
+    try:
+        before = one.read()
+        file.write_text("broken\n")
+        deadline = time.monotonic() + 10.0
+        while not one.faults and time.monotonic() < deadline:
+            time.sleep(0.05)
+        trees.set_uj(tmp_path, "intel-rapl:0", 1_000_000)
+        one.window(before, one.read())
+    finally:
+        one.close()
+    data, reason = one.result(1)
+    assert data is None
+    assert reason is not None
+    assert "holds 'broken' instead of a number" in reason
+
+
+def test_a_sampler_that_is_killed_leaves_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees.Ac922(tmp_path, energy=False)
+    monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
+    one = Energy(OneRank(), tolerance=0.5)
+    try:
+        before = one.read()
+        time.sleep(0.3)
+        one.window(before, one.read())
+        before = one.read()
+        process = one.meters[0].sampler.process  # type: ignore[attr-defined]
+        process.kill()
+        process.wait()
+        one.window(before, one.read())
+        data = measured(one)
+    finally:
+        one.close()
+    assert data["repeats"] == 1
+    assert "the sampler ended" in data["void_windows"][0]
+
+
+def test_meters_of_unused_gpus_cost_no_time() -> None:
+    clock = VirtualClock(1.0)
+    one = energy(clock, gpus(clock, FakeGpu(UUID)))
+    one.infer_periods()
+    one.idle()
+    one.jitter()
+    assert clock.now == 1.0
+    window(one, clock, 1.0)
+    assert one.result(1) == (None, "the meters here measure GPUs, which this case does not use")
+
+
+def test_an_observer_that_is_stalled_sees_the_period_all_the_same() -> None:
+    """Now and then a look comes late by five updates."""
+    clock = VirtualClock()
+    meter = Steady(clock, period_s=0.01)
+    stalls = iter(range(1000))
+
+    def late(seconds: float) -> None:
+        clock.sleep(0.05 if next(stalls) % 60 == 59 else seconds)
+
+    found = update_periods(meter, ["package-0"], 0.01, clock, late)
+    assert found["package-0"] == pytest.approx(0.01, rel=0.1)

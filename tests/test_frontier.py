@@ -1,0 +1,179 @@
+"""The frontier: true errors, costs to the end time, and the Pareto front in words."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from joulia import measure, registry, solution
+from joulia.analysis import frontier
+from joulia.api import make_case, solve
+from joulia.case import Settings
+from joulia.errors import JouliaError
+from joulia.ranks import OneRank
+from joulia.report import page
+
+from .conftest import require
+from .results import record
+
+END = 0.25
+
+
+def made(backend, time, error, *, steps=10, energy=None, dtype="float64", size="small", until=END):
+    """A record that holds a solution."""
+    one = record(backend, time, energy=energy, dtype=dtype, size=size)
+    one.settings = type(one.settings)(until=until)
+    one.solution = {"until": until, "steps": steps, "result": "u", "norm": "", "error": error}
+    return one
+
+
+def front_of(records, cost=frontier.time_of):
+    (found,) = frontier.points(records).values()
+    return frontier.front(found, cost)
+
+
+@pytest.mark.parametrize("n", [8, 13])
+@pytest.mark.parametrize("until", [0.25, 0.1])
+def test_whole_steps_end_at_the_end_time_within_the_stable_limit(n, until):
+    case, steps = solution.fitted(make_case("heat", shape=(n, n + 1, n)), until)
+    inverse = sum((m / (2 * math.pi)) ** 2 for m in case.shape)
+    assert steps * case.param("cfl") / inverse == pytest.approx(until, rel=1e-14)
+    assert case.param("cfl") <= 0.4
+    assert solution.fitted(case, until) == (case, steps)
+
+
+def test_the_error_is_that_of_the_differential_equation_and_falls_with_order_two():
+    truth = registry.kernel("heat").kernel.frontier.truth
+    end = 8 * 0.4 / (3 * (24 / (2 * math.pi)) ** 2)  # 8 steps on 24^3, 32 on 48^3
+    errors = []
+    for n in (24, 48):
+        case, steps = solution.fitted(make_case("heat", shape=(n, n, n)), end)
+        found = solve("heat", shape=case.shape, steps=steps, params=dict(case.params))
+        errors.append(np.abs(found.fields["u"] - truth(case, end, found.tile)["u"]).max())
+        # The scheme's own answer is met to rounding, so the error is the discretisation's.
+        assert found.error("u") < 1e-13
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, e in registry.kernels().items() if e.kernel.frontier]
+)
+def test_every_kernel_with_a_frontier_is_more_accurate_on_a_finer_grid(name):
+    chosen = registry.kernel(name).kernel.frontier
+    # NumPy is slow at the higher orders: a twentieth of the time shows the order as well.
+    end = {"euler": 0.05, "tracer": 0.05}.get(name, 0.5) * chosen.until
+    errors = []
+    for shape in chosen.shapes[1:3]:
+        case = make_case(name, shape=shape, params=dict(chosen.params))
+        case, steps = solution.fitted(case, end)
+        assert solution.fitted(case, end) == (case, steps)
+        run, _ = measure.prepare(case, Settings(until=end), OneRank())
+        errors.append(solution.solve(run, end, OneRank())["error"])
+    assert 0.0 < errors[1] < 0.6 * errors[0]
+
+
+def test_costs_are_those_of_all_steps():
+    (point,) = front_of([made("numpy", 1e-3, 0.1, steps=50, energy=0.2)])
+    assert point.time.value == pytest.approx(0.05)
+    assert point.energy.value == pytest.approx(10.0)
+    assert point.time.low < 0.05 < point.time.high
+
+
+def test_nothing_on_the_front_is_beaten_and_everything_else_is():
+    rng = np.random.default_rng(5)
+    names = ["numpy", "numba", "julia", "occa:serial", "occa:openmp"]
+    records = [
+        made(name, float(rng.uniform(1e-3, 1e-1)), float(rng.uniform(1e-6, 1e-1)), dtype=d, size=s)
+        for name in names
+        for d in ("float64", "float32")
+        for s in ("tiny", "small")
+    ]
+    (found,) = frontier.points(records).values()
+    best = frontier.front(found, frontier.time_of)
+    assert 1 <= len(best) < len(found)
+    for p in found:
+        beaten = any(q.time.value < p.time.value and q.error <= p.error for q in best)
+        assert beaten == (p not in best)
+    assert [p.error for p in best] == sorted(p.error for p in best)
+    assert [p.time.value for p in best] == sorted((p.time.value for p in best), reverse=True)
+
+
+def test_backends_that_differ_in_rounding_only_are_equally_accurate():
+    best = front_of([made("numpy", 1e-2, 0.100000), made("numba", 1e-3, 0.100001)])
+    assert [p.record.case.backend for p in best] == ["numba"]
+
+
+def test_the_front_in_words():
+    found = [
+        made("numpy", 8.1e-3, 0.001, energy=0.81),
+        made("numba", 1e-3, 0.002, energy=0.1, dtype="float32"),
+        made("julia", 9e-3, 0.003, energy=0.9),
+    ]
+    (points,) = frontier.points(found).values()
+    assert frontier.sentences(points, frontier.energy_of, "energy") == [
+        "Most accurate: relative error 0.001 for 8.10 J: 64^3, fp64 on numpy.",
+        "At 2.00 times the error, 8.10 times less energy: 64^3, fp32 on numba.",
+    ]
+    assert frontier.sentences(points[:0], frontier.energy_of, "energy") == []
+
+
+def test_joules_that_were_not_measured_are_not_on_the_energy_front():
+    found = [made("numpy", 1e-3, 0.1), made("numba", 2e-3, 0.1, energy=1.0)]
+    (points,) = frontier.points(found).values()
+    assert [p.record.case.backend for p in frontier.front(points, frontier.energy_of)] == ["numba"]
+
+
+def test_solutions_stand_in_their_own_section_and_in_no_comparison():
+    html = page.build(
+        [made("numpy", 8e-3, 0.001), made("numba", 1e-3, 0.002), record("numpy", 1.0)]
+    )
+    assert 'data-plot="work-precision"' in html
+    assert 'data-plot="energy-precision"' not in html
+    assert "At 2.00 times the error, 8.00 times less time" in html
+    assert "Only numpy was measured" in html
+    assert "joulia frontier heat -b numpy -b numba" in html
+
+
+def test_the_command_sweeps_measures_and_draws(joulia, tmp_path):
+    require("numba")
+    path = tmp_path / "f.jsonl"
+    arguments = (
+        "frontier", "heat", "-b", "numpy", "-b", "numba", "--shape", "8x8x8,16x16x16",
+        "--dtype", "float64", "--threads", "1", "--window", "0.01", "--repeats", "2", "-o", path,
+    )  # fmt: skip
+    done = joulia(*arguments)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    errors = {(r["case"]["bridge"], r["case"]["shape"][0]): r["solution"]["error"] for r in records}
+    assert errors["numpy", 8] == pytest.approx(errors["numba", 8], rel=1e-9)
+    assert errors["numpy", 16] < errors["numpy", 8]
+    assert "Accuracy against cost: heat until t = 0.25" in done.stdout
+    assert "Most accurate: relative error" in done.stdout
+    assert 'data-plot="work-precision"' in (tmp_path / "f.html").read_text()
+    assert joulia(*arguments).stderr.count("(resumed)") == 4
+
+
+def test_several_ranks_find_the_same_error(joulia, tmp_path):
+    """The error is summed over ranks: measured through the worker, with `until` in the settings."""
+    from joulia import launch
+
+    errors = []
+    for ranks in (1, 2):
+        case, _ = solution.fitted(make_case("heat", shape=(8, 9, 10), ranks=ranks), END)
+        part = launch.run(case, Settings(0.001, 1, until=END))
+        assert part["status"] == "valid", part
+        errors.append(part["solution"]["error"])
+    assert errors[0] == pytest.approx(errors[1], rel=1e-12)
+    assert errors[0] > 1e-4
+
+
+def test_what_has_no_exact_solution_is_refused(joulia):
+    done = joulia("frontier", "stream")
+    assert done.returncode == 2
+    assert "stream has no exact solution with a time step. Allowed: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    with pytest.raises(JouliaError, match="an end time of -1"):
+        solution.fitted(make_case("heat"), -1)

@@ -1,0 +1,272 @@
+"""hwmon (Grace and generic), amdsmi, battery, the sampler's process, and all of them together."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trees
+from virtual import LocalSampler, VirtualClock
+
+from joulia import meters, registry
+from joulia.clock import raw_clock
+from joulia.errors import JouliaError, Unavailable
+from joulia.meters import Domain, Missing, amdsmi, battery, fake, hwmon
+from joulia.meters._sampled import Integral, ProcessSampler, Reader, Sampled
+
+
+def test_grace_hopper_domains_are_nested(tmp_path: Path) -> None:
+    (meter,) = hwmon.open(trees.grace(tmp_path), VirtualClock(), LocalSampler)
+    assert {name: domain.kind for name, domain in meter.domains.items()} == {
+        "Module Power Socket 0": "module",
+        "Grace Power Socket 0": "package",
+        "CPU Power Socket 0": "part",
+        "SysIO Power Socket 0": "part",
+    }
+    assert meter.domains["Grace Power Socket 0"].period_s == 0.05
+    assert meter.source == "sampled"
+
+
+def test_grace_is_integrated(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    (meter,) = hwmon.open(trees.grace(tmp_path, hopper=False), clock, LocalSampler)
+    meter.start(())
+    before = meter.read()
+    clock.sleep(3.0)
+    assert meter.read()["Grace Power Socket 0"] - before["Grace Power Socket 0"] == pytest.approx(
+        540
+    )
+
+
+def test_an_acpi_power_meter_without_a_name_measures_the_node(tmp_path: Path) -> None:
+    trees.put(
+        trees.node(tmp_path),
+        {"sys/class/hwmon/hwmon1/name": "power_meter", "sys/class/hwmon/hwmon1/power1_average": 9},
+    )
+    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
+    assert [domain.kind for domain in meter.domains.values()] == ["node"]
+
+
+def test_two_that_claim_the_node_are_not_added(tmp_path: Path) -> None:
+    for i in (1, 2):
+        trees.put(
+            trees.node(tmp_path),
+            {
+                f"sys/class/hwmon/hwmon{i}/name": "power_meter",
+                f"sys/class/hwmon/hwmon{i}/power1_average": 9,
+            },
+        )
+    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
+    assert [domain.kind for domain in meter.domains.values()] == ["part", "part"]
+
+
+def test_rails_of_unknown_nesting_are_parts(tmp_path: Path) -> None:
+    trees.put(
+        trees.node(tmp_path),
+        {
+            "sys/class/hwmon/hwmon1/name": "ina3221",
+            "sys/class/hwmon/hwmon1/power1_input": 9,
+            "sys/class/hwmon/hwmon1/power1_label": "VDD_IN",
+            "sys/class/hwmon/hwmon2/name": "amdgpu",
+            "sys/class/hwmon/hwmon2/power1_average": 9,
+        },
+    )
+    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
+    assert {name: domain.kind for name, domain in meter.domains.items()} == {"VDD_IN": "part"}
+
+
+class AmdSmiException(Exception):
+    pass
+
+
+class FakeAmdsmi:
+    AmdSmiException = AmdSmiException
+
+    def __init__(self, key: str = "energy_accumulator", resolution: float = 15.3) -> None:
+        self.key = key
+        self.resolution = resolution
+        self.count = 1000
+        self.lost = False
+
+    def amdsmi_get_processor_handles(self) -> list[str]:
+        return ["a"]
+
+    def amdsmi_get_gpu_device_uuid(self, handle: str) -> str:
+        return "74ff0000-0000-1000-8000-000000000001"
+
+    def amdsmi_get_gpu_device_bdf(self, handle: str) -> str:
+        return "0000:c1:00.0"
+
+    def amdsmi_get_energy_count(self, handle: str) -> dict[str, Any]:
+        if self.lost:
+            raise AmdSmiException("device lost")
+        return {self.key: self.count, "counter_resolution": self.resolution, "timestamp": 1}
+
+
+@pytest.mark.parametrize("key", ["energy_accumulator", "power"])
+def test_amd_counts_times_resolution(key: str) -> None:
+    library = FakeAmdsmi(key)
+    (meter,) = amdsmi.open(Path("/"), VirtualClock(), library)
+    before = meter.read()["gpu"]
+    library.count += 2_000_000
+    assert meter.read()["gpu"] - before == pytest.approx(30.6)
+    assert meter.bus_id == "0000:c1:00.0"
+    library.lost = True
+    with pytest.raises(Unavailable, match="device lost"):
+        meter.read()
+
+
+def test_amdsmi_is_absent_here(tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="amdsmi"):
+        amdsmi.open(tmp_path, VirtualClock())
+
+
+@pytest.mark.parametrize("power", [True, False])
+def test_a_battery_that_drains(tmp_path: Path, power: bool) -> None:
+    clock = VirtualClock()
+    (meter,) = battery.open(trees.battery(tmp_path, power=power), clock, LocalSampler)
+    meter.start(())
+    before = meter.read()["BAT0"]
+    clock.sleep(60.0)
+    assert meter.read()["BAT0"] - before == pytest.approx(750.0)
+    assert meter.domains["BAT0"].kind == "battery"
+
+
+def test_a_battery_on_mains_tells_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="does not drain"):
+        battery.open(trees.battery(tmp_path, "Charging"), VirtualClock(), LocalSampler)
+
+
+def test_a_machine_that_goes_on_mains_is_an_error(tmp_path: Path) -> None:
+    read = battery.power_reader(
+        {"BAT0": str(trees.battery(tmp_path) / "sys/class/power_supply/BAT0")}
+    )
+    assert read() == {"BAT0": pytest.approx(12.5)}
+    trees.battery(tmp_path, "Charging")
+    with pytest.raises(Unavailable, match="mains"):
+        read()
+
+
+def test_the_integral_is_trapezoidal_and_a_gap_is_an_error() -> None:
+    integral = Integral(2.0)
+    with pytest.raises(Unavailable, match="no sample"):
+        integral.until(0.0)
+    for t in range(11):
+        integral.add(float(t), {"a": 10.0 * t})
+    assert integral.until(10.0) == {"a": pytest.approx(500.0)}
+    assert integral.until(10.5) == {"a": pytest.approx(550.0)}
+    with pytest.raises(Unavailable, match="no sample for"):
+        integral.until(13.0)
+
+
+def test_joules_never_decrease_when_a_sample_corrects_the_last_power(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    watts = {"a": 100.0}
+    reader = Reader(lambda: dict(watts), "", [])
+    meter = Sampled("x", {"a": Domain("part", 1.0)}, LocalSampler(reader, 1.0, clock))
+    meter.start(())
+    clock.sleep(1.9)
+    high = meter.read()["a"]
+    watts["a"] = 1.0
+    clock.sleep(0.1)
+    assert meter.read()["a"] >= high
+
+
+@pytest.fixture
+def power_file(tmp_path: Path) -> Path:
+    return trees.put(tmp_path, {"power1_input": 50_000_000}) / "power1_input"
+
+
+def sampler(path: Path, period_s: float = 0.01) -> ProcessSampler:
+    names = {"rail": str(path)}
+    reader = Reader(dict, "joulia.meters.occ:power_reader", [names])
+    return ProcessSampler(reader, period_s, raw_clock)
+
+
+def test_the_samplers_process_integrates_away_from_the_work(power_file: Path) -> None:
+    one = sampler(power_file)
+    cores = os.sched_getaffinity(0)
+    busy = {min(cores)}
+    one.start(busy)
+    assert one.process is not None
+    placed = os.sched_getaffinity(one.process.pid)
+    if len(cores) > 1:
+        assert placed.isdisjoint(busy)
+    began, first = raw_clock(), one.joules()["rail"]
+    time.sleep(0.5)
+    ended, last = raw_clock(), one.joules()["rail"]
+    assert last - first == pytest.approx(50.0 * (ended - began), rel=0.02)
+    assert 0.0 < one.cost_s() < 5.0
+    assert one.period_s() >= 0.009
+    pid = one.process.pid
+    one.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_sampler_whose_file_vanishes_is_an_error(power_file: Path) -> None:
+    one = sampler(power_file)
+    one.start(())
+    one.joules()
+    power_file.unlink()
+    assert one.process is not None
+    one.process.wait(10.0)
+    with pytest.raises(Unavailable, match="the sampler ended: cannot read"):
+        one.joules()
+    one.close()
+
+
+def test_a_killed_sampler_is_an_error(power_file: Path) -> None:
+    one = sampler(power_file)
+    one.start(())
+    assert one.process is not None
+    one.process.kill()
+    one.process.wait()
+    with pytest.raises(Unavailable, match="the sampler ended"):
+        one.joules()
+    one.close()
+
+
+def test_the_sampler_ends_with_its_parent(power_file: Path) -> None:
+    one = sampler(power_file)
+    one.start(())
+    assert one.process is not None
+    assert one.process.stdin is not None
+    one.process.stdin.close()
+    assert one.process.wait(5.0) == 0
+    one.close()
+
+
+def test_every_meter_is_found_by_place() -> None:
+    known = {"amdsmi", "battery", "fake", "hwmon", "nvml", "occ", "rapl"}
+    assert known <= registry.meters().keys()
+    assert not any(name.startswith("_") for name in registry.meters())
+
+
+def test_an_empty_virtual_machine_names_what_it_lacks(tmp_path: Path) -> None:
+    found, missing = meters.open_all(trees.virtual_machine(tmp_path), VirtualClock())
+    assert all(meter.id.startswith("GPU-") for meter in found)
+    assert {"battery", "hwmon", "occ", "rapl"} <= missing.keys()
+    assert "fake" not in missing
+    for error in missing.values():
+        assert error.reason
+
+
+def test_an_unknown_meter_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(JouliaError, match="unknown meter 'rappl'; did you mean 'rapl'"):
+        meters.open_all(tmp_path, VirtualClock(), only=["rappl"])
+
+
+def test_the_fake_meter(tmp_path: Path) -> None:
+    clock = VirtualClock(7.0)
+    assert fake.open(tmp_path, clock) == []
+    spec = '{"id": "n", "watts": {"package-0": 50.0}, "fails_after": 2, "period_s": 0.5}'
+    trees.put(tmp_path, {fake.FILE: spec})
+    (meter,) = fake.open(tmp_path, clock)
+    before = meter.read()["package-0"]
+    clock.sleep(1.25)
+    assert meter.read()["package-0"] - before == pytest.approx(50.0)
+    with pytest.raises(Unavailable, match="died"):
+        meter.read()

@@ -1,0 +1,32 @@
+"""What is installed: every kernel's sources, the Julia package, and nothing beside `joulia`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import joulia
+from joulia import registry
+
+
+def test_every_kernel_and_bridge_came_with_the_package():
+    home = Path(joulia.__file__).parent
+    assert set(registry.kernels()) >= {
+        "stream", "heat", "shallow_water", "equation_of_state", "tracer", "euler",
+    }  # fmt: skip
+    for name, entry in registry.kernels().items():
+        assert home in entry.folder.parents, name
+        for suffix in ("_numpy.py", "_numba.py", ".jl", ".okl"):
+            assert entry.source(suffix) is not None, f"{name}{suffix}"
+    assert set(registry.bridges()) >= {"numpy", "numba", "julia", "occa"}
+    assert (home / "juliapkg.json").is_file()
+    assert (home / "JouliaKernels" / "src" / "JouliaKernels.jl").is_file()
+    assert (home / "py.typed").is_file()
+
+
+def test_nothing_called_kernels_or_bridges_is_importable_at_the_top():
+    """Another project owns the name `kernels`."""
+    beside = [p for p in sys.path if p and (Path(p) / "joulia").is_dir()]
+    for folder in beside:
+        assert not (Path(folder) / "kernels").exists(), folder
+        assert not (Path(folder) / "bridges").exists(), folder

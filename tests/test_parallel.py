@@ -1,0 +1,254 @@
+"""Launchers, decomposition, the communication model, scaling, and ranks that die or hang."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from joulia import launch, launchers, scaling, session
+from joulia.api import make_case
+from joulia.case import Settings
+from joulia.errors import JouliaError, Unavailable
+from joulia.grid import divide
+from joulia.record import Record
+from joulia.transport import Transport, fit
+
+from .test_store import record, workers_of
+
+
+@pytest.fixture
+def scheduler(tmp_path, monkeypatch):
+    """Stand-ins for srun and jsrun that note their command line and run the ranks by mpiexec."""
+    real = launchers.mpiexec(2, 1).command
+    for name, count in (("srun", "--ntasks"), ("jsrun", "--nrs")):
+        script = tmp_path / name
+        script.write_text(
+            f"#!{sys.executable}\n"
+            "import os, sys\n"
+            f"open({str(tmp_path / 'called')!r}, 'w').write(' '.join(sys.argv[1:]))\n"
+            "at = sys.argv.index('-m') - 1\n"
+            f"n = sys.argv[sys.argv.index({count!r}) + 1]\n"
+            f"real = {list(real)!r}\n"
+            "real[2] = n\n"
+            "os.execv(real[0], real + sys.argv[at:])\n"
+        )
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "expected"),
+    [
+        ("SLURM_JOB_ID", "srun", "--ntasks 2 --cpus-per-task 1 --cpu-bind=cores"),
+        ("LSB_JOBID", "jsrun", "--nrs 2 --tasks_per_rs 1 --cpu_per_rs 1 --bind=packed:1"),
+    ],
+)
+def test_inside_an_allocation_the_schedulers_launcher_starts_the_ranks(
+    variable, name, expected, scheduler, monkeypatch
+):
+    assert launchers.detect() == "mpiexec"
+    monkeypatch.setenv(variable, "17")
+    assert launchers.detect() == name
+    settings = Settings(window_s=0.005, repeats=2)
+    result = launch.run(make_case("heat", ranks=2), settings)
+    assert result["status"] == "valid", result
+    assert result["parallel"]["launcher"] == name
+    assert (scheduler / "called").read_text().startswith(expected)
+
+
+def test_an_absent_launcher_is_a_reason(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Unavailable, match="no srun found"):
+        launchers.choose(2, 1, "srun")
+
+
+@pytest.mark.parametrize("parts", [(2, 2, 1), (1, 1, 4), (4, 1, 1)])
+def test_a_given_decomposition_is_used_and_changes_no_bit(parts, measured):
+    text = "x".join(map(str, parts))
+    (got,) = measured(
+        "heat", "-b", "numpy", "--size", "tiny", "--ranks", "4", "--oversubscribe",
+        "--decompose", text,
+    )  # fmt: skip
+    assert got["status"] == "valid", got["reasons"]
+    assert got["parallel"]["parts"] == list(parts)
+
+
+def test_a_decomposition_that_does_not_fit_is_one_line():
+    with pytest.raises(JouliaError, match="--decompose 3x1 is not allowed for 4 ranks on 2 axes"):
+        divide((8, 8), 4, 1, (3, 1))
+    with pytest.raises(JouliaError, match="leaves a rank 2 of 8 cells"):
+        divide((8, 8), 4, 3, (4, 1))
+
+
+def test_more_threads_than_cores_are_refused_or_marked(measured):
+    cores = len(os.sched_getaffinity(0))
+    many = ("heat", "-b", "numpy", "--size", "tiny", "--ranks", str(cores + 1))
+    (refused,) = measured(*many)
+    assert refused["status"] == "skipped"
+    assert "--oversubscribe" in refused["reasons"][0]
+    *_, marked = measured(*many, "--oversubscribe")
+    assert marked["status"] == "valid"
+    assert marked["settings"]["oversubscribe"]
+
+
+def test_the_model_fits_what_it_was_made_from():
+    truth = Transport(2e-6, 5e9)
+    sizes = [8, 4096, 1 << 21]
+    times = [truth.seconds(1, n) for n in sizes]
+    found = fit(sizes, times)
+    assert found.bandwidth_bytes_per_s == pytest.approx(5e9, rel=1e-9)
+    assert found.latency_s == pytest.approx(2e-6, rel=1e-2)
+
+
+def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured):
+    (got,) = measured("heat", "-b", "numpy", "--shape", "12x10x8", "--ranks", "2")
+    parallel = got["parallel"]
+    assert parallel["parts"] == [2, 1, 1]
+    assert parallel["messages"] == 2  # up and down
+    assert parallel["bytes"] == 2 * 10 * 8 * 8  # a plane of 10 x 8 float64 each way
+    expected = 2 * parallel["latency_s"] + parallel["bytes"] / parallel["bandwidth_bytes_per_s"]
+    assert parallel["predicted_exchange_s"] == pytest.approx(expected)
+
+
+# ---- scaling -------------------------------------------------------------------------------
+
+
+def scaled(ranks: int, step: float, shape: tuple[int, ...] = (64, 64, 64)) -> Record:
+    made = record(f"r{ranks}")
+    made.case = make_case("heat", shape=shape, ranks=ranks)
+    made.machine = {"cores": 4}
+    made.time = {"median": step, "ci95": [0.9 * step, 1.1 * step]}
+    made.parallel = {
+        "parts": [ranks, 1, 1], "exchange_s": 0.0, "compute_s": step, "imbalance": 0.0,
+        "messages": 2, "bytes": 2 * 64 * 64 * 8, "latency_s": 1e-6,
+        "bandwidth_bytes_per_s": 1e9, "predicted_exchange_s": 6.7e-5,
+    }  # fmt: skip
+    return made
+
+
+def test_strong_and_weak_efficiency_and_their_intervals():
+    strong = scaling.points([scaled(1, 1.0), scaled(2, 0.6), scaled(8, 0.5)], weak=False)
+    assert strong[1].efficiency == pytest.approx(1.0 / 0.6 / 2)
+    assert strong[1].interval == pytest.approx((0.9 / 0.66 / 2, 1.1 / 0.54 / 2))
+    assert strong[2].over
+    assert strong[2].efficiency is None
+    weak = scaling.points([scaled(1, 1.0), scaled(2, 1.25)], weak=True)
+    assert weak[1].efficiency == pytest.approx(0.8)
+
+
+def test_weak_scaling_keeps_the_cells_of_a_rank():
+    assert scaling.weak_shape((64, 64, 64), 1, 1) == (64, 64, 64)
+    assert scaling.weak_shape((64, 64, 64), 2, 1) == (128, 64, 64)
+    shape = scaling.weak_shape((64, 64, 64), 8, 1)
+    assert shape[0] * shape[1] * shape[2] == 8 * 64**3
+
+
+def test_a_prediction_meets_the_measurement_it_rests_on():
+    compute = 0.01
+    one, two = scaled(1, compute), scaled(2, compute / 2)
+    curve = scaling.predict([one, two], 64, weak=False)
+    assert [p.ranks for p in curve] == [1, 2, 4, 8, 16, 32, 64]
+    at_two = curve[1]
+    assert at_two.compute_s == pytest.approx(compute / 2)
+    assert at_two.exchange_s == pytest.approx(2 * 1e-6 + 2 * 64 * 64 * 8 / 1e9)
+    assert all(a.efficiency > b.efficiency for a, b in itertools.pairwise(curve))
+    with pytest.raises(JouliaError, match="2 or more ranks"):
+        scaling.predict([one], 8, weak=False)
+
+
+def test_the_scale_command_prints_tables_and_draws_a_plot(joulia, tmp_path):
+    plot = tmp_path / "scale.png"
+    done = joulia(
+        "scale", "heat", "--backend", "numpy,numba", "--size", "tiny", "--ranks", "1,2",
+        "--window", "0.01", "--repeats", "6", "--predict", "64", "--plot", plot,
+        "--output", tmp_path / "s.jsonl",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "efficiency" in done.stdout
+    assert "Predicted, not measured. Assumed:" in done.stdout
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+# ---- failure -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans(
+    seed, tmp_path, monkeypatch
+):
+    """Three ranks; one is killed after a random delay; the launcher, the others, all end."""
+    monkeypatch.setenv("JOULIA_TEST_MARK", f"{tmp_path}-{seed}")
+    marker = f"JOULIA_TEST_MARK={tmp_path}-{seed}"
+    noise = random.Random(seed)
+    victim = noise.randrange(3)
+    settings = Settings(window_s=30.0, repeats=9, timeout_s=60.0, oversubscribe=True)
+    case = make_case("heat", "numpy", ranks=3)
+    script = (
+        "import json, sys; from joulia import launch; from joulia.case import Case, Settings\n"
+        "print(json.dumps(launch.run(Case.from_json(json.loads(sys.argv[1])), "
+        "Settings.from_json(json.loads(sys.argv[2])))))"
+    )
+    began = time.monotonic()
+    run = subprocess.Popen(
+        [sys.executable, "-c", script, json.dumps(case.to_json()), json.dumps(settings.to_json())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    pid = None
+    while pid is None and time.monotonic() - began < 50:
+        found = list(tmp_path.glob(f"joulia-*/rank-{victim}.pid"))
+        pid = int(found[0].read_text() or 0) or None if found else None
+        time.sleep(0.02)
+    assert pid is not None
+    time.sleep(2.0 * noise.random())
+    os.kill(pid, signal.SIGKILL)
+    out, _ = run.communicate(timeout=120)
+    result = json.loads(out)
+    assert result["status"] == "failed"
+    assert re.match(rf"rank {victim}: killed by SIGKILL", result["reasons"][0]), result
+    deadline = time.monotonic() + 10
+    ours = {os.getpid()}
+    while set(workers_of(marker)) - ours and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert set(workers_of(marker)) - ours == set()
+    assert not list(tmp_path.glob("joulia-*"))
+
+
+def test_a_rank_that_hangs_is_named_with_the_place(tmp_path, plugins, measured):
+    (got,) = measured(
+        "heat", "-b", "hangrank", "--size", "tiny", "--ranks", "2", "--timeout", "6", env=plugins
+    )
+    assert got["status"] == "failed"
+    assert re.search(r"; rank 1 is in wait \(hangrank\.py:\d+\)$", got["reasons"][0]), got
+
+
+def test_a_rank_that_raises_is_named_with_its_error(measured, plugins):
+    (got,) = measured("heat", "-b", "raiserank", "--size", "tiny", "--ranks", "2", env=plugins)
+    assert got["status"] == "failed"
+    assert got["reasons"] == ["rank 1: ZeroDivisionError: division by zero"]
+
+
+def test_sessions_identify_cases_by_what_changes_the_measurement():
+    case = make_case("heat")
+    same = session.identify(case, Settings(timeout_s=1.0))
+    assert session.identify(case, Settings(timeout_s=2.0)) == same
+    assert session.identify(case, Settings(overlap=False)) != same
+
+
+def test_the_launch_folder_is_gone_after_a_case(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    launch.run(make_case("heat"), Settings(window_s=0.001, repeats=1))
+    assert list(Path(tmp_path).iterdir()) == []

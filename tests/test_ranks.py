@@ -1,0 +1,64 @@
+"""Ranks: the answer does not depend on their number, bit for bit, under a real mpiexec."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from joulia import launch, launchers
+from joulia.api import make_case
+from joulia.case import Settings
+
+PROGRAM = Path(__file__).parent / "programs" / "fields.py"
+
+
+def fields(
+    tmp_path: Path, backend: str, ranks: int, dtype: str = "float64", overlap: str = "overlap",
+    kernel: str = "heat", shape: str = "13x10x7", steps: int = 5,
+    params: tuple[str, ...] = (),
+) -> dict[str, np.ndarray]:  # fmt: skip
+    case = make_case(kernel, backend, ranks=ranks)
+    out = tmp_path / f"{backend.replace(':', '-')}-{ranks}-{dtype}-{overlap}.npz"
+    options = launchers.choose(ranks, 1).command
+    done = subprocess.run(
+        [*options, sys.executable, str(PROGRAM), backend, kernel, dtype, str(steps), overlap]
+        + [shape, str(out), *params],
+        env=launch.environment(case, Settings(), tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as data:
+        return dict(data)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_one_to_four_ranks_give_the_same_bits(backend, dtype, tmp_path):
+    """An uneven grid: 13 x 10 x 7 cells divide by neither 2 nor 3 nor 4 on every axis."""
+    alone = fields(tmp_path, backend, 1, dtype)
+    assert np.isfinite(alone["u"]).all()
+    for ranks in (2, 3, 4):
+        together = fields(tmp_path, backend, ranks, dtype)
+        for name, field in alone.items():
+            assert field.tobytes() == together[name].tobytes(), f"{name} on {ranks} ranks"
+
+
+def test_overlap_changes_no_bit(tmp_path):
+    first = fields(tmp_path, "numpy", 2, overlap="overlap")
+    second = fields(tmp_path, "numpy", 2, overlap="none")
+    assert first["u"].tobytes() == second["u"].tobytes()
+
+
+def test_a_run_on_two_ranks_is_valid_and_says_what_exchange_cost(measured, backend):
+    (record,) = measured("heat", "-b", backend, "--size", "tiny", "--ranks", "2")
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    assert record["case"]["ranks"] == 2
+    assert record["parallel"]["exchange_s"] > 0
+    assert record["parallel"]["compute_s"] > 0
+    assert record["parallel"]["imbalance"] >= 0
