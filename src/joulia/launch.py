@@ -17,6 +17,7 @@ from typing import Any
 from joulia import launchers
 from joulia.case import Case, Settings
 from joulia.errors import Unavailable
+from joulia.guard import guarded
 from joulia.machine import usable_cores
 from joulia.places import cache_dir
 
@@ -73,13 +74,12 @@ def run(case: Case, settings: Settings) -> dict[str, Any]:
         job.write_text(json.dumps(task))
         with (folder / "stderr").open("wb") as stderr:
             child = subprocess.Popen(
-                argv,
+                guarded(argv),
                 env=environment(case, settings, folder),
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
             try:
                 child.wait(settings.timeout_s)
@@ -98,12 +98,6 @@ def run(case: Case, settings: Settings) -> dict[str, Any]:
             reasons = json.loads(told[0].read_text())["reasons"]
             return failure(reasons[0], folder)
         return failure(culprit(folder) or ending(child.returncode), folder)
-
-
-def _die_with_parent() -> None:
-    from joulia.worker import die_with_parent
-
-    die_with_parent()
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

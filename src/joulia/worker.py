@@ -17,6 +17,8 @@ from typing import Any
 def main() -> None:
     job_path = Path(sys.argv[1])
     job = json.loads(job_path.read_text())
+    from joulia.guard import die_with_parent
+
     die_with_parent()
 
     from joulia.case import Case, Settings
@@ -69,16 +71,6 @@ def deliver(path: Path, result: dict[str, Any]) -> None:
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(result))
     partial.replace(path)
-
-
-def die_with_parent() -> None:
-    """On Linux, end when the parent does, however it ended: no orphan keeps a core busy."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def tell_whereabouts(folder: Path, rank: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ from joulia.errors import JouliaError
 from joulia.gate.builds import Build
 from joulia.gate.compare import METRICS, Verdict, cost, judge, key, require_comparable
 from joulia.gate.decision import looks
+from joulia.guard import guarded
 from joulia.record import Record
-from joulia.worker import die_with_parent
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,17 @@ class Runner:
         self.calls += 1
         output = self.folder / f"{build.side}-{self.calls:05d}.jsonl"
         child = subprocess.Popen(
-            [str(build.python), "-m", "joulia", "run", *arguments]
-            + ["--no-ceiling", "--no-resume", "--timeout", f"{self.timeout:g}"]
-            + ["--output", str(output)],
+            guarded(
+                [str(build.python), "-m", "joulia", "run", *arguments]
+                + ["--no-ceiling", "--no-resume", "--timeout", f"{self.timeout:g}"]
+                + ["--output", str(output)]
+            ),
             env=build.env,
             cwd=self.folder,  # far from the checkout, whose folders must not shadow the build
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
         try:
             _, stderr = child.communicate()
