@@ -181,7 +181,8 @@ def placed_copy(host: Host, threads: int) -> Host:
     of a cache with eight ways, since mapped memory is aligned to pages.
     """
     shift = next(_turns) % STAGGERED * STAGGER_BYTES
-    memory = mmap.mmap(-1, max(1, host.nbytes + shift))
+    # Private, since shared mappings get no huge pages where the system's default stands.
+    memory = mmap.mmap(-1, max(1, host.nbytes + shift), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE") and host.nbytes >= 1 << 22:
         memory.madvise(mmap.MADV_HUGEPAGE)
     placed: Host = np.frombuffer(memory, dtype=host.dtype, count=host.size, offset=shift).reshape(
