@@ -52,7 +52,7 @@ def test_the_model() -> None:
 def test_static_power_is_the_share_of_the_cores() -> None:
     profile = estimate.load("x86-server")
     told = estimate.estimate(profile, 1.0, Work(0.0, 0.0), "float64", cores=2)
-    assert told["median"] == pytest.approx(110.0 * 2 / 64)
+    assert told["median"] == pytest.approx(100.0 * 2 / 64)
     assert told["static_share"] == 2 / 64
 
 
