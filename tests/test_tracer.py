@@ -80,8 +80,10 @@ def test_diffusion_damps_a_sine_at_second_order(axis):
 def test_a_slotted_cylinder_after_one_turn():
     """Zalesak's test: the error shrinks although there is a jump.
 
-    WENO is essentially non-oscillatory: it overshoots by less than a tenth of the jump, at a slot
-    of two or three cells.
+    The slot is a twentieth of the domain, two or three cells here and so narrower than a stencil:
+    WENO has no smooth one to choose, and overshoots. How far is a figure of this scheme, as seen at
+    64 cells (no published one was found): it falls with no power of the cell's size until
+    the slot is resolved.
     """
     require("numba")
     errors = []
@@ -92,9 +94,10 @@ def test_a_slotted_cylinder_after_one_turn():
         )  # fmt: skip
         errors.append(solution.error("c", "L1"))
         c = solution.fields["c"]
-        assert -0.1 < c.min() < c.max() < 1.1
         before, after = solution.totals()["tracer"]
         assert abs(after - before) <= 1e-13 * before
+    assert c.min() > -1e-3
+    assert c.max() == pytest.approx(1.068, abs=0.005)
     assert errors[1] < 0.75 * errors[0]
     assert errors[1] < 0.02
 

@@ -21,7 +21,7 @@ MODEL = "energy-roofline"
 LAPTOPS = {"8", "9", "10", "14", "31", "32"}
 """Chassis types of portable computers (DMTF SMBIOS, System Enclosure)."""
 SINGLE = 0.5
-"""A flop in fp32 over one in fp64: 0.47 and 0.55 in Choi et al."""
+"""A flop in fp32 over one in fp64; assumed, as half the bits."""
 
 
 @dataclass(frozen=True)
