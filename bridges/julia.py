@@ -10,13 +10,13 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import joulia
-from joulia.bridge import Device, HostOps, Ops, Source
-from joulia.case import Case
+from joulia.bridge import Device, HostOps, Ops, Source, rows
+from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
@@ -169,6 +169,26 @@ class JuliaOps(HostOps):
 
     def view(self, array: Array) -> Host:
         return array.host
+
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        package, backend = _state["package"], _state["backend"]
+        every = [
+            (part.length, self.wrap(part.sources), self.wrap(part.targets))
+            for part in rows(shape, copies)
+        ]
+        known: dict[Array, list[Any]] = {}
+
+        def copy(array: Array) -> None:
+            bound = known.get(array)
+            if bound is None:
+                bound = known[array] = [
+                    package.bind_copy(backend, array.julia, length, sources.julia, targets.julia)
+                    for length, sources, targets in every
+                ]
+            for part in bound:
+                part()
+
+        return copy
 
     def synchronize(self) -> None:
         """The kernels of a CPU return when their work is done."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from joulia.bridge import Device, HostOps, Ops, Source, python_functions
-from joulia.case import Case
+from joulia.bridge import Device, HostOps, Ops, Source, python_functions, rows
+from joulia.case import Case, Shape
 from joulia.errors import Unavailable
+from joulia.grid import Box
 from joulia.kernel import Kernel
 
 SUFFIX = "_numba.py"
@@ -17,8 +19,40 @@ _loaded: list[Any] = []
 
 
 class NumbaOps(HostOps):
+    def __init__(
+        self, functions: Mapping[str, Callable[..., None]], threads: int, copy_rows: Any
+    ) -> None:
+        super().__init__(functions, threads)
+        self.copy_rows = copy_rows
+
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        every = rows(shape, copies)
+
+        def copy(array: Any) -> None:
+            flat = array.reshape(-1)
+            for part in every:
+                self.copy_rows(flat, part.length, part.sources, part.targets)
+
+        return copy
+
     def synchronize(self) -> None:
         """A parallel region ends with a join: calls return when their work is done."""
+
+
+def compiled_copy(dtype: str) -> Any:
+    """Numba's version of copying rows within an array, for a precision."""
+    import numba
+
+    signature = f"({dtype}[::1], int64, int64[::1], int64[::1])"
+
+    @numba.njit(signature, parallel=True, cache=True)
+    def copy_rows(flat: Any, length: Any, sources: Any, targets: Any) -> None:
+        for i in numba.prange(sources.size):
+            source, target = sources[i], targets[i]
+            for j in range(length):
+                flat[target + j] = flat[source + j]
+
+    return copy_rows
 
 
 def devices() -> tuple[Device, ...]:
@@ -38,8 +72,9 @@ def start(case: Case) -> dict[str, str]:
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     functions = python_functions(importlib.import_module(source.module), kernel, case)
-    _loaded[:] = functions.values()
-    return NumbaOps(functions, case.threads)
+    copy_rows = compiled_copy(case.dtype)
+    _loaded[:] = [*functions.values(), copy_rows]
+    return NumbaOps(functions, case.threads, copy_rows)
 
 
 def cache() -> str:

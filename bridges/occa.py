@@ -14,13 +14,13 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache as memoise
 from pathlib import Path
 from typing import Any
 
-from joulia.bridge import Device, HostOps, Ops, Source
-from joulia.case import Case, digest
+from joulia.bridge import Device, HostOps, Ops, Source, rows
+from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
@@ -142,6 +142,7 @@ def library() -> Any:
         "occaDeviceMode": (text, [value]),
         "occaDeviceFinish": (None, [value]),
         "occaDeviceBuildKernel": (value, [value, text, text, value]),
+        "occaDeviceBuildKernelFromString": (value, [value, text, text, value]),
         "occaKernelBinaryFilename": (text, [value]),
         "occaKernelIsInitialized": (ctypes.c_int, [value]),
         "occaKernelPushArg": (None, [value, value]),
@@ -213,8 +214,47 @@ def compiler_version() -> str:
     return lines[0] if lines else compiler()
 
 
+COPY_ROWS = """
+@kernel void copy_rows(const int rows, const int length, const long *sources, const long *targets,
+                       real *field) {
+  for (int i = 0; i < rows; ++i; @outer) {
+    for (int lane = 0; lane < 1; ++lane; @inner) {
+      const real *source = field + sources[i];
+      real *target = field + targets[i];
+      const int count = length;
+      for (int j = 0; j < count; ++j) {
+        target[j] = source[j];
+      }
+    }
+  }
+}
+"""
+
+
 class OccaOps(HostOps):
     """Arrays are NumPy's memory, wrapped for OCCA without a copy."""
+
+    def __init__(
+        self, functions: Mapping[str, Callable[..., None]], threads: int, copy_rows: OccaType
+    ) -> None:
+        super().__init__(functions, threads)
+        self.copy_rows = _hand_over(copy_rows)
+
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        integer = library().occaInt32
+        every = [
+            (
+                [integer(len(part.sources)), integer(part.length)],
+                [self.wrap(part.sources), self.wrap(part.targets)],
+            )
+            for part in rows(shape, copies)
+        ]
+
+        def copy(array: Memory) -> None:
+            for numbers, offsets in every:
+                self.copy_rows([*numbers, *(o.handle for o in offsets), array.handle])
+
+        return copy
 
     def wrap(self, host: Host) -> Memory:
         lib = library()
@@ -237,18 +277,22 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     text = f"{{defines: {{{defines}}}}}"
     functions: dict[str, Callable[..., None]] = {}
     before = set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("binary"))
-    for function in kernel.functions:
+
+    def build(make: Any, source: str, name: str) -> OccaType:
         with only_one():
             properties = lib.properties(text.encode())
-            built = lib.occaDeviceBuildKernel(
-                _state["device"], str(source.path).encode(), function.name.encode(), properties
-            )
+            built: OccaType = make(_state["device"], source.encode(), name.encode(), properties)
         if not lib.occaKernelIsInitialized(built):
-            raise RuntimeError(f"OCCA could not build {function.name} of {source.path.name}")
+            raise RuntimeError(f"OCCA could not build {name} for {kernel.name}")
         if Path(lib.occaKernelBinaryFilename(built).decode()) not in before:
             _state["misses"] += 1
+        return built
+
+    for function in kernel.functions:
+        built = build(lib.occaDeviceBuildKernel, str(source.path), function.name)
         functions[function.name] = caller(built, function, case)
-    return OccaOps(functions, case.threads)
+    copy_rows = build(lib.occaDeviceBuildKernelFromString, COPY_ROWS, "copy_rows")
+    return OccaOps(functions, case.threads, copy_rows)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import mmap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from joulia.case import Case
+from joulia.case import Case, Shape
 from joulia.errors import Unavailable
-from joulia.grid import Box, slices
+from joulia.grid import Box, pairs, slices
 from joulia.kernel import Host, Kernel
 
 
@@ -66,7 +67,7 @@ class Ops:
 
     A function call `ops.name(box, *arrays, *ints, *reals)` may return before the work is done;
     `synchronize` blocks until it is. Arrays belong to the runtime. `read` and `write` move a box
-    between an array and packed host memory and block; `copy` moves a box inside one array.
+    between an array and packed host memory and block; `copier` moves boxes inside one array.
     """
 
     functions: Mapping[str, Callable[..., None]]
@@ -90,13 +91,12 @@ class Ops:
     def write(self, array: Any, box: Box, values: Host) -> None:
         raise NotImplementedError
 
-    def copy(self, array: Any, source: Box, target: Box) -> None:
-        raise NotImplementedError
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        """A function that copies boxes (source, target) within an array of this shape.
 
-    def copies(self, array: Any, pairs: Sequence[tuple[Box, Box]]) -> None:
-        """Several copies (source, target) in one array; none reads what another writes."""
-        for source, target in pairs:
-            self.copy(array, source, target)
+        No copy reads what another writes.
+        """
+        raise NotImplementedError
 
     def dtype(self, array: Any) -> str:
         raise NotImplementedError
@@ -107,10 +107,6 @@ class Ops:
     def device_id(self) -> str | None:
         """The UUID or PCI bus id of the GPU that computes; None where the processor does."""
         return None
-
-
-TOO_LARGE_FOR_CACHES = 1 << 25
-PLANES = 8
 
 
 class HostOps(Ops):
@@ -145,26 +141,50 @@ class HostOps(Ops):
     def write(self, array: Any, box: Box, values: Host) -> None:
         self.view(array)[slices(box)] = values
 
-    def copy(self, array: Any, source: Box, target: Box) -> None:
-        host = self.view(array)
-        host[slices(target)] = host[slices(source)]
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        cuts = [(slices(source), slices(target)) for source, target in copies]
 
-    def copies(self, array: Any, pairs: Sequence[tuple[Box, Box]]) -> None:
-        """Copies that walk the same planes go plane by plane together.
+        def copy(array: Any) -> None:
+            host = self.view(array)
+            for source, target in cuts:
+                host[target] = host[source]
 
-        The ends of neighbouring rows share cache lines: one end after the other over a large array
-        would fetch each of them from memory twice.
-        """
-        together = [p for p in pairs if p[0][:2] == p[1][:2]]
-        if self.view(array).nbytes < TOO_LARGE_FOR_CACHES or len(together) < 2:
-            return super().copies(array, pairs)
-        super().copies(array, [p for p in pairs if p not in together])
-        first, last = together[0][0][:2]
-        for z in range(first, last, PLANES):
-            part = (z, min(z + PLANES, last))
-            for source, target in together:
-                self.copy(array, part + source[2:], part + target[2:])
-        return None
+        return copy
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Copies within an array as rows: the element that each of them begins at, and goes to.
+
+    Rows of one length are together, in the order of their targets: threads that share them evenly
+    write apart, and the ends of neighbouring rows, which share cache lines, are copied together.
+    """
+
+    length: int
+    sources: Host
+    targets: Host
+
+
+def rows(shape: Shape, copies: Sequence[tuple[Box, Box]]) -> list[Rows]:
+    """The boxes' copies as rows along the last axis, for compiled copiers."""
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    found: dict[int, list[tuple[Host, Host]]] = {}
+    for pair in copies:
+        length = pair[0][-1] - pair[0][-2]
+        starts = []
+        for box in pair:
+            begin = np.full((), box[-2], np.int64)
+            for (a, b), stride in zip(pairs(box)[:-1], strides, strict=False):
+                begin = begin[..., None] + stride * np.arange(a, b)
+            starts.append(begin.ravel())
+        if length > 0 and starts[0].size:
+            found.setdefault(length, []).append((starts[0], starts[1]))
+    every = []
+    for length, parts in found.items():
+        sources, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.argsort(targets)
+        every.append(Rows(length, sources[order], targets[order]))
+    return every
 
 
 STAGGER_BYTES = 4096 + 5 * 64

@@ -119,7 +119,8 @@ class HaloExchange:
         self.interior = tile.interior
         self.local = [link for link in every if link.neighbour == comm.rank]
         self.remote = [link for link in every if link.neighbour != comm.rank]
-        self.local_copies = [(_opposite(every, link).send, link.receive) for link in self.local]
+        copies = [(_opposite(every, link).send, link.receive) for link in self.local]
+        self.copy = ops.copier(layout.shape(tile.padded), copies)
         cut = [(False, False)] * len(parts)
         for link in self.remote:
             for axis, t in enumerate(link.towards):
@@ -157,7 +158,7 @@ class HaloExchange:
 
     def _copy_local(self, arrays: tuple[Any, ...]) -> None:
         for array in arrays:
-            self.ops.copies(array, self.local_copies)
+            self.copy(array)
 
     def _messages(self, arrays: tuple[Any, ...]) -> _Messages:
         dtype = self.ops.dtype(arrays[0])

@@ -116,11 +116,31 @@ function bind(f, backend, box, arrays, ints, reals)
     return Bound(f, backend, Tuple(Int(i) for i in box), args)
 end
 
+@inline function copy_rows(is, field, length, sources, targets)
+    @inbounds for i in is
+        source, target = sources[i], targets[i]
+        for j in 1:length
+            field[target+j] = field[source+j]
+        end
+    end
+end
+
+copy_rows!(backend, box, field, sources, targets, length) =
+    each_row(copy_rows, backend, box, field, length, sources, targets)
+
+"""
+    bind_copy(backend, field, length, sources, targets)
+
+Rows of `length` elements of `field` copied within it, from and to zero-based offsets.
+"""
+bind_copy(backend, field, length, sources, targets) =
+    Bound(copy_rows!, backend, (0, Base.length(sources)), (field, sources, targets, Int(length)))
+
 "A Julia array over memory that Python owns and keeps: `shape` has x first."
 wrap(::Type{T}, address::Integer, shape) where {T} =
     unsafe_wrap(Array, Ptr{T}(UInt(address)), Tuple(Int(n) for n in shape))
 
-element(name::AbstractString) = name == "float64" ? Float64 : Float32
+element(name::AbstractString) = Dict("float64" => Float64, "float32" => Float32, "int64" => Int64)[name]
 
 # The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl.
 const KERNELS = normpath(joinpath(@__DIR__, "..", "..", "kernels"))
