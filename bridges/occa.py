@@ -10,12 +10,12 @@ import contextlib
 import ctypes
 import ctypes.util
 import fcntl
+import functools
 import os
 import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache as memoise
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def devices() -> tuple[Device, ...]:
 # ---- the C API -----------------------------------------------------------------------------
 
 
-@memoise
+@functools.cache
 def library() -> Any:
     """The loaded library with the types of the functions that joulia calls."""
     path = find_library()
@@ -243,16 +243,23 @@ class OccaOps(HostOps):
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
         integer = library().occaInt32
         every = [
-            (
-                [integer(len(part.sources)), integer(part.length)],
-                [self.wrap(part.sources), self.wrap(part.targets)],
-            )
-            for part in rows(shape, copies)
+            (part, self.wrap(part.sources), self.wrap(part.targets)) for part in rows(shape, copies)
         ]
+        known: dict[Memory, list[Callable[[], None]]] = {}
 
         def copy(array: Memory) -> None:
-            for numbers, offsets in every:
-                self.copy_rows([*numbers, *(o.handle for o in offsets), array.handle])
+            if array not in known:
+                known[array] = [
+                    self.copy_rows(
+                        [
+                            *(integer(n) for n in (len(part.sources), part.length)),
+                            *(memory.handle for memory in (sources, targets, array)),
+                        ]
+                    )
+                    for part, sources, targets in every
+                ]
+            for run in known[array]:
+                run()
 
         return copy
 
@@ -319,10 +326,10 @@ def caller(built: OccaType, function: Function, case: Case) -> Callable[..., Non
     integer = lib.occaInt32
     real = lib.occaDouble if case.dtype == "float64" else lib.occaFloat
     arrays, ints = len(function.arrays), len(function.ints)
-    hand_over = _hand_over(built)
-    run = lib.occaKernelRunFromArgs
-    known: dict[tuple[Any, ...], list[OccaType]] = {}
-    last: list[OccaType] | None = None
+    place = _hand_over(built)
+    again = functools.partial(lib.occaKernelRunFromArgs, built)
+    known: dict[tuple[Any, ...], Callable[[], None]] = {}
+    last: Callable[[], None] | None = None
 
     def convert(box: Box, arguments: tuple[Any, ...]) -> list[OccaType]:
         shape = arguments[0].host.shape
@@ -337,46 +344,52 @@ def caller(built: OccaType, function: Function, case: Case) -> Callable[..., Non
     def call(box: Box, *arguments: Any) -> None:
         nonlocal last
         key = (box, arguments)
-        values = known.get(key)
-        if values is None:
+        run = known.get(key)
+        if run is None:
             if len(known) >= 256:  # arguments that change at every step
                 known.clear()
-            values = known[key] = convert(box, arguments)
-        if values is last:
-            run(built)
+            run = known[key] = place(convert(box, arguments))
+        if run is last:
+            again()
         else:
-            hand_over(values)
-            last = values
+            run()
+            last = run
 
     return call
 
 
-def _hand_over(built: OccaType) -> Callable[[list[OccaType]], None]:
-    """A function that gives the kernel its arguments and runs it.
+def _hand_over(built: OccaType) -> Callable[[list[OccaType]], Callable[[], None]]:
+    """A function that puts a list of arguments in place, for calls that only run the kernel.
 
-    One variadic call costs a third of a call for each argument. It may be typed as a plain call
-    where the two pass 40-byte structures alike: the ABIs of Linux on x86-64, ppc64le and aarch64,
-    not Apple's for arm64.
+    One variadic call costs a third of a call for each argument. On x86-64 it costs a tenth: there,
+    structures of this size lie behind one another on the stack, so that all of them may be passed
+    as one. Elsewhere on Linux each is passed by itself; on other systems (Apple's arm64 passes
+    variadic arguments unlike others) each takes a call.
     """
     lib = library()
-    if platform.system() != "Linux":
+    system, processor = platform.system(), platform.machine()
+    address = ctypes.cast(lib.occaKernelRunN, ctypes.c_void_p).value or 0
 
-        def push_and_run(values: list[OccaType]) -> None:
+    def packed(values: list[OccaType]) -> Callable[[], None]:
+        every = (OccaType * (1 + len(values)))(built, *values)
+        together = type("Arguments", (ctypes.Structure,), {"_fields_": [("every", type(every))]})
+        run = ctypes.CFUNCTYPE(None, together, ctypes.c_int)(address)
+        return functools.partial(run, together(every), len(values))
+
+    def listed(values: list[OccaType]) -> Callable[[], None]:
+        count = len(values)
+        run = ctypes.CFUNCTYPE(None, OccaType, ctypes.c_int, *[OccaType] * count)(address)
+        return functools.partial(run, built, count, *values)
+
+    def pushed(values: list[OccaType]) -> Callable[[], None]:
+        def run() -> None:
             lib.occaKernelClearArgs(built)
             for value in values:
                 lib.occaKernelPushArg(built, value)
             lib.occaKernelRunFromArgs(built)
 
-        return push_and_run
+        return run
 
-    prototype = ctypes.CFUNCTYPE
-    run_n: dict[int, Any] = {}
-
-    def run_with(values: list[OccaType]) -> None:
-        count = len(values)
-        if count not in run_n:
-            plain = prototype(None, OccaType, ctypes.c_int, *[OccaType] * count)
-            run_n[count] = plain(ctypes.cast(lib.occaKernelRunN, ctypes.c_void_p).value or 0)
-        run_n[count](built, count, *values)
-
-    return run_with
+    if system != "Linux":
+        return pushed
+    return packed if processor == "x86_64" else listed
