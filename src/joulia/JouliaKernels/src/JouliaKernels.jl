@@ -12,21 +12,38 @@ using KernelAbstractions
 "Elements that a work-item of a one-dimensional function computes."
 const CHUNK = 16384
 
-# A body computes a run of consecutive x: `body(xs, y, z, args...)`. On a CPU a work-item gets a
-# whole row, which the compiler vectorises; on a device with many lanes it gets a single cell.
+"Rows that a work-item of a function in two or three dimensions computes."
+const ROWS = 32
 
-@kernel function rows!(body, xs, origin, args...)
+# A body computes a run of consecutive x: `body(xs, y, z, args...)`. On a CPU a work-item gets whole
+# rows, which the compiler vectorises, and several of them: starting one costs about a microsecond,
+# as much as a row. The work itself is a function of its own, with the arguments in one tuple: in
+# the body of a @kernel the compiler calls a function that it was given dynamically. On a device with many lanes it gets a single cell.
+
+@kernel function rows!(body, xs, origin, last_y, args)
     at = @index(Global, NTuple)
-    body(xs, (at .+ origin)..., args...)
+    some_rows(body, xs, at, origin, last_y, args)
 end
 
-@kernel function chunks!(body, xs, args...)
+@noinline function some_rows(body::F, xs, at, origin, last_y, args) where {F}
+    first_y = origin[1] + (at[1] - 1) * ROWS + 1
+    rest = Base.tail(at) .+ Base.tail(origin)
+    for y in first_y:min(first_y + ROWS - 1, last_y)
+        body(xs, y, rest..., args...)
+    end
+end
+
+@kernel function chunks!(body, xs, args)
     i = @index(Global, Linear)
+    some_cells(body, xs, i, args)
+end
+
+@noinline function some_cells(body::F, xs, i, args) where {F}
     first_x = first(xs) + (i - 1) * CHUNK
     body(first_x:min(first_x + CHUNK - 1, last(xs)), args...)
 end
 
-@kernel function cells!(body, origin, args...)
+@kernel function cells!(body, origin, args)
     x, rest... = @index(Global, NTuple) .+ origin
     body(x:x, rest..., args...)
 end
@@ -47,28 +64,33 @@ end
 
 function launch(body::F, backend::CPU, sizes::Tuple{Int}, origin, args::Vararg{Any,M}) where {F,M}
     xs = origin[1]+1:origin[1]+sizes[1]
-    chunks!(backend, 1)(body, xs, args...; ndrange = cld(sizes[1], CHUNK))
+    chunks!(backend, 1)(body, xs, args; ndrange = cld(sizes[1], CHUNK))
 end
 
 function launch(body::F, backend::CPU, sizes::Tuple{Int,Vararg{Int}}, origin,
                 args::Vararg{Any,M}) where {F,M}
     xs = origin[1]+1:origin[1]+sizes[1]
-    group = map(_ -> 1, Base.tail(sizes))
-    rows!(backend, group)(body, xs, Base.tail(origin), args...; ndrange = Base.tail(sizes))
+    items = (cld(sizes[2], ROWS), sizes[3:end]...)
+    rows!(backend, map(_ -> 1, items))(body, xs, Base.tail(origin), origin[2] + sizes[2], args;
+                                       ndrange = items)
 end
 
 function launch(body::F, backend, sizes, origin, args::Vararg{Any,M}) where {F,M}
-    cells!(backend)(body, origin, args...; ndrange = sizes)
+    cells!(backend)(body, origin, args; ndrange = sizes)
 end
 
 # A body that keeps what neighbouring cells share computes a block of cells with buffers of its own.
 
-@kernel function blocks!(body, first_cell, last_cell, block, buffers, args...)
+@kernel function blocks!(body, first_cell, last_cell, block, buffers, args)
     at = @index(Global, NTuple)
     low = first_cell .+ (at .- 1) .* block
     high = min.(low .+ block .- 1, last_cell)
+    some_block(body, map(:, low, high), buffers, args)
+end
+
+@noinline function some_block(body::F, ranges, buffers, args) where {F}
     scratch = Array{eltype(first(args))}(undef, buffers)
-    body(map(:, low, high)..., scratch, args...)
+    body(ranges..., scratch, args...)
 end
 
 """
@@ -84,7 +106,7 @@ function each_block(body::F, backend::CPU, box::NTuple{N,Int}, block, buffers,
     any(<=(0), sizes) && return nothing
     low = ntuple(d -> box[N-2d+1] + 1, Val(N ÷ 2))
     high = ntuple(d -> box[N-2d+2], Val(N ÷ 2))
-    blocks!(backend, map(_ -> 1, sizes))(body, low, high, block, buffers, args...;
+    blocks!(backend, map(_ -> 1, sizes))(body, low, high, block, buffers, args;
                                          ndrange = cld.(sizes, block))
     return nothing
 end
