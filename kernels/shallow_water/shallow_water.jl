@@ -48,51 +48,58 @@ end
     end
 end
 
-"Go up the rows `ys` of a block, and `update(x, y, rates...)` each of its cells."
-@inline function sweep(update::F, xs, ys, rows, u, v, h, f, g, idx, idy) where {F}
+"""
+Go up the rows `ys` of a block, and `update(x, y, rates, args...)` each of its cells. `args` are not
+captured in a closure: LLVM would load the arrays from it in every cell, and find no vectors.
+"""
+@inline function sweep(update::F, xs, ys, rows, state, geometry, args) where {F}
     n, x0 = length(xs), first(xs)
-    advance(rows, first(ys) - 1, x0, n, u, v, h, f, g, idx, idy)
+    idx, idy = geometry[3], geometry[4]
+    advance(rows, first(ys) - 1, x0, n, state..., geometry...)
     for y in ys
-        advance(rows, y, x0, n, u, v, h, f, g, idx, idy)
+        advance(rows, y, x0, n, state..., geometry...)
         own, other = mod(y, 2) + 1, mod(y + 1, 2) + 1
         @inbounds @simd ivdep for i in 1:n
-            update(x0 - 1 + i, y, rates(rows, i, own, other, idx, idy)...)
+            update(x0 - 1 + i, y, rates(rows, i, own, other, idx, idy), args...)
         end
     end
 end
 
-@inline function first_block(xs, ys, rows, u, v, h, u1, v1, h1, f, g, idx, idy, a)
-    sweep(xs, ys, rows, u, v, h, f, g, idx, idy) do x, y, du, dv, dh
-        @inbounds u1[x, y] = muladd(a, du, u[x, y])
-        @inbounds v1[x, y] = muladd(a, dv, v[x, y])
-        @inbounds h1[x, y] = muladd(a, dh, h[x, y])
-    end
-end
-
-@inline function second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2,
-                              f, g, idx, idy, b, r, s)
-    sweep(xs, ys, rows, u1, v1, h1, f, g, idx, idy) do x, y, du, dv, dh
-        update_second(x, y, u1, u, u2, du, b, r, s)
-        update_second(x, y, v1, v, v2, dv, b, r, s)
-        update_second(x, y, h1, h, h2, dh, b, r, s)
-    end
-end
-
-@inline function update_second(x, y, one, old, two, rate, b, r, s)
+@inline function first_update(x, y, rate, u, v, h, u1, v1, h1, a)
     @inbounds begin
-        result = one[x, y] + muladd(b, rate, r * (one[x, y] - old[x, y]))
-        two[x, y] = result
-        old[x, y] = muladd(s, rate, result)
+        u1[x, y] = muladd(a, rate[1], u[x, y])
+        v1[x, y] = muladd(a, rate[2], v[x, y])
+        h1[x, y] = muladd(a, rate[3], h[x, y])
     end
 end
 
-@inline function third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c)
-    sweep(xs, ys, rows, u2, v2, h2, f, g, idx, idy) do x, y, du, dv, dh
-        @inbounds u[x, y] = muladd(c, du, u[x, y])
-        @inbounds v[x, y] = muladd(c, dv, v[x, y])
-        @inbounds h[x, y] = muladd(c, dh, h[x, y])
+@inline function second_update(x, y, rate, u1, v1, h1, u, v, h, u2, v2, h2, b, r, s)
+    @inbounds begin
+        un = u1[x, y] + muladd(b, rate[1], r * (u1[x, y] - u[x, y]))
+        vn = v1[x, y] + muladd(b, rate[2], r * (v1[x, y] - v[x, y]))
+        hn = h1[x, y] + muladd(b, rate[3], r * (h1[x, y] - h[x, y]))
+        u2[x, y], v2[x, y], h2[x, y] = un, vn, hn
+        u[x, y] = muladd(s, rate[1], un)
+        v[x, y] = muladd(s, rate[2], vn)
+        h[x, y] = muladd(s, rate[3], hn)
     end
 end
+
+@inline function third_update(x, y, rate, u, v, h, c)
+    @inbounds begin
+        u[x, y] = muladd(c, rate[1], u[x, y])
+        v[x, y] = muladd(c, rate[2], v[x, y])
+        h[x, y] = muladd(c, rate[3], h[x, y])
+    end
+end
+
+first_block(xs, ys, rows, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
+    sweep(first_update, xs, ys, rows, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
+second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
+    sweep(second_update, xs, ys, rows, (u1, v1, h1), (f, g, idx, idy),
+          (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
+third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
+    sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
 
 const BLOCK = (COLUMNS, ROWS)
 const BUFFERS = (COLUMNS + 8, 4, 2)

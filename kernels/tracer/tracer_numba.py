@@ -15,13 +15,16 @@ from numba import prange
 from numba.extending import overload
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz", "contract"}, "error_model": "numpy"}
+# For functions that allocate nothing: without reference counts, whose atomic operations for each
+# view of a row would cost as much as a row of a hundred cells.
+ROW: dict[str, Any] = FLAGS | {"_nrt": False}
 PLANES, ROWS, COLUMNS = 32, 16, 512
 # Buffers, a row each: fluxes through west faces, south faces of even and odd rows, the top, and
 # from BOTTOM on, through the bottom of each row of the block.
 WEST, SOUTH, TOP, BOTTOM = 0, 1, 3, 4
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def flux5_double(
     out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any
 ) -> None:
@@ -55,7 +58,7 @@ def flux5_double(
         out[x] = vel[x] * value - k * (sx - rx)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def flux5_single(
     out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any
 ) -> None:
@@ -85,7 +88,7 @@ def flux5_single(
         out[x] = vel[x] * value - k * (sx - rx)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def flux3(out: Any, vel: Any, q: Any, r: Any, s: Any, t: Any, k: Any) -> None:
     """Two cells away from a wall: WENO of third order."""
     real = out.dtype.type
@@ -105,7 +108,7 @@ def flux3(out: Any, vel: Any, q: Any, r: Any, s: Any, t: Any, k: Any) -> None:
         out[x] = vel[x] * value - k * (sx - rx)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def flux1(out: Any, vel: Any, r: Any, s: Any, k: Any) -> None:
     """One cell away from a wall: upwind."""
     for x in range(out.size):
@@ -114,7 +117,7 @@ def flux1(out: Any, vel: Any, r: Any, s: Any, k: Any) -> None:
         out[x] = vel[x] * value - k * (sx - rx)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def tendency(out: Any, west: Any, south: Any, north: Any, bottom: Any, top: Any,
              idx: Any, idy: Any, idz: Any) -> None:  # fmt: skip
     """What flows into the cells of a row; `bottom` becomes the next plane's."""
@@ -124,13 +127,13 @@ def tendency(out: Any, west: Any, south: Any, north: Any, bottom: Any, top: Any,
         bottom[x] = top[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def update1(rate: Any, old: Any, new: Any, a: Any) -> None:
     for x in range(rate.size):
         new[x] = old[x] + a * rate[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def update2(rate: Any, one: Any, old: Any, two: Any, b: Any, r: Any, s: Any) -> None:
     for x in range(rate.size):
         result = one[x] + (b * rate[x] + r * (one[x] - old[x]))
@@ -138,13 +141,13 @@ def update2(rate: Any, one: Any, old: Any, two: Any, b: Any, r: Any, s: Any) -> 
         old[x] = result + s * rate[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def update3(rate: Any, field: Any, c: Any) -> None:
     for x in range(rate.size):
         field[x] += c * rate[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def blocks(box: Any) -> Any:
     z0, z1, y0, y1, x0, x1 = box
     return (
@@ -154,7 +157,7 @@ def blocks(box: Any) -> Any:
     )
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def part(box: Any, block: Any, counts: Any) -> Any:
     z0, z1, y0, y1, x0, x1 = box
     _, ny, nx = counts
@@ -179,7 +182,7 @@ def _flux5(out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k
     return flux
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def face_x(out: Any, c: Any, u: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> None:
     flux5(
         out, u[z, y, a:b], c[z, y, a - 3 : b - 3], c[z, y, a - 2 : b - 2],
@@ -187,7 +190,7 @@ def face_x(out: Any, c: Any, u: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> 
     )  # fmt: skip
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def face_y(out: Any, c: Any, v: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> None:
     flux5(
         out, v[z, y, a:b], c[z, y - 3, a:b], c[z, y - 2, a:b], c[z, y - 1, a:b],
@@ -195,7 +198,7 @@ def face_y(out: Any, c: Any, v: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> 
     )  # fmt: skip
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def face_z(
     out: Any, c: Any, w: Any, z: Any, y: Any, a: Any, b: Any, bottom: Any, top: Any, k: Any
 ) -> None:
@@ -216,7 +219,7 @@ def face_z(
         out[:] = 0.0
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def enter(rows: Any, c: Any, w: Any, z: Any, ya: Any, yb: Any, a: Any, b: Any,
           bottom: Any, top: Any, k: Any) -> None:  # fmt: skip
     """The fluxes through the bottom of a block."""
@@ -224,7 +227,7 @@ def enter(rows: Any, c: Any, w: Any, z: Any, ya: Any, yb: Any, a: Any, b: Any,
         face_z(rows[BOTTOM + y - ya, : b - a], c, w, z, y, a, b, bottom, top, k)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def rates(
     rows: Any, out: Any, c: Any, u: Any, v: Any, w: Any, z: Any, y: Any, ya: Any,
     a: Any, b: Any, bottom: Any, top: Any, geometry: Any,
