@@ -45,7 +45,7 @@ format: $(VENV)/.installed
 # The tests against the built wheel, in a clean environment and away from the checkout, and under
 # the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that need
 # nothing but the package; the long numerical ones and those of the checkout's own files stay out.
-PACKAGED := package grid stats kernels ranks verification store cli parallel compare
+PACKAGED := package kernels ranks cli parallel
 
 wheel-test: $(VENV)/.installed
 	rm -rf build/wheel && mkdir -p build/wheel
