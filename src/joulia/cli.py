@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from joulia import __version__
+from joulia import __version__, arguments
 from joulia.analysis.commands import COMMANDS
 from joulia.errors import JouliaError, Unavailable, Unstable
 from joulia.gate.cli import gate
@@ -16,7 +16,7 @@ from joulia.gate.cli import gate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from joulia.case import Settings, Value
+    from joulia.case import Settings
     from joulia.plan import Planned, Request
     from joulia.session import Outcome
 
@@ -54,63 +54,19 @@ def main() -> None:
     """Time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
 
 
-def _list(text: str) -> list[str]:
-    return [part for part in text.split(",") if part]
-
-
-def _integers(name: str, text: str) -> list[int]:
-    values = []
-    for part in _list(text):
-        if not part.isdigit() or int(part) < 1:
-            raise JouliaError(
-                f"--{name} {part} is not allowed. Allowed: integers from 1, as in 1,2,4"
-            )
-        values.append(int(part))
-    return values
-
-
-def _shape(text: str, option: str = "shape") -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise JouliaError(
-            f"--{option} {text} is not allowed. Allowed: a number an axis, slowest first, "
-            "as in 64x64x64"
-        )
-    return tuple(map(int, parts))
-
-
-def _params(given: Sequence[str]) -> dict[str, list[Value]]:
-    params: dict[str, list[Value]] = {}
-    for text in given:
-        name, equals, values = text.partition("=")
-        if not (name and equals and values):
-            raise JouliaError(f"--param {text} is not allowed. Allowed: name=value, name=v1,v2")
-        params[name] = list(_list(values))
-    return params
-
-
 @main.command()
 @click.argument("kernels", nargs=-1)
-@click.option("--backend", "-b", multiple=True, help="numpy, numba, julia, occa:openmp, ... (all)")
-@click.option("--size", help="tiny, small, medium or large; a list sweeps (small)")
-@click.option("--shape", help="cells an axis, slowest first, as in 64x64x64; a list sweeps")
+@arguments.BACKEND
+@arguments.SIZE
+@arguments.SHAPE
 @click.option("--dtype", default="float64", help="float64, float32, or both as a list")
 @click.option("--ranks", default="1", help="MPI ranks; a list sweeps (1)")
 @click.option("--threads", help="threads a rank; a list sweeps (all cores, shared by the ranks)")
-@click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+@arguments.PARAM
 @click.option("--preset", help="quick or full: a ready-made matrix")
-@click.option("--repeats", type=click.IntRange(1, 10000), help="samples a case (9; quick: 7)")
-@click.option(
-    "--window",
-    type=click.FloatRange(0.0, min_open=True),
-    help="seconds a sample (0.5; quick: 0.2)",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.0, min_open=True),
-    default=600.0,
-    help="seconds a case (600)",
-)
+@arguments.repeats(None, "9; quick: 7")
+@arguments.window(None, "0.5; quick: 0.2")
+@arguments.timeout()
 @click.option(
     "--energy-tolerance",
     type=click.FloatRange(0.0, 100.0, min_open=True),
@@ -126,13 +82,7 @@ def _params(given: Sequence[str]) -> dict[str, list[Value]]:
 @click.option("--oversubscribe", is_flag=True, help="allow more threads than cores; marked")
 @click.option("--launcher", default="auto", help="mpiexec, srun, jsrun (auto: the allocation's)")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("results/joulia.jsonl"),
-    help="the results file (results/joulia.jsonl)",
-)
+@arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
     from joulia import carbon, estimate
@@ -160,7 +110,9 @@ def run(**options: Any) -> int:
         profile=options["profile"],
         carbon=options["carbon"],
         oversubscribe=options["oversubscribe"],
-        decompose=_shape(options["decompose"], "decompose") if options["decompose"] else None,
+        decompose=arguments.shape(options["decompose"], "decompose")
+        if options["decompose"]
+        else None,
         launcher=options["launcher"],
     )
     return execute(
@@ -179,15 +131,19 @@ def _requests(options: dict[str, Any]) -> list[Request]:
         Request(
             kernels=options["kernels"],
             backends=options["backend"],
-            sizes=_list(options["size"] or ""),
-            shapes=[_shape(s) for s in _list(options["shape"] or "")],
-            dtypes=_list(options["dtype"]),
-            ranks=_integers("ranks", options["ranks"]),
-            threads=_integers("threads", options["threads"]) if options["threads"] else None,
-            params=_params(options["param"]),
+            sizes=arguments.listed(options["size"]),
+            shapes=[arguments.shape(s) for s in arguments.listed(options["shape"])],
+            dtypes=arguments.listed(options["dtype"]),
+            ranks=arguments.integers("ranks", options["ranks"]),
+            threads=arguments.integers("threads", options["threads"])
+            if options["threads"]
+            else None,
+            params=arguments.params(options["param"]),
             ceilings=not options["no_ceiling"],
             oversubscribe=options["oversubscribe"],
-            decompose=_shape(options["decompose"], "decompose") if options["decompose"] else None,
+            decompose=arguments.shape(options["decompose"], "decompose")
+            if options["decompose"]
+            else None,
         )
     ]
 
@@ -274,31 +230,23 @@ def left(outcomes: Sequence[Outcome], cases: int) -> str:
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="an svg, pdf or png")
 @click.option("--oversubscribe", is_flag=True, help="allow more ranks than cores; marked")
 @click.option("--no-overlap", is_flag=True, help="exchange halos before computing")
-@click.option("--repeats", type=click.IntRange(1, 10000), default=9, help="samples a case (9)")
-@click.option(
-    "--window", type=click.FloatRange(0.0, min_open=True), default=0.5, help="seconds (0.5)"
-)
-@click.option("--timeout", type=click.FloatRange(0.0, min_open=True), default=600.0)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("results/scale.jsonl"),
-    help="the results file (results/scale.jsonl)",
-)
+@arguments.repeats(9, "9")
+@arguments.window(0.5, "0.5")
+@arguments.timeout()
+@arguments.output("results/scale.jsonl")
 def scale(**options: Any) -> int:
     """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
     from joulia.scale_command import scale as scale_
 
-    backends = [name for text in options["backend"] for name in _list(text)]
+    backends = [name for text in options["backend"] for name in arguments.listed(text)]
     return scale_(
         options
         | {
             "backend": backends,
-            "ranks": _integers("ranks", options["ranks"]),
-            "threads": _integers("threads", options["threads"]),
-            "shape": _shape(options["shape"]) if options["shape"] else None,
-            "param": _params(options["param"]),
+            "ranks": arguments.integers("ranks", options["ranks"]),
+            "threads": arguments.integers("threads", options["threads"]),
+            "shape": arguments.shape(options["shape"]) if options["shape"] else None,
+            "param": arguments.params(options["param"]),
         }
     )
 

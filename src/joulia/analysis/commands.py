@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from joulia import arguments
+
 if TYPE_CHECKING:
     from joulia.record import Record
 
@@ -59,13 +61,7 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
 
 @click.command()
 @FILES
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("report.html"),
-    help="the page (report.html)",
-)
+@arguments.output("report.html", "the page")
 @click.option("--baseline", help="the backend to compare against (numpy, where it was measured)")
 def report(files: tuple[Path, ...], output: Path, baseline: str | None) -> None:
     """One page that opens from disk without a network: what was measured, and what to choose."""
@@ -77,32 +73,16 @@ def report(files: tuple[Path, ...], output: Path, baseline: str | None) -> None:
 
 @click.command()
 @click.argument("kernel")
-@click.option("--backend", "-b", multiple=True, help="numpy, numba, julia, occa:openmp, ... (all)")
+@arguments.BACKEND
 @click.option("--shape", help="grids, slowest axis first, as in 8x8x8,16x16x16 (the kernel's)")
 @click.option("--dtype", default="float64,float32", help="precisions (both)")
 @click.option("--threads", help="threads a backend; a list sweeps (all cores)")
-@click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+@arguments.PARAM
 @click.option("--until", type=float, help="the end time (the kernel's)")
-@click.option("--repeats", type=click.IntRange(1, 10000), default=7, help="samples a case (7)")
-@click.option(
-    "--window",
-    type=click.FloatRange(0.0, min_open=True),
-    default=0.2,
-    help="seconds a sample (0.2)",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.0, min_open=True),
-    default=600.0,
-    help="seconds a case (600)",
-)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("results/frontier.jsonl"),
-    help="the results file (results/frontier.jsonl); the page lies beside it",
-)
+@arguments.repeats(7, "7")
+@arguments.window(0.2, "0.2")
+@arguments.timeout()
+@arguments.output("results/frontier.jsonl", "the results file, with the page beside it")
 def frontier(kernel: str, output: Path, **options: Any) -> int:
     """How accuracy trades against time and energy for KERNEL: the choices that nothing beats.
 
@@ -117,10 +97,10 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     planned, until = sweeping.plan(
         kernel,
         backends=options["backend"],
-        shapes=[cli._shape(s) for s in cli._list(options["shape"] or "")],
-        dtypes=cli._list(options["dtype"]),
-        threads=cli._integers("threads", options["threads"]) if options["threads"] else None,
-        params=cli._params(options["param"]),
+        shapes=[arguments.shape(s) for s in arguments.listed(options["shape"])],
+        dtypes=arguments.listed(options["dtype"]),
+        threads=arguments.integers("threads", options["threads"]) if options["threads"] else None,
+        params=arguments.params(options["param"]),
         until=options["until"],
     )
     settings = Settings(
@@ -157,15 +137,15 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
 )
 def simulate(kernel: str, output: Path | None, **options: Any) -> None:
     """KERNEL's physics as a picture or a small animation."""
-    from joulia import api, cli
+    from joulia import api
     from joulia.analysis import simulate as pictures
 
-    params = {name: values[-1] for name, values in cli._params(options["param"]).items()}
+    params = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
     case = api.make_case(
         kernel,
         options["backend"],
         size=options["size"] or (None if options["shape"] else "small"),
-        shape=cli._shape(options["shape"]) if options["shape"] else None,
+        shape=arguments.shape(options["shape"]) if options["shape"] else None,
         dtype=options["dtype"],
         params=params,
     )

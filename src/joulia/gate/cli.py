@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from joulia import arguments
 from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
@@ -26,28 +27,23 @@ LONG = ("1", "9")
 @click.option("--base", help="the revision to compare with: a commit, branch or tag")
 @click.option("--head", help="the revision to judge (HEAD, in a clean tree)")
 @click.option("--threshold", help="smallest change that counts (time=3%,energy=5%)")
-@click.option("--backend", "-b", multiple=True, help="numpy, numba, julia, occa:openmp, ... (all)")
-@click.option("--size", help="tiny, small, medium or large; a list sweeps (small)")
-@click.option("--shape", help="cells an axis, slowest first, as in 64x64x64; a list sweeps")
+@arguments.BACKEND
+@arguments.SIZE
+@arguments.SHAPE
 @click.option("--dtype", help="float64, float32, or both as a list (float64)")
 @click.option("--ranks", help="MPI ranks; a list sweeps (1)")
 @click.option("--threads", default="1", help="threads a rank (1: shared cores disturb least)")
-@click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+@arguments.PARAM
 @click.option("--window", help="seconds a sample (0.002; 1 where a meter reads joules)")
 @click.option("--repeats", help="samples a process (200; 9 where a meter reads joules)")
 @click.option("--pairs", type=click.IntRange(6, 1000), default=40, help="most pairs a case (40)")
 @click.option(
     "--budget",
-    type=click.FloatRange(0.0, min_open=True),
+    type=arguments.POSITIVE,
     default=60.0,
     help="minutes after which no further pair begins (60)",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0.0, min_open=True),
-    default=600.0,
-    help="seconds a process (600)",
-)
+@arguments.timeout("process")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option(
     "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write a comment to FILE"

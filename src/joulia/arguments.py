@@ -1,0 +1,88 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from joulia.errors import JouliaError
+
+if TYPE_CHECKING:
+    from joulia.case import Value
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+POSITIVE = click.FloatRange(0.0, min_open=True)
+BACKEND = click.option(
+    "--backend", "-b", multiple=True, help="numpy, numba, julia, occa:openmp, ... (all)"
+)
+SIZE = click.option("--size", help="tiny, small, medium or large; a list sweeps (small)")
+SHAPE = click.option("--shape", help="cells an axis, slowest first, as in 64x64x64; a list sweeps")
+PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+
+
+def timeout(what: str = "case") -> Option:
+    return click.option("--timeout", type=POSITIVE, default=600.0, help=f"seconds a {what} (600)")
+
+
+def repeats(default: int | None, told: str) -> Option:
+    return click.option(
+        "--repeats",
+        type=click.IntRange(1, 10000),
+        default=default,
+        help=f"samples a case ({told})",
+    )
+
+
+def window(default: float | None, told: str) -> Option:
+    return click.option(
+        "--window", type=POSITIVE, default=default, help=f"seconds a sample ({told})"
+    )
+
+
+def output(default: str, what: str = "the results file") -> Option:
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path(default),
+        help=f"{what} ({default})",
+    )
+
+
+def listed(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part]
+
+
+def integers(name: str, text: str) -> list[int]:
+    values = []
+    for part in listed(text):
+        if not part.isdigit() or int(part) < 1:
+            raise JouliaError(
+                f"--{name} {part} is not allowed. Allowed: integers from 1, as in 1,2,4"
+            )
+        values.append(int(part))
+    return values
+
+
+def shape(text: str, option: str = "shape") -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise JouliaError(
+            f"--{option} {text} is not allowed. Allowed: a number an axis, slowest first, "
+            "as in 64x64x64"
+        )
+    return tuple(map(int, parts))
+
+
+def params(given: Sequence[str]) -> dict[str, list[Value]]:
+    found: dict[str, list[Value]] = {}
+    for text in given:
+        name, equals, values = text.partition("=")
+        if not (name and equals and values):
+            raise JouliaError(f"--param {text} is not allowed. Allowed: name=value, name=v1,v2")
+        found[name] = list(listed(values))
+    return found
