@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joulia.bridge import rows
 from joulia.errors import JouliaError
-from joulia.grid import Tile, decompose, links, slices, split, tile_of
+from joulia.grid import Layout, Tile, decompose, links, slices, split, tile_of
 
 shapes = st.lists(st.integers(4, 17), min_size=1, max_size=3).map(tuple)
 
@@ -94,3 +95,24 @@ def test_core_and_shell_are_disjoint_and_cover_the_tile(shape, data):
         seen[slices(box)] += 1
     assert (seen[slices(tile.interior)] == 1).all()
     assert seen.sum() == math.prod(shape)
+
+
+@given(shapes, st.integers(1, 2), st.booleans(), st.sampled_from([Layout(), Layout(("a", "b"), 3)]))
+def test_copies_as_rows_do_what_copies_of_boxes_do(shape, halo, corners, layout):
+    """The halos of a tile that wraps onto itself, filled by rows and box by box."""
+    parts, wraps = (1,) * len(shape), (True,) * len(shape)
+    tile = tile_of(shape, parts, 0, halo, wraps)
+    every = [layout.faces(link) for link in links(tile, parts, 0, corners)]
+    opposite = {tuple(-t for t in link.towards): link.send for link in every}
+    copies = [(opposite[link.towards], link.receive) for link in every]
+    whole = layout.shape(tile.padded)
+    by_box = np.random.default_rng(1).random(whole)
+    by_row = by_box.copy()
+    for source, target in copies:
+        by_box[slices(target)] = by_box[slices(source)]
+    for part in rows(whole, copies):
+        along = np.arange(part.length)
+        flat = by_row.reshape(-1)
+        flat[part.targets[:, None] + along] = flat[part.sources[:, None] + along]
+        assert (np.diff(part.targets) > 0).all()
+    assert (by_row == by_box).all()
