@@ -283,7 +283,8 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     defines = ", ".join(f"{name}: '{value}'" for name, value in constants.items())
     text = f"{{defines: {{{defines}}}}}"
     functions: dict[str, Callable[..., None]] = {}
-    before = set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("binary"))
+    with only_one():  # while another process builds, folders come and go
+        before = set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("binary"))
 
     def build(make: Any, source: str, name: str) -> OccaType:
         with only_one():

@@ -50,10 +50,13 @@ def start(
     name = f"{backend.replace(':', '-')}-{ranks}-{jobs[0]['name']}"
     out, file = tmp_path / f"{name}.npz", tmp_path / f"{name}.json"
     file.write_text(json.dumps(jobs))
-    program = [sys.executable, str(PROGRAM), backend, str(file), str(out)]
+    program = [str(PROGRAM), backend, str(file), str(out)]
     case = make_case("euler", backend, ranks=max(1, ranks))
+    # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
     command = (
-        [*launchers.choose(ranks, 1).command, *program, "ranks"] if ranks else [*program, "alone"]
+        [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py", *program, "ranks"]
+        if ranks
+        else [sys.executable, *program, "alone"]
     )
     process = subprocess.Popen(
         command,
