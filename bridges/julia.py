@@ -6,6 +6,7 @@ memory (x first), and a call's arguments are converted once (`JouliaKernels.bind
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -138,7 +139,8 @@ def start(case: Case) -> dict[str, str]:
     except Exception as error:
         raise Unavailable(
             f"Julia does not start: {type(error).__name__}: {' '.join(str(error).split())}",
-            "see `joulia doctor`; run `joulia prepare julia`",
+            f"run `joulia prepare julia`; a site's own project needs PythonCall "
+            f"{importlib.metadata.version('juliacall')}, as the installed juliacall is",
         ) from error
     # A site's project need not know JouliaKernels: the folder above it works as a package folder.
     Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE.parent))})")
