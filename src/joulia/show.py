@@ -181,7 +181,7 @@ def bounds(records: Sequence[Record]) -> list[str]:
     ]
     lines += [
         f"Compute bound for {cores} core{'s' if cores > 1 else ''}: half of the run's best rate of "
-        f"fused multiply-adds in {dtype}, {value / 1e9:.2f} Gflop/s"
+        f"fused multiply-adds in {dtype}, {0.5 * value / 1e9:.2f} Gflop/s"
         for (cores, dtype), value in sorted(peak.items())
     ]
     return lines
