@@ -91,6 +91,14 @@ def test_without_pandas_the_line_says_how_to_get_it(monkeypatch):
 # ---- the Python API ----------------------------------------------------------------------------
 
 
+def test_a_case_that_was_skipped_and_then_measured_counts_as_measured(tmp_path):
+    skipped, later = record("julia", status="skipped"), record("julia", 1e-3)
+    never = record("numba", status="skipped")
+    assert skipped.id == later.id != never.id
+    loaded = joulia.load(write(tmp_path / "r.jsonl", [skipped, never, later]))
+    assert [(r.id, r.status) for r in loaded] == [(never.id, "skipped"), (later.id, "valid")]
+
+
 def test_results_are_a_sequence_that_can_be_picked_from(loaded):
     assert len(loaded) == 3
     assert repr(loaded) == "<3 joulia records, 2 valid>"

@@ -61,7 +61,7 @@ def test_the_advice_names_what_cannot_be_told_apart():
     assert [e.label for e in found.rivals] == ["julia 1 x 2"]
     assert found.lines[0].startswith("Choose numba 1 x 2 or julia 1 x 2: the measurements cannot")
     text = " ".join(found.lines)
-    assert "80% of the memory bound: 6.67 times as fast as numpy (95 % interval 6." in text
+    assert "80% of the bound: 6.67 times as fast as numpy (95 % interval 6." in text
     assert "julia 1 x 2 uses the least energy measured, 100 mJ a step, 1.20 times less" in text
     assert "fewer than about 280 steps, numpy is done sooner" in text  # 1.9 s / 6.8 ms
     assert not found.doubts

@@ -79,7 +79,7 @@ def choice(best: Entry, rivals: Sequence[Entry], others: Sequence[Entry]) -> str
 
 def beside(problem: Problem, best: Entry, others: Sequence[Entry]) -> list[str]:
     """The winner's figures, and how far it is ahead of the baseline."""
-    bound = f", {percent(best.fraction)} of the memory bound" if best.fraction else ""
+    bound = f", {percent(best.fraction)} of the bound" if best.fraction else ""
     line = f"{best.label} takes {quantity(best.time.value, 's')} a step{bound}"
     base = problem.baseline
     if base is None or best.time_difference is None:

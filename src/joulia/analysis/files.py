@@ -11,9 +11,10 @@ from joulia.record import Record
 
 
 def load_all(paths: Iterable[str | Path]) -> list[Record]:
-    """All records of all files, in order. JouliaError where there is none, naming the files.
+    """The records of all files, in order. JouliaError where there is none, naming the files.
 
-    A torn last line is left out with a warning (store.TornLine).
+    A torn last line is left out with a warning (store.TornLine). So is what was skipped or failed
+    where the same case on the same code and machine has since been measured.
     """
     given = [Path(p) for p in paths]
     records = [record for path in given for record in store.load(path)]
@@ -21,4 +22,5 @@ def load_all(paths: Iterable[str | Path]) -> list[Record]:
         raise JouliaError(
             f"{', '.join(map(str, given))}: no record. Allowed: files that `joulia run` wrote"
         )
-    return records
+    measured = {record.id for record in records if record.status == "valid"}
+    return [r for r in records if r.status == "valid" or r.id not in measured]
