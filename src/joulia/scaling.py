@@ -247,7 +247,7 @@ def plot(found: Sequence[Point], predicted: Sequence[Prediction], path: Path, ti
     axes.axhline(100.0, color="0.8", linewidth=1.0, zorder=0)
     axes.set_xscale("log", base=2)
     axes.set(xlabel="ranks", ylabel="parallel efficiency (%)", title=title, ylim=(0.0, None))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
     axes.legend()
     figure.savefig(path)
     plt.close(figure)
