@@ -179,6 +179,13 @@ def test_the_nodes_of_elements_lie_side_by_side():
     np.testing.assert_array_equal(simulate.on_grid(elements, 3), place)
 
 
+def test_a_kernel_without_a_state_has_no_picture(joulia, tmp_path):
+    done = joulia("simulate", "equation_of_state", "--size", "tiny", "-o", tmp_path / "p.png")
+    assert done.returncode == 2
+    assert done.stderr.startswith("joulia: equation_of_state does not step in time")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_what_is_no_picture_and_no_field_is_refused(joulia, tmp_path):
     for arguments, told in (
         (("-o", tmp_path / "x.txt"), "x.txt is no picture. Allowed: .png, .gif, .svg"),

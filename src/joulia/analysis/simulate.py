@@ -37,6 +37,11 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
     Of three axes, the plane is shown in which most happens at the start.
     """
     run, _ = measure.prepare(case, Settings(), OneRank())
+    if not set(run.kernel.results) <= set(run.kernel.initial(case, run.tile)):
+        raise JouliaError(
+            f"{case.kernel} does not step in time, so nothing in it moves. Allowed: a kernel whose "
+            "fields have an initial state"
+        )
     done = 0
     for i in range(count):
         target = round(steps * i / max(1, count - 1))
