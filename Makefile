@@ -43,8 +43,8 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 # The tests against the built wheel, in a clean environment and away from the checkout, and under
-# the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that need
-# nothing but the package; the long numerical ones and those of the checkout's own files stay out.
+# the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that a
+# file missing from the package, or another MPI, can break.
 PACKAGED := package kernels ranks cli parallel
 
 wheel-test: $(VENV)/.installed

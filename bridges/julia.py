@@ -6,6 +6,7 @@ memory (x first), and a call's arguments are converted once (`JouliaKernels.bind
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -178,16 +179,16 @@ class JuliaOps(HostOps):
             (part.length, self.wrap(part.sources), self.wrap(part.targets))
             for part in rows(shape, copies)
         ]
-        known: dict[Array, list[Any]] = {}
+
+        @functools.cache
+        def bound(array: Array) -> list[Any]:
+            return [
+                package.bind_copy(backend, array.julia, length, sources.julia, targets.julia)
+                for length, sources, targets in every
+            ]
 
         def copy(array: Array) -> None:
-            bound = known.get(array)
-            if bound is None:
-                bound = known[array] = [
-                    package.bind_copy(backend, array.julia, length, sources.julia, targets.julia)
-                    for length, sources, targets in every
-                ]
-            for part in bound:
+            for part in bound(array):
                 part()
 
         return copy

@@ -72,8 +72,8 @@ def start(case: Case) -> dict[str, str]:
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     functions = python_functions(importlib.import_module(source.module), kernel, case)
-    copy_rows = compiled_copy(case.dtype)
-    _loaded[:] = [*functions.values(), copy_rows]
+    copy_rows = compiled_copy(case.dtype) if kernel.halo else None
+    _loaded[:] = [*functions.values(), *([copy_rows] if copy_rows else [])]
     return NumbaOps(functions, case.threads, copy_rows)
 
 

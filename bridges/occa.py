@@ -235,30 +235,32 @@ class OccaOps(HostOps):
     """Arrays are NumPy's memory, wrapped for OCCA without a copy."""
 
     def __init__(
-        self, functions: Mapping[str, Callable[..., None]], threads: int, copy_rows: OccaType
+        self, functions: Mapping[str, Callable[..., None]], threads: int, copy_rows: OccaType | None
     ) -> None:
         super().__init__(functions, threads)
-        self.copy_rows = _hand_over(copy_rows)
+        if copy_rows is not None:
+            self.place_copy = _hand_over(copy_rows)
 
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
         integer = library().occaInt32
         every = [
             (part, self.wrap(part.sources), self.wrap(part.targets)) for part in rows(shape, copies)
         ]
-        known: dict[Memory, list[Callable[[], None]]] = {}
+
+        @functools.cache
+        def runs(array: Memory) -> list[Callable[[], None]]:
+            return [
+                self.place_copy(
+                    [
+                        *(integer(n) for n in (len(part.sources), part.length)),
+                        *(memory.handle for memory in (sources, targets, array)),
+                    ]
+                )
+                for part, sources, targets in every
+            ]
 
         def copy(array: Memory) -> None:
-            if array not in known:
-                known[array] = [
-                    self.copy_rows(
-                        [
-                            *(integer(n) for n in (len(part.sources), part.length)),
-                            *(memory.handle for memory in (sources, targets, array)),
-                        ]
-                    )
-                    for part, sources, targets in every
-                ]
-            for run in known[array]:
+            for run in runs(array):
                 run()
 
         return copy
@@ -277,18 +279,18 @@ class OccaOps(HostOps):
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     lib = library()
-    constants = {"real": REALS[case.dtype]}
+    precision = {"real": REALS[case.dtype]}
+    constants = precision.copy()
     if kernel.constants is not None:
         constants |= {name: str(value) for name, value in kernel.constants(case).items()}
-    defines = ", ".join(f"{name}: '{value}'" for name, value in constants.items())
-    text = f"{{defines: {{{defines}}}}}"
     functions: dict[str, Callable[..., None]] = {}
     with only_one():  # while another process builds, folders come and go
         before = set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("binary"))
 
-    def build(make: Any, source: str, name: str) -> OccaType:
+    def build(make: Any, source: str, name: str, given: Mapping[str, str]) -> OccaType:
+        defines = ", ".join(f"{key}: '{value}'" for key, value in given.items())
         with only_one():
-            properties = lib.properties(text.encode())
+            properties = lib.properties(f"{{defines: {{{defines}}}}}".encode())
             built: OccaType = make(_state["device"], source.encode(), name.encode(), properties)
         if not lib.occaKernelIsInitialized(built):
             raise RuntimeError(f"OCCA could not build {name} for {kernel.name}")
@@ -297,9 +299,11 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         return built
 
     for function in kernel.functions:
-        built = build(lib.occaDeviceBuildKernel, str(source.path), function.name)
+        built = build(lib.occaDeviceBuildKernel, str(source.path), function.name, constants)
         functions[function.name] = caller(built, function, case)
-    copy_rows = build(lib.occaDeviceBuildKernelFromString, COPY_ROWS, "copy_rows")
+    copy_rows = None
+    if kernel.halo:
+        copy_rows = build(lib.occaDeviceBuildKernelFromString, COPY_ROWS, "copy_rows", precision)
     return OccaOps(functions, case.threads, copy_rows)
 
 
@@ -372,9 +376,9 @@ def _hand_over(built: OccaType) -> Callable[[list[OccaType]], Callable[[], None]
     address = ctypes.cast(lib.occaKernelRunN, ctypes.c_void_p).value or 0
 
     def packed(values: list[OccaType]) -> Callable[[], None]:
-        every = (OccaType * (1 + len(values)))(built, *values)
-        together = type("Arguments", (ctypes.Structure,), {"_fields_": [("every", type(every))]})
+        together = _together(1 + len(values))
         run = ctypes.CFUNCTYPE(None, together, ctypes.c_int)(address)
+        every = (OccaType * (1 + len(values)))(built, *values)
         return functools.partial(run, together(every), len(values))
 
     def listed(values: list[OccaType]) -> Callable[[], None]:
@@ -394,3 +398,9 @@ def _hand_over(built: OccaType) -> Callable[[list[OccaType]], Callable[[], None]
     if system != "Linux":
         return pushed
     return packed if processor == "x86_64" else listed
+
+
+@functools.cache
+def _together(count: int) -> Any:
+    """The type of `count` values in one structure; once for each count, since ctypes keeps it."""
+    return type("Together", (ctypes.Structure,), {"_fields_": [("every", OccaType * count)]})

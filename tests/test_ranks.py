@@ -24,21 +24,10 @@ def fields(
     case = make_case(kernel, backend, ranks=ranks)
     out = tmp_path / f"{backend.replace(':', '-')}-{ranks}-{dtype}-{overlap}.npz"
     options = launchers.choose(ranks, 1).command
+    # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
     done = subprocess.run(
-        # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
-        [
-            *options,
-            sys.executable,
-            "-m",
-            "mpi4py",
-            str(PROGRAM),
-            backend,
-            kernel,
-            dtype,
-            str(steps),
-            overlap,
-        ]
-        + [shape, str(out), *params],
+        [*options, sys.executable, "-m", "mpi4py", str(PROGRAM), backend, kernel, dtype]
+        + [str(steps), overlap, shape, str(out), *params],
         env=launch.environment(case, Settings(), tmp_path),
         capture_output=True,
         text=True,

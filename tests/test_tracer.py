@@ -94,6 +94,7 @@ def test_a_slotted_cylinder_after_one_turn():
         )  # fmt: skip
         errors.append(solution.error("c", "L1"))
         c = solution.fields["c"]
+        assert -0.1 < c.min() < c.max() < 1.1
         before, after = solution.totals()["tracer"]
         assert abs(after - before) <= 1e-13 * before
     assert c.min() > -1e-3

@@ -13,12 +13,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from joulia.guard import die_with_parent
+
 
 def main() -> None:
     job_path = Path(sys.argv[1])
     job = json.loads(job_path.read_text())
-    from joulia.guard import die_with_parent
-
     die_with_parent()
 
     from joulia.case import Case, Settings

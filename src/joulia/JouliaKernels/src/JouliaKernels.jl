@@ -162,7 +162,9 @@ bind_copy(backend, field, length, sources, targets) =
 wrap(::Type{T}, address::Integer, shape) where {T} =
     unsafe_wrap(Array, Ptr{T}(UInt(address)), Tuple(Int(n) for n in shape))
 
-element(name::AbstractString) = Dict("float64" => Float64, "float32" => Float32, "int64" => Int64)[name]
+const ELEMENTS = Dict("float64" => Float64, "float32" => Float32, "int64" => Int64)
+
+element(name::AbstractString) = ELEMENTS[name]
 
 # The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl.
 const KERNELS = normpath(joinpath(@__DIR__, "..", "..", "kernels"))
