@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import copy_checkout, git
 
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("asv")
@@ -25,11 +26,6 @@ def run(*command, cwd, env, check=True):
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def git(folder, *arguments):
-    who = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
-    return run("git", *who, *arguments, cwd=folder, env=os.environ).stdout.strip()
 
 
 def asv(folder, home, *arguments, **env):
@@ -75,18 +71,7 @@ def results(folder):
 def suite(tmp_path_factory):
     """The checkout's suite in a repository of its own, run on NumPy's heat and stream."""
     folder, home = (tmp_path_factory.mktemp(name) for name in ("suite", "home"))
-    git(folder, "init", "-q", "-b", "main")
-    files = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "benchmarks",
-                "asv.conf.json", "src", "kernels", "bridges")  # fmt: skip
-    for name in filter(None, files.split("\0")):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_symlink():
-            target.symlink_to((ROOT / name).readlink())
-        elif (ROOT / name).is_file():
-            target.write_bytes((ROOT / name).read_bytes())
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "all")
+    copy_checkout(folder, "benchmarks", "asv.conf.json", "src", "kernels", "bridges")
     run(sys.executable, "-m", "benchmarks.machine", "--name", "test", cwd=folder,
         env=os.environ | {"HOME": str(home)})  # fmt: skip
     options = "heat stream -b numpy -b numba --window 0.001 --repeats 6 --threads 1"

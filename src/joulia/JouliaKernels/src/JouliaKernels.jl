@@ -18,7 +18,8 @@ const ROWS = 32
 # A body computes a run of consecutive x: `body(xs, y, z, args...)`. On a CPU a work-item gets whole
 # rows, which the compiler vectorises, and several of them: starting one costs about a microsecond,
 # as much as a row. The work itself is a function of its own, with the arguments in one tuple: in
-# the body of a @kernel the compiler calls a function that it was given dynamically. On a device with many lanes it gets a single cell.
+# the body of a @kernel the compiler calls a function that it was given dynamically. On a device
+# with many lanes a work-item gets a single cell.
 
 @kernel function rows!(body, xs, origin, last_y, args)
     at = @index(Global, NTuple)

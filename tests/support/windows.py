@@ -1,0 +1,61 @@
+"""An `Energy` on a virtual clock, windows on it, and a meter whose watts a test sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fake_nvml import FakeGpu, FakeNvml
+from virtual import LocalSampler, VirtualClock
+
+from joulia.energy import Energy
+from joulia.errors import Unavailable
+from joulia.meters import Base, Domain, Meter, nvml
+from joulia.ranks import OneRank
+
+UUID = "GPU-abc00000-0000-0000-0000-000000000000"
+
+
+def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> Energy:
+    opened: tuple[list[Meter], dict[str, Unavailable]] = (list(meters), {})
+    return Energy(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
+
+
+def window(one: Energy, clock: VirtualClock, seconds: float, waiting: float = 0.0) -> None:
+    before = one.read()
+    clock.sleep(seconds)
+    one.window(before, one.read(), waiting)
+
+
+def gpus(clock: VirtualClock, *which: FakeGpu) -> list[Base]:
+    return nvml.open(Path("/"), clock, FakeNvml(clock, which), LocalSampler)
+
+
+class Steady(Base):
+    """Watts that a test may change; updates every `period_s`."""
+
+    def __init__(self, clock: VirtualClock, watts: float = 100.0, period_s: float = 0.001) -> None:
+        self.id = "steady"
+        self.clock = clock
+        self.watts = watts
+        self.joules = 0.0
+        self.fail = False
+        self.domains = {"package-0": Domain("package", period_s, 1e-6, 0.05)}
+        clock.every(period_s, self.tick)
+        self.step_s = period_s
+
+    def tick(self) -> None:
+        self.joules += self.watts * self.step_s
+
+    def read(self) -> dict[str, float]:
+        if self.fail:
+            raise Unavailable("it died")
+        return {"package-0": self.joules}
+
+
+def measured(one: Energy, steps: int = 1) -> dict[str, Any]:
+    data, reason = one.result(steps)
+    assert data is not None, reason
+    json.dumps(data)
+    return data
