@@ -20,7 +20,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml
 	@echo "Installing joulia and an MPI into $(VENV)"
-	$(BIN)/python -m pip install --quiet --editable '.[mpich,test,dev]'
+	$(BIN)/python -m pip install --editable '.[mpich,test,dev]'
 	@touch $@
 
 bench: $(VENV)/.installed

@@ -110,7 +110,9 @@ def download(out: Console, scratch: Path) -> Path:
     pip insists on the metadata of a source distribution, which this old one can give to no current
     Python: that failure is expected, and `--no-clean` leaves the sources, their hash checked.
     """
-    out.print(f"occa: downloading {OCCA_SDIST}", markup=False)
+    out.print(
+        f"occa: downloading OCCA {occa_bridge.VERSION_BUILT} ({OCCA_SDIST} of PyPI)", markup=False
+    )
     requirement = scratch / "requirements.txt"
     requirement.write_text(f"{OCCA_SDIST} --hash=sha256:{OCCA_SHA256}\n")
     checked = ["--require-hashes", "--requirement", str(requirement)]
