@@ -1,4 +1,4 @@
-"""Numba: LLVM compiles the Python source, `prange` shares loops among threads."""
+"""Numba: LLVM compiles the Python source, `prange` shares loops among threads; or CUDA for GPUs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from joulia.bridge import Device, HostOps, Ops, Source, python_functions, rows
+from joulia.bridges import _numba_cuda
 from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Kernel
 
 SUFFIX = "_numba.py"
+SUFFIXES = {"cuda": "_numba_cuda.py"}
 
 _loaded: list[Any] = []
 
@@ -59,25 +61,39 @@ def devices() -> tuple[Device, ...]:
     missing = None
     if importlib.util.find_spec("numba") is None:
         missing = Unavailable("numba is not installed", "pip install numba")
-    return (Device(missing=missing),)
+    return (
+        Device(missing=missing),
+        Device("cuda", threads=False, missing=missing or _numba_cuda.missing()),
+    )
 
 
 def start(case: Case) -> dict[str, str]:
     import llvmlite
     import numba
 
+    versions = {"numba": numba.__version__, "llvmlite": llvmlite.__version__}
+    if case.on_gpu:
+        return versions | _numba_cuda.start()
     numba.set_num_threads(case.threads)
-    return {"numba": numba.__version__, "llvmlite": llvmlite.__version__}
+    return versions
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     functions = python_functions(importlib.import_module(source.module), kernel, case)
+    if case.on_gpu:
+        _loaded.clear()
+        return _numba_cuda.NumbaCudaOps(functions)
     copy_rows = compiled_copy(case.dtype) if kernel.halo else None
     _loaded[:] = [*functions.values(), *([copy_rows] if copy_rows else [])]
     return NumbaOps(functions, case.threads, copy_rows)
 
 
 def cache() -> str:
-    """Numba compiles at the first call: what its functions then found in their caches."""
+    """Numba compiles at the first call: what its functions then found in their caches.
+
+    Its CUDA functions have no cache on disk.
+    """
+    if not _loaded:
+        return "cold"
     misses = sum(sum(f.stats.cache_misses.values()) for f in _loaded if hasattr(f, "stats"))
     return "cold" if misses else "warm"

@@ -132,12 +132,11 @@ def solve(
     if steps is None:
         assert until is not None
         case, steps = fitted(case, until)
-    entry = registry.kernel(kernel)
-    found = entry.kernel
+    found = registry.kernel(kernel).kernel
     bridge = registry.bridge(case.bridge)
-    source = entry.source(bridge.SUFFIX)
+    source = registry.source(kernel, case.bridge, case.device)
     if source is None:
-        raise JouliaError(f"{kernel} has no version for {case.bridge}")
+        raise JouliaError(f"{kernel} has no version for {case.backend}")
     bridge.start(case)
     parts = decompose(case.shape, comm.size, found.halo)
     tile = tile_of(case.shape, parts, comm.rank, found.halo, found.wraps(case))

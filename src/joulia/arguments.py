@@ -21,6 +21,11 @@ BACKEND = click.option(
 )
 SIZE = click.option("--size", help="tiny, small, medium or large; a list sweeps (small)")
 SHAPE = click.option("--shape", help="cells an axis, slowest first, as in 64x64x64; a list sweeps")
+OVERLAP = click.option(
+    "--overlap/--no-overlap",
+    default=None,
+    help="compute while halos travel, or after they came (what is faster)",
+)
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
 
 

@@ -15,17 +15,21 @@ import numpy as np
 
 from joulia.case import Case, Shape
 from joulia.errors import Unavailable
-from joulia.grid import Box, pairs, slices
+from joulia.grid import Box, extent, pairs, slices
 from joulia.kernel import Host, Kernel
 
 
 @dataclass(frozen=True)
 class Device:
-    """A place where a runtime computes: present, or missing with a reason and a remedy."""
+    """A place where a runtime computes: present, or missing with a reason and a remedy.
+
+    `unproven` says what was never seen working there, for people who consider using it.
+    """
 
     name: str = "cpu"
     threads: bool = True
     missing: Unavailable | None = None
+    unproven: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,10 @@ class Source:
 
 
 class Bridge(Protocol):
-    """A runtime. One process runs one bridge, so start-up may set the environment."""
+    """A runtime. One process runs one bridge, so start-up may set the environment.
+
+    Where a device reads a source of its own, `SUFFIXES[device]` says how that ends.
+    """
 
     SUFFIX: str
     """How the kernel source that it reads ends: `heat` + `_numba.py`."""
@@ -62,15 +69,33 @@ class Bridge(Protocol):
         """Whether `load` compiled (`cold`), found its results (`warm`) or needs none (`none`)."""
 
 
+class Parcel(Protocol):
+    """What one message carries: one box of several fields, packed.
+
+    `message` is what MPI sends or fills: a NumPy array, or an object with device memory.
+    `pack` and `unpack` may return before their work is done, in the order of the runtime's work.
+    """
+
+    message: Any
+    nbytes: int
+
+    def pack(self, arrays: Sequence[Any]) -> None: ...
+    def unpack(self, arrays: Sequence[Any]) -> None: ...
+
+
 class Ops:
     """A kernel's compiled functions as attributes, and the arrays they work on.
 
     A function call `ops.name(box, *arrays, *ints, *reals)` may return before the work is done;
-    `synchronize` blocks until it is. Arrays belong to the runtime. `read` and `write` move a box
-    between an array and packed host memory and block; `copier` moves boxes inside one array.
+    `synchronize` blocks until it is. Arrays belong to the runtime. `copier` moves boxes inside one
+    array, a `parcel` carries them to another rank.
     """
 
     functions: Mapping[str, Callable[..., None]]
+    simulated = ""
+    """What stands in for the hardware, where something does: its times mean nothing."""
+    through = "host memory"
+    """Where messages between ranks lie."""
 
     def __init__(self, functions: Mapping[str, Callable[..., None]]) -> None:
         self.functions = functions
@@ -82,13 +107,14 @@ class Ops:
         raise NotImplementedError
 
     def host(self, array: Any) -> Host:
-        """The values in host memory: a view where the runtime computes there, else a copy."""
+        """The values in host memory: a view where the runtime computes there, else a copy.
+
+        Blocks until all work on the array is done.
+        """
         raise NotImplementedError
 
-    def read(self, array: Any, box: Box, out: Host) -> None:
-        raise NotImplementedError
-
-    def write(self, array: Any, box: Box, values: Host) -> None:
+    def copy(self, source: Any, target: Any) -> None:
+        """All values of an array into another of the same shape and dtype."""
         raise NotImplementedError
 
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
@@ -96,6 +122,10 @@ class Ops:
 
         No copy reads what another writes.
         """
+        raise NotImplementedError
+
+    def parcel(self, shape: Shape, box: Box, fields: int, dtype: str) -> Parcel:
+        """Room for one box of `fields` arrays of this shape."""
         raise NotImplementedError
 
     def dtype(self, array: Any) -> str:
@@ -107,6 +137,24 @@ class Ops:
     def device_id(self) -> str | None:
         """The UUID or PCI bus id of the GPU that computes; None where the processor does."""
         return None
+
+
+class HostParcel:
+    """A parcel in host memory, of arrays that `view` shows as NumPy's."""
+
+    def __init__(self, view: Callable[[Any], Host], box: Box, fields: int, dtype: str) -> None:
+        self.view = view
+        self.inside = slices(box)
+        self.message = np.empty((fields, *extent(box)), dtype)
+        self.nbytes = self.message.nbytes
+
+    def pack(self, arrays: Sequence[Any]) -> None:
+        for packed, array in zip(self.message, arrays, strict=True):
+            packed[...] = self.view(array)[self.inside]
+
+    def unpack(self, arrays: Sequence[Any]) -> None:
+        for packed, array in zip(self.message, arrays, strict=True):
+            self.view(array)[self.inside] = packed
 
 
 class HostOps(Ops):
@@ -132,14 +180,14 @@ class HostOps(Ops):
     def host(self, array: Any) -> Host:
         return self.view(array)
 
+    def copy(self, source: Any, target: Any) -> None:
+        np.copyto(self.view(target), self.view(source))
+
     def dtype(self, array: Any) -> str:
         return self.view(array).dtype.name
 
-    def read(self, array: Any, box: Box, out: Host) -> None:
-        out[...] = self.view(array)[slices(box)]
-
-    def write(self, array: Any, box: Box, values: Host) -> None:
-        self.view(array)[slices(box)] = values
+    def parcel(self, shape: Shape, box: Box, fields: int, dtype: str) -> Parcel:
+        return HostParcel(self.view, box, fields, dtype)
 
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
         cuts = [(slices(source), slices(target)) for source, target in copies]

@@ -10,6 +10,7 @@ from typing import Any
 Value = int | float | str
 Shape = tuple[int, ...]
 DTYPES = ("float64", "float32")
+GPU_EXCHANGES = ("auto", "device", "host")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Case:
     def backend(self) -> str:
         """The name a user gives: `numba`, or `occa:openmp` where a bridge has several devices."""
         return self.bridge if self.device == "cpu" else f"{self.bridge}:{self.device}"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
+        return self.device == "cuda"
 
     @property
     def cores(self) -> int:
@@ -87,24 +93,27 @@ class Settings:
 
     `window_s` is the least length of one sample in seconds, `repeats` the number of samples,
     `cold` starts every runtime with empty caches, `timeout_s` ends a case that hangs. `overlap`
-    computes while halos travel, `oversubscribe` allows more threads than cores, `decompose` fixes
-    the ranks per axis, slowest first, `launcher` names what starts the ranks. `energy_tolerance`
-    is the relative error (one sigma) up to which joules are given; `profile` names the machine
-    profile of the estimate where there is no meter, `carbon` a grid intensity. With `until`,
-    the problem is solved to that end time as well, and its error recorded.
+    is whether to compute while halos travel (None: what is faster, timed before the windows),
+    `oversubscribe` allows more threads than cores, `decompose` fixes the ranks per axis, slowest
+    first, `launcher` names what starts the ranks, `gpu_exchange` where ranks on GPUs put their
+    messages: in `device` memory, in pinned `host` buffers, or as MPI takes (`auto`).
+    `energy_tolerance` is the relative error (one sigma) up to which joules are given; `profile`
+    names the machine profile of the estimate where there is no meter, `carbon` a grid intensity.
+    With `until`, the problem is solved to that end time as well, and its error recorded.
     """
 
     window_s: float = 0.5
     repeats: int = 9
     timeout_s: float = 600.0
     cold: bool = False
-    overlap: bool = True
+    overlap: bool | None = None
     energy_tolerance: float = 0.02
     profile: str | None = None
     carbon: str | None = None
     oversubscribe: bool = False
     decompose: tuple[int, ...] | None = None
     launcher: str = "auto"
+    gpu_exchange: str = "auto"
     until: float | None = None
 
     def to_json(self) -> dict[str, Any]:

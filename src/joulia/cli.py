@@ -76,7 +76,12 @@ def main() -> None:
 @click.option("--profile", help="machine profile, or a .toml file, for the estimate without meters")
 @click.option("--carbon", help="CO2e from a grid's intensity: g/kWh, or a site's .toml file")
 @click.option("--cold", is_flag=True, help="start every runtime with empty caches")
-@click.option("--no-overlap", is_flag=True, help="exchange halos before computing, not meanwhile")
+@arguments.OVERLAP
+@click.option(
+    "--gpu-exchange",
+    default="auto",
+    help="messages of ranks on GPUs lie on the device, on the host, or as MPI takes (auto)",
+)
 @click.option("--no-ceiling", is_flag=True, help="do not add the triads that bound the kernels")
 @click.option("--decompose", help="ranks an axis, slowest first, as in 2x2x1 (least surface)")
 @click.option("--oversubscribe", is_flag=True, help="allow more threads than cores; marked")
@@ -86,7 +91,7 @@ def main() -> None:
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
     from joulia import carbon, estimate
-    from joulia.case import Settings
+    from joulia.case import GPU_EXCHANGES, Settings
     from joulia.errors import suggest
     from joulia.launchers import LAUNCHERS
     from joulia.plan import QUICK, plan
@@ -98,6 +103,8 @@ def run(**options: Any) -> int:
         carbon.load(options["carbon"])
     if options["launcher"] not in LAUNCHERS:
         raise suggest("launcher", options["launcher"], list(LAUNCHERS))
+    if options["gpu_exchange"] not in GPU_EXCHANGES:
+        raise suggest("--gpu-exchange", options["gpu_exchange"], list(GPU_EXCHANGES))
 
     measuring = {"window_s": options["window"], "repeats": options["repeats"]}
     measuring = {name: value for name, value in measuring.items() if value is not None}
@@ -105,7 +112,7 @@ def run(**options: Any) -> int:
         **((QUICK if options["preset"] == "quick" else {}) | measuring),
         timeout_s=options["timeout"],
         cold=options["cold"],
-        overlap=not options["no_overlap"],
+        overlap=options["overlap"],
         energy_tolerance=options["energy_tolerance"] / 100.0,
         profile=options["profile"],
         carbon=options["carbon"],
@@ -114,6 +121,7 @@ def run(**options: Any) -> int:
         if options["decompose"]
         else None,
         launcher=options["launcher"],
+        gpu_exchange=options["gpu_exchange"],
     )
     return execute(
         plan(_requests(options)), settings, options["output"], resume=not options["no_resume"]
@@ -229,7 +237,7 @@ def left(outcomes: Sequence[Outcome], cases: int) -> str:
 @click.option("--predict", type=click.IntRange(2, 1 << 24), help="extend the curve to N ranks")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="an svg, pdf or png")
 @click.option("--oversubscribe", is_flag=True, help="allow more ranks than cores; marked")
-@click.option("--no-overlap", is_flag=True, help="exchange halos before computing")
+@arguments.OVERLAP
 @arguments.repeats(9, "9")
 @arguments.window(0.5, "0.5")
 @arguments.timeout()

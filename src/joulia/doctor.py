@@ -26,12 +26,11 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
         for name, bridge in registry.bridges().items()
         for device in bridge.devices()
     ]
-    for kernel, entry in registry.kernels().items():
+    for kernel in registry.kernels():
         reasons = []
         for _, bridge_name, device in columns:
-            suffix = registry.bridge(bridge_name).SUFFIX
-            if entry.source(suffix) is None:
-                reasons.append(f"no {kernel}{suffix}")
+            if registry.source(kernel, bridge_name, device.name) is None:
+                reasons.append(f"no {kernel}{registry.suffix(bridge_name, device.name)}")
             elif device.missing is not None:
                 reasons.append(str(device.missing))
             else:

@@ -13,8 +13,10 @@ import numpy as np
 from joulia import registry, solution, stats, verify
 from joulia.bridge import Ops
 from joulia.case import Case, Settings, Shape
+from joulia.device_memory import DeviceOps
 from joulia.energy import Energy
 from joulia.errors import Unavailable, Unstable
+from joulia.gpus import gpus, require_room, sends_directly
 from joulia.grid import Tile, divide, slices, tile_of
 from joulia.kernel import Arrays, Host, Kernel
 from joulia.ranks import Comm, HaloExchange
@@ -31,7 +33,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     run, startup = prepare(case, settings, comm)
 
     # Correctness first: one step against NumPy, before anything is timed.
-    first = timed(run.step, comm)
+    first = run.seconds(1, comm)
     got = run.results(run.fields)
     run.require_sound(got, 1, comm)
     error = verify.relative_difference(
@@ -44,7 +46,9 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
-    steps = calibrate(run, comm.share(energy.window_s(settings.window_s, longest)), comm)
+    window_s = comm.share(energy.window_s(settings.window_s, longest))
+    overlapped = choose_overlap(run, settings.overlap, window_s, comm)
+    steps = calibrate(run, window_s, comm)
 
     energy.idle()
     samples, computing, endings = [], [], []
@@ -57,9 +61,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
         before = energy.read()
         comm.barrier()
         began = clock()
-        for _ in range(steps):
-            run.step()
-        run.ops.synchronize()
+        run.steps(steps)
         mine = clock() - began
         comm.barrier()
         after = energy.read()
@@ -88,9 +90,12 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     energy.close()
     updates = run.kernel.updates_a_step(case)
     median = stats.summary(samples)
+    failures = checked.failures
+    if run.ops.simulated:
+        failures = [*failures, f"{run.ops.simulated}: it computes, but its times mean nothing"]
     return {
-        "status": "invalid" if checked.failures else "valid",
-        "reasons": checked.failures,
+        "status": "invalid" if failures else "valid",
+        "reasons": failures,
         "time": {"unit": "s/step", **median, "steps_per_sample": steps},
         "energy": joules,
         "energy_reason": reason,
@@ -102,8 +107,10 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
         },
         "startup": startup | {"first_call_s": first, "call_overhead_s": run.call_overhead(comm)},
         "parallel": {"parts": list(run.parts), "nodes": energy.nodes}
+        | overlapped
         | shares(computing, steps, comm)
-        | communication(run, comm),
+        | communication(run, comm)
+        | gpus(case, comm),
         "verify": checked.to_json(),
         "runtime": run.versions,
         "solution": solution.solve(run, settings.until, comm) if settings.until else None,
@@ -127,6 +134,19 @@ class Run:
     def step(self) -> None:
         self.fields = self.kernel.step(self.ops, self.fields, self.exchange, self.case)
 
+    def steps(self, count: int) -> None:
+        """Steps whose work is done when this returns."""
+        for _ in range(count):
+            self.step()
+        self.ops.synchronize()
+
+    def seconds(self, count: int, comm: Comm) -> float:
+        """What that many steps take on the slowest rank."""
+        comm.barrier()
+        began = clock()
+        self.steps(count)
+        return comm.max(clock() - began)
+
     def results(self, fields: Arrays) -> dict[str, Host]:
         """What a step computes, on the cells of the tile, in host memory."""
         layout = self.kernel.cells(self.case)
@@ -147,9 +167,8 @@ class Run:
 
     def reset(self) -> None:
         """Back to the initial state: every repeat does the same work on the same numbers."""
-        whole = tuple(v for n in self.tile.padded for v in (0, n))
         for name in self.kernel.results:
-            self.ops.write(self.fields[name], whole, self.ops.host(self.start[name]))
+            self.ops.copy(self.start[name], self.fields[name])
 
     def call_overhead(self, comm: Comm, calls: int = 2000) -> float:
         """Seconds that a call across the bridge costs: the first function on an empty box."""
@@ -188,14 +207,15 @@ def empty_calls(kernel: Kernel, ops: Ops, fields: Arrays, tile: Tile) -> Callabl
 
 def prepare(case: Case, settings: Settings, comm: Comm) -> tuple[Run, dict[str, Any]]:
     """Start the runtime, load the kernel, fill the fields; and what the first two cost."""
-    entry = registry.kernel(case.kernel)
     bridge = registry.bridge(case.bridge)
-    kernel = entry.kernel
-    source = entry.source(bridge.SUFFIX)
+    kernel = registry.kernel(case.kernel).kernel
+    source = registry.source(case.kernel, case.bridge, case.device)
     if source is None:
         raise Unavailable(
-            f"{kernel.name} has no version for {case.bridge}", f"add {kernel.name}{bridge.SUFFIX}"
+            f"{kernel.name} has no version for {case.backend}",
+            f"add {kernel.name}{registry.suffix(case.bridge, case.device)}",
         )
+    require_room(kernel, case, comm)
     began = clock()
     versions = bridge.start(case)
     importing = clock() - began
@@ -225,6 +245,8 @@ def prepare(case: Case, settings: Settings, comm: Comm) -> tuple[Run, dict[str, 
         began = clock()
         ops = load()
         loading = clock() - began
+    if isinstance(ops, DeviceOps):
+        ops.directly = sends_directly(settings.gpu_exchange, comm)
     startup = {
         "import_s": comm.max(importing),
         "load_s": comm.max(loading),
@@ -237,7 +259,7 @@ def prepare(case: Case, settings: Settings, comm: Comm) -> tuple[Run, dict[str, 
         parts,
         comm,
         corners=kernel.corners,
-        overlap=settings.overlap,
+        overlap=settings.overlap is not False,
         layout=kernel.cells(case),
     )
     # Halos start as NaN: an exchange that forgets one shows in the first step.
@@ -262,26 +284,37 @@ def locate_instability(run: Run, steps: int, comm: Comm) -> None:
     raise Unstable(f"a field is not finite after {steps} steps, but is when they are run again")
 
 
-def timed(work: Callable[[], None], comm: Comm) -> float:
-    comm.barrier()
-    began = clock()
-    work()
-    return comm.max(clock() - began)
-
-
 def calibrate(run: Run, window_s: float, comm: Comm) -> int:
     """The number of steps that fills a window, from timing ever more steps."""
     steps = 1
     while True:
-        comm.barrier()
-        began = clock()
-        for _ in range(steps):
-            run.step()
-        run.ops.synchronize()
-        seconds = comm.max(clock() - began)
+        seconds = run.seconds(steps, comm)
         if seconds >= 0.1 * window_s or steps >= 1 << 24:
             return int(comm.share(max(1, math.ceil(window_s / seconds * steps))))
         steps *= 2
+
+
+def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) -> dict[str, Any]:
+    """Whether the run computes while halos travel: as asked, else what is faster here.
+
+    A core and a shell cost more than one box, and not every MPI moves messages while nobody calls
+    it. Where nobody decided, a few short runs of either kind, in turn, do.
+    """
+    if comm.size == 1:
+        return {}
+    gain = None
+    if asked is None:
+        steps = max(1, calibrate(run, window_s, comm) // 20)
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(5):
+            for overlap, times in seconds.items():
+                run.exchange.overlap = overlap
+                times.append(run.seconds(steps, comm))
+        gain = float(np.median(seconds[False]) / np.median(seconds[True])) - 1.0
+        asked = gain > 0.0
+        run.reset()
+    run.exchange.overlap = asked
+    return {"overlap": asked, "overlap_gain": gain}
 
 
 def waiting(mine: float, exchange: float, comm: Comm) -> float:
@@ -326,8 +359,11 @@ def communication(run: Run, comm: Comm) -> dict[str, Any]:
     run.step()
     run.ops.synchronize()
     sent = comm.gather((exchange.sent_messages, exchange.sent_bytes))
+    packing = [exchange.packing(arrays) for arrays in exchange.seen()]
     transport = ping_pong(comm)
     return {
+        "through": run.ops.through,
+        "packing_bytes_per_s": -comm.max(-min(packing, default=0.0)),
         "messages": max(m for m, _ in sent),
         "bytes": max(b for _, b in sent),
         **transport.to_json(),

@@ -148,10 +148,9 @@ def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | Non
     """Why a case cannot run here, or None."""
     if device.missing is not None:
         return str(device.missing)
-    entry = registry.kernel(case.kernel)
-    suffix = registry.bridge(case.bridge).SUFFIX
-    if entry.source(suffix) is None:
-        return f"{case.kernel} has no version for {case.bridge} ({case.kernel}{suffix})"
+    if registry.source(case.kernel, case.bridge, case.device) is None:
+        suffix = registry.suffix(case.bridge, case.device)
+        return f"{case.kernel} has no version for {case.backend} ({case.kernel}{suffix})"
     if case.threads > 1 and not device.threads:
         return f"{case.backend} runs on one thread"
     cores = len(usable_cores())

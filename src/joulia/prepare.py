@@ -74,9 +74,9 @@ def locked() -> Iterator[None]:
 
 
 def numba(out: Console, source: Path | None) -> None:
-    (device,) = registry.bridge("numba").devices()
-    if device.missing:
-        raise device.missing
+    processor, *_ = registry.bridge("numba").devices()
+    if processor.missing:
+        raise processor.missing
 
 
 # ---- OCCA ----------------------------------------------------------------------------------
@@ -230,15 +230,19 @@ def julia(out: Console, source: Path | None) -> None:
 
 def warm(part: str, out: Console) -> None:
     """Compile every kernel in both precisions, once for each state of the code."""
-    pairs = [(part, device.name) for device in registry.bridge(part).devices()]
+    pairs = [
+        (part, device.name)
+        for device in registry.bridge(part).devices()
+        if device.name != "cuda" or device.missing is None
+    ]
     cases = [
         Case(
             name, bridge, device, "tiny", entry.kernel.sizes["tiny"], dtype, 1, 1,
             entry.kernel.resolve({}),
         )
         for name, entry in registry.kernels().items()
-        if entry.source(registry.bridge(part).SUFFIX)
         for bridge, device in pairs
+        if registry.source(name, bridge, device)
         for dtype in DTYPES
     ]  # fmt: skip
     stamp = cache_dir() / f"warm-{part}.json"

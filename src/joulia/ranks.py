@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
-
-import numpy as np
 
 from joulia.bridge import Ops
 from joulia.case import Shape
-from joulia.grid import Box, Layout, Link, Tile, extent, grow, is_empty, links, pairs, split
+from joulia.grid import Box, Layout, Link, Tile, grow, is_empty, links, pairs, split
 
 
 class Comm(Protocol):
@@ -120,7 +118,8 @@ class HaloExchange:
         self.local = [link for link in every if link.neighbour == comm.rank]
         self.remote = [link for link in every if link.neighbour != comm.rank]
         copies = [(_opposite(every, link).send, link.receive) for link in self.local]
-        self.copy = ops.copier(layout.shape(tile.padded), copies)
+        self.shape = layout.shape(tile.padded)
+        self.copy = ops.copier(self.shape, copies)
         cut = [(False, False)] * len(parts)
         for link in self.remote:
             for axis, t in enumerate(link.towards):
@@ -128,11 +127,14 @@ class HaloExchange:
                 cut[axis] = (low or t < 0, high or t > 0)
         self.core, self.shell = split(tile.interior, cut, tile.halo)
         self.messages: dict[tuple[int, str], _Messages] = {}
+        self.last: dict[int, tuple[Any, ...]] = {}
         self.seconds = 0.0
         self.sent_messages = 0
         self.sent_bytes = 0
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
+        if self.remote:
+            self.ops.synchronize()  # waiting for the device is not exchange
         began = time.perf_counter()
         if not self.remote or not arrays:
             self._copy_local(arrays)
@@ -140,19 +142,20 @@ class HaloExchange:
             yield self.interior
             return
         messages = self._messages(arrays)
+        self.last[len(arrays)] = arrays
         self.sent_messages += len(messages.outgoing)
         self.sent_bytes += messages.bytes
-        messages.start(self.ops, arrays)
+        messages.start(arrays)
         self._copy_local(arrays)
         if self.overlap and not is_empty(self.core):
             self.seconds += time.perf_counter() - began
             yield self.core
             began = time.perf_counter()
-            messages.finish(self.ops, arrays)
+            messages.finish(arrays)
             self.seconds += time.perf_counter() - began
             yield from self.shell
         else:
-            messages.finish(self.ops, arrays)
+            messages.finish(arrays)
             self.seconds += time.perf_counter() - began
             yield self.interior
 
@@ -160,12 +163,37 @@ class HaloExchange:
         for array in arrays:
             self.copy(array)
 
-    def _messages(self, arrays: tuple[Any, ...]) -> _Messages:
+    def _messages(self, arrays: Sequence[Any]) -> _Messages:
         dtype = self.ops.dtype(arrays[0])
         key = (len(arrays), dtype)
         if key not in self.messages:
-            self.messages[key] = _Messages(self.comm, self.remote, len(arrays), dtype)
+            self.messages[key] = _Messages(
+                self.comm, self.ops, self.shape, self.remote, len(arrays), dtype
+            )
         return self.messages[key]
+
+    def seen(self) -> list[tuple[Any, ...]]:
+        """The arrays that the last exchange of each kind was called with."""
+        return list(self.last.values())
+
+    def packing(self, arrays: Sequence[Any], rounds: int = 5) -> float:
+        """Bytes per second at which messages are packed and unpacked, without sending any.
+
+        A value is read and written when it is packed, and again when it is unpacked. What is
+        unpacked is what the halo of these arrays holds already.
+        """
+        messages = self._messages(arrays)
+        best = float("inf")
+        for _ in range(rounds):
+            self.ops.synchronize()
+            began = time.perf_counter()
+            for parcel in [*messages.outgoing, *messages.incoming]:
+                parcel.pack(arrays)
+            for parcel in messages.incoming:
+                parcel.unpack(arrays)
+            self.ops.synchronize()
+            best = min(best, time.perf_counter() - began)
+        return 2.0 * (messages.bytes + 2.0 * messages.incoming_bytes) / best
 
 
 def _opposite(every: list[Link], link: Link) -> Link:
@@ -177,34 +205,38 @@ def _opposite(every: list[Link], link: Link) -> Link:
 class _Messages:
     """Packed buffers and persistent requests for a number of fields, one message a direction."""
 
-    def __init__(self, comm: Any, remote: list[Link], fields: int, dtype: str) -> None:
-        self.remote = remote
+    def __init__(
+        self, comm: Any, ops: Ops, shape: Shape, remote: list[Link], fields: int, dtype: str
+    ) -> None:
+        self.ops = ops
         self.prequest = comm.mpi.Prequest
-        self.outgoing = [np.empty((fields, *extent(link.send)), dtype) for link in remote]
-        self.incoming = [np.empty((fields, *extent(link.receive)), dtype) for link in remote]
-        self.bytes = sum(buffer.nbytes for buffer in self.outgoing)
+        self.outgoing = [ops.parcel(shape, link.send, fields, dtype) for link in remote]
+        self.incoming = [ops.parcel(shape, link.receive, fields, dtype) for link in remote]
+        self.bytes = sum(parcel.nbytes for parcel in self.outgoing)
+        self.incoming_bytes = sum(parcel.nbytes for parcel in self.incoming)
         tag = {towards: i for i, towards in enumerate(_directions(len(remote[0].towards)))}
         self.receives = [
-            comm.world.Recv_init(buffer, link.neighbour, tag[tuple(-t for t in link.towards)])
-            for buffer, link in zip(self.incoming, remote, strict=True)
+            comm.world.Recv_init(
+                parcel.message, link.neighbour, tag[tuple(-t for t in link.towards)]
+            )
+            for parcel, link in zip(self.incoming, remote, strict=True)
         ]
         self.sends = [
-            comm.world.Send_init(buffer, link.neighbour, tag[link.towards])
-            for buffer, link in zip(self.outgoing, remote, strict=True)
+            comm.world.Send_init(parcel.message, link.neighbour, tag[link.towards])
+            for parcel, link in zip(self.outgoing, remote, strict=True)
         ]
 
-    def start(self, ops: Ops, arrays: tuple[Any, ...]) -> None:
-        self.prequest.Startall(self.receives)
-        for send, buffer, link in zip(self.sends, self.outgoing, self.remote, strict=True):
-            for packed, array in zip(buffer, arrays, strict=True):
-                ops.read(array, link.send, packed)
-            send.Start()
+    def start(self, arrays: Sequence[Any]) -> None:
+        for parcel in self.outgoing:
+            parcel.pack(arrays)
+        # Buffers must hold what is sent, and what was received before must be unpacked.
+        self.ops.synchronize()
+        self.prequest.Startall([*self.receives, *self.sends])
 
-    def finish(self, ops: Ops, arrays: tuple[Any, ...]) -> None:
+    def finish(self, arrays: Sequence[Any]) -> None:
         self.prequest.Waitall(self.receives)
-        for buffer, link in zip(self.incoming, self.remote, strict=True):
-            for packed, array in zip(buffer, arrays, strict=True):
-                ops.write(array, link.receive, packed)
+        for parcel in self.incoming:
+            parcel.unpack(arrays)
         self.prequest.Waitall(self.sends)
 
 

@@ -115,6 +115,18 @@ def broken() -> list[Broken]:
     ]
 
 
+def suffix(bridge_name: str, device: str) -> str:
+    """How the source ends that a bridge reads for a device."""
+    found = bridge(bridge_name)
+    own: dict[str, str] = getattr(found, "SUFFIXES", {})
+    return own.get(device, found.SUFFIX)
+
+
+def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:
+    """The source of a kernel for a backend, or None where there is none."""
+    return kernel(kernel_name).source(suffix(bridge_name, device))
+
+
 def kernel(name: str) -> KernelEntry:
     try:
         return kernels()[name]
@@ -140,7 +152,10 @@ def backends() -> list[str]:
 
 
 def backend(name: str) -> list[tuple[str, str]]:
-    """The (bridge, device) pairs that a --backend names: a bridge alone names all its devices."""
+    """The (bridge, device) pairs that a --backend names.
+
+    A bridge alone names the processor where it serves that, else all its devices.
+    """
     bridge_name, _, device = name.partition(":")
     if bridge_name not in bridges():
         raise suggest("backend", name, backends())
@@ -149,4 +164,6 @@ def backend(name: str) -> list[tuple[str, str]]:
         raise suggest("backend", name, backends())
     if not devices:
         raise JouliaError(f"backend '{name}' has no device")
-    return [(bridge_name, d) for d in ([device] if device else devices)]
+    if not device:
+        return [(bridge_name, d) for d in (["cpu"] if "cpu" in devices else devices)]
+    return [(bridge_name, device)]

@@ -19,7 +19,7 @@ def scale(options: dict[str, Any]) -> int:
         window_s=options["window"],
         repeats=options["repeats"],
         timeout_s=options["timeout"],
-        overlap=not options["no_overlap"],
+        overlap=options["overlap"],
         oversubscribe=options["oversubscribe"],
     )
     planned = cases(options)

@@ -32,9 +32,10 @@ def code(kernel: str, bridge: str) -> str:
     here = Path(__file__).parent
     module = getattr(registry.bridge(bridge), "__file__", None)
     files = [*here.glob("*.py"), *here.glob("meters/*.py"), *here.glob("JouliaKernels/**/*.*")]
-    files += [path for path in registry.kernel(kernel).folder.iterdir() if path.is_file()]
+    folder = registry.kernel(kernel).folder
+    files += [path for path in [*folder.iterdir(), *folder.parent.glob("_*.py")] if path.is_file()]
     if module:
-        files.append(Path(module))
+        files += [Path(module), *Path(module).parent.glob("_*.py")]
     every = hashlib.sha256()
     for path in sorted(files):
         if path.suffix in {".py", ".jl", ".okl", ".toml"} and path.name != "Manifest.toml":

@@ -25,6 +25,10 @@ def main() -> None:
 
     case = Case.from_json(job["case"])
     pin(case, job["pin"])
+    if case.on_gpu:
+        from joulia import cuda
+
+        cuda.claim(local_rank())
 
     from joulia.ranks import Comm, MPIRanks, OneRank
 

@@ -102,7 +102,8 @@ class Entry:
         """The backend, and ranks x threads where it is not one of each."""
         case = self.record.case
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
-        return case.backend + where + ("" if self.record.settings.overlap else " no overlap")
+        told = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
+        return case.backend + where + told
 
 
 @dataclass(frozen=True)

@@ -314,7 +314,8 @@ def commands(records: Sequence[Record]) -> list[str]:
                 parts += ["--param", f"{name}={given}"]
         parts += ["--until", f"{until:g}"] if until else []
         parts += ["--window", f"{window:g}", "--repeats", str(repeats)]
-        parts += ["--cold"] * cold + ["--no-overlap"] * (not overlap)
+        parts += ["--cold"] * cold
+        parts += {None: [], False: ["--no-overlap"], True: ["--overlap"]}[overlap]
         lines.append(shlex.join(parts))
     return lines
 
