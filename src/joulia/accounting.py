@@ -24,6 +24,7 @@ class Seen:
     period_s: float = 0.0
     quantum_j: float = 0.0
     systematic_rel: float = 0.0
+    window_s: float = 0.0
     device: str | None = None
     bus_id: str | None = None
     unattributable: str | None = None

@@ -9,6 +9,8 @@ from typing import Any
 
 Value = int | float | str
 Shape = tuple[int, ...]
+Place = tuple[str, int]
+"""("core", the number of cores) or ("gpu", the number of ranks, each with a GPU)."""
 DTYPES = ("float64", "float32")
 GPU_EXCHANGES = ("auto", "device", "host")
 
@@ -42,8 +44,7 @@ class Case:
 
     @property
     def backend(self) -> str:
-        """The name a user gives: `numba`, or `occa:openmp` where a bridge has several devices."""
-        return self.bridge if self.device == "cpu" else f"{self.bridge}:{self.device}"
+        return backend_name(self.bridge, self.device)
 
     @property
     def on_gpu(self) -> bool:
@@ -53,6 +54,11 @@ class Case:
     @property
     def cores(self) -> int:
         return self.ranks * self.threads
+
+    @property
+    def place(self) -> Place:
+        """What its speed is held against: cases of one place share their ceilings."""
+        return ("gpu", self.ranks) if self.on_gpu else ("core", self.cores)
 
     @property
     def label(self) -> str:
@@ -85,6 +91,18 @@ class Case:
             threads=data["threads"],
             params=tuple(sorted(data["params"].items())),
         )
+
+
+def backend_name(bridge: str, device: str) -> str:
+    """The name a user gives: `numba`, or `occa:openmp` where it is not the processor at large."""
+    return bridge if device == "cpu" else f"{bridge}:{device}"
+
+
+def count_of(place: Place) -> str:
+    """A place in words: 2 cores, 1 GPU."""
+    kind, count = place
+    noun = {"core": "core", "gpu": "GPU"}[kind]
+    return f"{count} {noun}" + ("s" if count > 1 else "")
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
     from joulia.show import COLOURS, console, show
 
     outcomes: list[Outcome] = []
+    told: set[tuple[str, str]] = set()
     err = console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -191,7 +192,13 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
         )
         for outcome in running:
             outcomes.append(outcome)
+            progress.advance(task)
             record = outcome.record
+            if record.status == "skipped":
+                skip = (record.case.backend, record.reasons[0])
+                if skip in told:
+                    continue  # a backend that is not here says so once
+                told.add(skip)
             detail = f": {record.reasons[0]}" if record.reasons else ""
             again = " (resumed)" if outcome.resumed else ""
             progress.console.print(
@@ -200,7 +207,6 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
                 + detail.replace("[", r"\[")
                 + left(outcomes, len(planned))
             )
-            progress.advance(task)
     show([outcome.record for outcome in outcomes])
     click.echo(f"Results: {output}")
     statuses = [outcome.record.status for outcome in outcomes]

@@ -29,6 +29,12 @@ PATIENCE_S = 30.0
 """Seconds that the driver gets to answer. The first call after a boot takes some."""
 SHARED, EXCLUSIVE_THREAD, PROHIBITED, EXCLUSIVE = 0, 1, 2, 3
 """Compute modes (CUcomputemode): who may use a GPU."""
+MODES = {
+    SHARED: "default mode",
+    EXCLUSIVE_THREAD: "exclusive mode",
+    PROHIBITED: "closed to computing",
+    EXCLUSIVE: "exclusive mode",
+}
 _COMPUTE_MODE, _L2_BYTES, _MAJOR, _MINOR = 20, 38, 75, 76
 
 HIDDEN = "start a container with its GPUs (--gpus all); CUDA_VISIBLE_DEVICES may hide some"

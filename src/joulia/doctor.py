@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
-from joulia import launch, launchers, machine, meters, registry, software
+from joulia import cuda, launch, launchers, machine, meters, registry, software
 from joulia.bridge import Device
-from joulia.case import Case, Settings
+from joulia.case import Case, Settings, backend_name
 from joulia.energy import raw_clock
 from joulia.errors import Unavailable
 from joulia.places import cache_dir
@@ -22,7 +22,7 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
     """For each kernel: its name, all backends, and why each cell is empty (or nothing)."""
     found = []
     columns = [
-        (name if device.name == "cpu" else f"{name}:{device.name}", name, device)
+        (backend_name(name, device.name), name, device)
         for name, bridge in registry.bridges().items()
         for device in bridge.devices()
     ]
@@ -60,6 +60,9 @@ def matrix() -> None:
     }
     for label, reason in told:
         out.print(f"{label}: {reason}", markup=False)
+    for label, device in rows[0][1]:
+        if device.unproven:
+            out.print(f"{label}: unproven: {device.unproven}", markup=False)
     for bad in registry.broken():
         out.print(f"{bad.name}: {bad.reason}", markup=False)
 
@@ -76,11 +79,11 @@ def examine() -> dict[str, Any]:
         "affinity": machine.usable_cores(),
         "cache": str(cache_dir()),
         "mpi": attempt(mpi),
+        "gpus": attempt(gpus),
         "backends": {
-            label: attempt(lambda n=name, d=device: backend(n, d))
+            backend_name(name, device.name): attempt(lambda n=name, d=device: backend(n, d))
             for name, bridge in registry.bridges().items()
             for device in bridge.devices()
-            for label in [name if device.name == "cpu" else f"{name}:{device.name}"]
         },
         "meters": energy_meters(),
         "plugins": [{"name": bad.name, "reason": bad.reason} for bad in registry.broken()],
@@ -92,6 +95,17 @@ def attempt(check: Any) -> dict[str, str]:
         return {"state": "ok", "detail": check()}
     except Unavailable as error:
         return {"state": "missing", "detail": error.reason, "remedy": error.remedy}
+
+
+def gpus() -> str:
+    """The driver's CUDA and the GPUs that this process may use."""
+    found = cuda.survey()
+    every = ", ".join(
+        f"{gpu.name} ({gpu.uuid}, {gpu.architecture}, {gpu.memory_bytes / 2**30:.0f} GiB"
+        f"{', ' + cuda.MODES[gpu.mode] if gpu.mode else ''})"
+        for gpu in found.gpus
+    )
+    return "CUDA {}.{}: ".format(*found.driver) + every
 
 
 def mpi() -> str:
@@ -144,7 +158,8 @@ def backend(name: str, device: Device) -> str:
     if result["status"] != "valid":
         tail = " | ".join(result.get("stderr", [])[-1:])
         raise Unavailable("; ".join(result["reasons"]) + (f": {tail}" if tail else ""))
-    return ", ".join(f"{k} {v}" for k, v in result["runtime"].items())
+    unproven = [f"unproven: {device.unproven}"] if device.unproven else []
+    return ", ".join([*(f"{k} {v}" for k, v in result["runtime"].items()), *unproven])
 
 
 def energy_meters() -> dict[str, dict[str, str]]:
@@ -183,6 +198,7 @@ def report(as_json: bool) -> None:
     )
     out.print(f"cache     {found['cache']}", markup=False)
     line(out, "mpi", found["mpi"])
+    line(out, "gpus", found["gpus"])
     for name, state in found["backends"].items():
         line(out, name, state)
     for name, state in found["meters"].items():

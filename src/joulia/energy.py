@@ -26,7 +26,7 @@ Key = tuple[str, str]
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0
 NODE_CORES = os.cpu_count() or 1
 """A sampler takes one core of these; the work has the others."""
-MARGIN = 1.5
+MARGIN, LEAST_MARGIN = 1.5, 1.2
 """A window is planned this much longer than it must be: steps are counted before it, not in it."""
 
 
@@ -43,16 +43,22 @@ class Reading:
     """Failed reads of each meter so far, also those between two readings."""
     joules: dict[Key, float] = field(default_factory=dict)
     checks: dict[Key, float] = field(default_factory=dict)
+    active: dict[str, float] = field(default_factory=dict)
+    """Seconds so far in which each device computed, by meter."""
 
 
 @dataclass
 class Window:
-    """Joules between two readings on all nodes, the longest time between them, and the rest."""
+    """Joules between two readings on all nodes, the longest time between them, and the rest.
+
+    `active` is the share of the window in which each device computed, by meter, where it is told.
+    """
 
     seconds: float
     cost_s: float
     joules: dict[Key, float]
     checks: dict[Key, float]
+    active: dict[str, float] = field(default_factory=dict)
     waiting: float = 0.0
 
     def total(self, counted: Sequence[Seen]) -> float:
@@ -231,12 +237,18 @@ class Energy:
     def slowest_s(self) -> float:
         return max((self.periods[key] for key in self.counted), default=0.0)
 
+    @property
+    def least_s(self) -> float:
+        """The shortest window that all meters stand for."""
+        return max((one.window_s for one in self.account.counted), default=0.0)
+
     def window_s(self, asked: float, longest: float) -> float:
         """The length of a window: what was asked for, or more where the tolerance needs it.
 
         Where it would need more than `longest`, what was asked for: the verdict is "too short".
         """
         need = MARGIN * uncertainty.window_needed(self.slowest_s, self.tolerance)
+        need = max(need, LEAST_MARGIN * self.least_s)
         return max(asked, need) if need <= longest else asked
 
     def idle(self) -> None:
@@ -281,6 +293,8 @@ class Energy:
                 try:
                     for name, joules in meter.check().items():
                         reading.checks[meter.id, name] = joules
+                    if (active := meter.active_s()) is not None:
+                        reading.active[meter.id] = active
                 except Unavailable as error:
                     self.read_errors.append(error.reason)
         ended = self.clock()
@@ -312,6 +326,11 @@ class Energy:
             before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / NODE_CORES,
             _minus(after.joules, before.joules, faulty),
             _minus(after.checks, before.checks, faulty),
+            {
+                meter: min(1.0, max(0.0, (seconds - before.active[meter]) / (after.at - before.at)))
+                for meter, seconds in after.active.items()
+                if meter in before.active
+            },
         )
         parts = self.comm.gather((self.reads, mine, self.read_errors[-1:]))
         readers = [part for reads, part, _ in parts if reads]
@@ -324,6 +343,7 @@ class Energy:
         for part in readers:
             whole.joules |= part.joules
             whole.checks |= part.checks
+            whole.active |= part.active
         if lost := sorted(self.counted - whole.joules.keys()):
             errors = [error for _, _, told in parts for error in told]
             return f"{_name(lost[0])}: {errors[-1] if errors else 'not read'}"
@@ -359,6 +379,7 @@ def _seen(node: str, meter: Meter) -> list[Seen]:
             domain.period_s,
             domain.quantum_j,
             domain.systematic_rel,
+            domain.window_s,
             device=getattr(meter, "device", None),
             bus_id=getattr(meter, "bus_id", None),
             unattributable=getattr(meter, "unattributable", None),

@@ -29,6 +29,8 @@ def result(
     worst = max(spreads, key=lambda spread: spread.sigma_rel)
     if worst.sigma_rel > energy.tolerance:
         return None, too_short(energy, worst)
+    if min(window.seconds for window in energy.windows) < energy.least_s:
+        return None, below_least(energy)
     totals = [window.total(energy.account.counted) for window in energy.windows]
     summary = stats.summary([total / steps for total in totals])
     watts = sum(totals) / sum(window.seconds for window in energy.windows)
@@ -56,6 +58,7 @@ def result(
         "cost_rel": max(window.cost_s / window.seconds for window in energy.windows),
         **net(energy, steps, totals),
         "waiting": waiting(energy.windows, totals, steps),
+        "devices": devices(energy, steps),
         "not_covered": list(energy.account.not_covered),
         "shared_by_ranks": {
             meter: list(ranks) for meter, ranks in sorted(energy.account.users.items())
@@ -95,6 +98,14 @@ def too_short(energy: Energy, worst: Spread) -> str:
         f"too short: a window of {window:.2g} s against an update period of "
         f"{energy.slowest_s:.2g} s is off by {worst.sigma_rel:.1%} (one sigma), more than the "
         f"{energy.tolerance:.1%} asked for; it takes {need:.2g} s (joulia run --window {need:.2g})"
+    )
+
+
+def below_least(energy: Energy) -> str:
+    window = min(window.seconds for window in energy.windows)
+    return (
+        f"too short: a window of {window:.3g} s, where this meter takes {energy.least_s:g} s "
+        f"(joulia run --window {1.2 * energy.least_s:g}, and --timeout to match)"
     )
 
 
@@ -146,6 +157,39 @@ def waiting(windows: list[Window], totals: list[float], steps: int) -> dict[str,
     share = waited / sum(totals)
     mean = sum(totals) / len(totals) / steps
     return {"share": share, "work": mean * (1.0 - share), "waiting": mean * share}
+
+
+def devices(energy: Energy, steps: int) -> dict[str, Any]:
+    """For each GPU that is counted: how much of the windows it computed, and joules a step without.
+
+    `utilisation` is the driver's: the share of time in which a kernel was running, however small.
+    `idle_share` is the rest; where no utilisation is told, the ranks' waiting stands for it
+    (`told_by`). `idle` is that time at the power drawn before and after the windows, with the
+    device's context open. `waiting` is the share of the time that ranks spent in exchange and
+    imbalance, whatever the device did.
+    """
+    windows = energy.windows
+    seconds = sum(window.seconds for window in windows)
+    waited = sum(window.waiting * window.seconds for window in windows) / seconds
+    found: dict[str, Any] = {}
+    for one in energy.account.counted:
+        if one.kind != "gpu":
+            continue
+        told = all(one.meter in window.active for window in windows)
+        active = sum(w.active[one.meter] * w.seconds for w in windows) / seconds if told else None
+        idle = waited if active is None else 1.0 - active
+        watts = [w.joules[one.key] / w.seconds for w in energy.idles if one.key in w.joules]
+        base = sum(watts) / len(watts) if watts else None
+        a_step = seconds / len(windows) / steps
+        found[one.meter] = {
+            "utilisation": active,
+            "waiting": waited,
+            "idle_share": idle,
+            "told_by": "utilisation" if told else "waiting",
+            "idle_w": base,
+            "idle": None if base is None else base * idle * a_step,
+        }
+    return found
 
 
 def flags(energy: Energy, data: dict[str, Any], bytes_per_step: float) -> list[str]:

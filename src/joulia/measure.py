@@ -350,7 +350,8 @@ def shares(computing: list[tuple[float, float]], steps: int, comm: Comm) -> dict
 def communication(run: Run, comm: Comm) -> dict[str, Any]:
     """What one step sends, the transport as a ping-pong measures it, and the time both predict.
 
-    The prediction is the slowest rank's, without packing and without what overlap hides.
+    The prediction is the slowest rank's, without packing and without what overlap hides. All ranks
+    pack at once; `packing_bytes_per_s` is the slowest one's rate times their number.
     """
     if comm.size == 1:
         return {}
@@ -363,7 +364,7 @@ def communication(run: Run, comm: Comm) -> dict[str, Any]:
     transport = ping_pong(comm)
     return {
         "through": run.ops.through,
-        "packing_bytes_per_s": -comm.max(-min(packing, default=0.0)),
+        "packing_bytes_per_s": -comm.size * comm.max(-min(packing, default=0.0)),
         "messages": max(m for m, _ in sent),
         "bytes": max(b for _, b in sent),
         **transport.to_json(),

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from joulia import launchers, registry
+from joulia import cuda, launchers, registry
 from joulia.bridge import Device
-from joulia.case import DTYPES, Case, Shape, Value
+from joulia.case import DTYPES, Case, Place, Shape, Value
 from joulia.errors import suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
@@ -166,27 +166,37 @@ def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | Non
 def missing_ceilings(planned: Sequence[Planned]) -> list[Planned]:
     """The ceilings that planned kernels are held to and no planned case measures.
 
-    A triad for each number of cores, and multiply-adds for each number of cores and precision at
-    which an arithmetic-heavy kernel runs; each on the first backend that can run it there.
+    A triad for each place, and multiply-adds for each place and precision at which an
+    arithmetic-heavy kernel runs; each on the first backend that can run it there.
     """
     held = [p.case for p in planned if not p.skip and p.case.kernel != "stream"]
     measured = [p.case for p in planned if not p.skip]
-    triads = {(c.cores, "float64") for c in held}
-    triads -= {(c.cores, "float64") for c in measured if is_ceiling(c)}
-    adds = {(c.cores, c.dtype) for c in held if is_heavy(c)}
-    adds -= {(c.cores, c.dtype) for c in measured if is_flop_ceiling(c)}
+    triads = {(c.place, "float64") for c in held}
+    triads -= {(c.place, "float64") for c in measured if is_ceiling(c)}
+    adds = {(c.place, c.dtype) for c in held if is_heavy(c)}
+    adds -= {(c.place, c.dtype) for c in measured if is_flop_ceiling(c)}
     found = [ceiling("triad", "medium", *wanted) for wanted in sorted(triads)]
     found += [ceiling("fma", "small", *wanted) for wanted in sorted(adds)]
     return [one for one in found if one is not None]
 
 
-def ceiling(op: str, size: str, cores: int, dtype: str) -> Planned | None:
-    """A case of `stream` on a number of cores, on the first backend that can run it."""
+CEILING_BACKENDS = {
+    "core": ("occa:openmp", "numba", "julia", "numpy"),
+    "gpu": ("occa:cuda", "numba:cuda", "julia:cuda"),
+}
+"""What measures a place's ceilings, the best first."""
+
+
+def ceiling(op: str, size: str, place: Place, dtype: str) -> Planned | None:
+    """A case of `stream` on a place, on the first backend that can run it."""
     kernel = registry.kernel("stream").kernel
-    for name in ("occa:openmp", "numba", "julia", "numpy"):
+    kind, count = place
+    for name in CEILING_BACKENDS[kind]:
+        if name not in registry.backends():
+            continue
         bridge, device_name = registry.backend(name)[0]
         device = find(bridge, device_name)
-        threads = cores if device.threads else 1
+        threads = count if device.threads else 1
         case = Case(
             "stream",
             bridge,
@@ -194,7 +204,7 @@ def ceiling(op: str, size: str, cores: int, dtype: str) -> Planned | None:
             size,
             kernel.sizes[size],
             dtype,
-            cores // threads,
+            count // threads,
             threads,
             kernel.resolve({"op": op}),
         )
@@ -224,4 +234,12 @@ def is_ceiling(case: Case) -> bool:
 def exceeds_caches(case: Case) -> bool:
     """Whether a case's fields are large enough that memory, not a cache, serves them."""
     held = registry.kernel(case.kernel).kernel.bytes_held(case)
-    return held >= 4 * last_level_cache_bytes()
+    return held >= 4 * cache_bytes(case)
+
+
+def cache_bytes(case: Case) -> int:
+    """The last level of cache behind a case's memory."""
+    if not case.on_gpu:
+        return last_level_cache_bytes()
+    gpus = cuda.survey().gpus if cuda.missing() is None else ()
+    return sum(gpu.l2_bytes for gpu in gpus[: case.ranks])

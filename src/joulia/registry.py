@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
+from joulia.case import backend_name
 from joulia.errors import JouliaError, suggest
 
 if TYPE_CHECKING:
@@ -143,12 +144,11 @@ def bridge(name: str) -> Bridge:
 
 def backends() -> list[str]:
     """Every name that --backend takes."""
-    names = []
-    for name, found in bridges().items():
-        names += [
-            name if device.name == "cpu" else f"{name}:{device.name}" for device in found.devices()
-        ]
-    return names
+    return [
+        backend_name(name, device.name)
+        for name, found in bridges().items()
+        for device in found.devices()
+    ]
 
 
 def backend(name: str) -> list[tuple[str, str]]:

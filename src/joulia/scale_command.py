@@ -24,7 +24,8 @@ def scale(options: dict[str, Any]) -> int:
     )
     planned = cases(options)
     code = execute(planned, settings, options["output"], resume=True)
-    wanted = [identify(one.case, settings) for one in planned]
+    mine = [one for one in planned if one.case.kernel == options["kernel"]]
+    wanted = [identify(one.case, settings) for one in mine]
     latest = {record.id: record for record in store.load(options["output"])}
     records = [latest[i] for i in wanted if i in latest]
     found = scaling.points(records, weak=options["weak"])
@@ -38,7 +39,7 @@ def scale(options: dict[str, Any]) -> int:
         out.print(scaling.assumptions(records), markup=False)
         out.print(scaling.prediction_table(predicted))
     if options["plot"]:
-        title = scaling.label(planned[0].case, weak=options["weak"])
+        title = scaling.label(mine[0].case, weak=options["weak"])
         scaling.plot(found, predicted, options["plot"], title)
         out.print(f"Plot: {options['plot']}", markup=False)
     return code
@@ -57,14 +58,21 @@ def cases(options: dict[str, Any]) -> list[Planned]:
             ranks=(ranks,),
             threads=options["threads"],
             params=options["param"],
-            ceilings=False,
             oversubscribe=options["oversubscribe"],
         )
         for ranks in options["ranks"]
     ]
     found = plan(requests)
     order = list(dict.fromkeys(one.case.backend for one in found))
-    return sorted(found, key=lambda one: (order.index(one.case.backend), one.case.cores))
+    # The triads that packing is held against come first, and have no row of their own.
+    return sorted(
+        found,
+        key=lambda one: (
+            one.case.kernel == kernel.name,
+            order.index(one.case.backend),
+            one.case.cores,
+        ),
+    )
 
 
 def base_shape(options: dict[str, Any]) -> Shape:

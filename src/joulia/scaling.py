@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -77,7 +78,7 @@ def table(found: Sequence[Point]) -> Table:
     view = Table(box=None, header_style="bold", pad_edge=False)
     for name in (
         "backend", "ranks x threads", "grid", "parts", "time/step", "efficiency", "95 % interval",
-        "exchange", "predicted", "imbalance", "energy ratio", "verdict",
+        "exchange", "predicted", "packing", "imbalance", "energy ratio", "verdict",
     ):  # fmt: skip
         view.add_column(name, justify="left" if name in {"backend", "verdict"} else "right")
     for p in found:
@@ -92,7 +93,7 @@ def row(p: Point) -> list[str]:
     if p.over:
         verdict += "; more threads than cores: no efficiency"
     if p.record.time is None:
-        return [*where, *[""] * 8, verdict]
+        return [*where, *[""] * 9, verdict]
     step = p.record.time["median"]
     return [
         *where,
@@ -102,10 +103,19 @@ def row(p: Point) -> list[str]:
         "" if p.interval is None else f"{p.interval[0]:.0%} to {p.interval[1]:.0%}",
         f"{parallel['exchange_s'] / step:.1%}",
         f"{parallel['predicted_exchange_s'] / step:.1%}" if case.ranks > 1 else "",
+        packing(parallel),
         f"{parallel['imbalance']:.1%}",
         "none" if p.energy_ratio is None else f"{p.energy_ratio:.2f}",
         verdict,
     ]
+
+
+def packing(parallel: dict[str, Any]) -> str:
+    """The rate at which messages are packed and unpacked, and its fraction of the triad."""
+    rate, fraction = parallel.get("packing_bytes_per_s"), parallel.get("packing_of_triad")
+    if not rate:
+        return ""
+    return quantity(rate, "B/s") + (f" ({fraction:.0%})" if fraction is not None else "")
 
 
 # ---- beyond this machine -------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import carbon, estimate, launch, machine, registry, software, store
-from joulia.case import Case, Settings
+from joulia.case import Case, Place, Settings
 from joulia.plan import Planned, exceeds_caches, is_ceiling, is_flop_ceiling
 from joulia.record import Record, identity
 
@@ -87,6 +87,10 @@ def measure(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
     )
     if record.rates is not None:
         record.rates |= ceilings.fraction(record)
+        packing = (record.parallel or {}).get("packing_bytes_per_s")
+        if packing and record.rates["ceiling_bytes_per_s"]:
+            assert record.parallel is not None
+            record.parallel["packing_of_triad"] = packing / record.rates["ceiling_bytes_per_s"]
     return record
 
 
@@ -120,24 +124,23 @@ def beside(case: Case, settings: Settings, part: dict[str, Any]) -> dict[str, An
 class Ceilings:
     """What this run's `stream` cases measured at best.
 
-    Bytes per second of a triad by number of cores; flops per second of multiply-adds by number of
-    cores and precision.
+    Bytes per second of a triad by place; flops per second of multiply-adds by place and precision.
     """
 
     def __init__(self) -> None:
-        self.bytes_per_s: dict[int, float] = {}
-        self.flops_per_s: dict[tuple[int, str], float] = {}
+        self.bytes_per_s: dict[Place, float] = {}
+        self.flops_per_s: dict[tuple[Place, str], float] = {}
 
     def learn(self, record: Record) -> None:
         if record.status != "valid" or not record.rates:
             return
         case, rates = record.case, record.rates
         if is_ceiling(case):
-            best = self.bytes_per_s.get(case.cores, 0.0)
-            self.bytes_per_s[case.cores] = max(best, rates["bytes_per_s"])
+            best = self.bytes_per_s.get(case.place, 0.0)
+            self.bytes_per_s[case.place] = max(best, rates["bytes_per_s"])
         if is_flop_ceiling(case):
-            best = self.flops_per_s.get((case.cores, case.dtype), 0.0)
-            self.flops_per_s[case.cores, case.dtype] = max(best, rates["flops_per_s"])
+            best = self.flops_per_s.get((case.place, case.dtype), 0.0)
+            self.flops_per_s[case.place, case.dtype] = max(best, rates["flops_per_s"])
 
     def fraction(self, record: Record) -> dict[str, Any]:
         """The record's ceilings and the fraction of the bound; None where they do not apply.
@@ -148,8 +151,8 @@ class Ceilings:
         """
         case, rates = record.case, record.rates
         kernel = registry.kernel(case.kernel).kernel
-        bandwidth = self.bytes_per_s.get(case.cores)
-        peak = self.flops_per_s.get((case.cores, case.dtype))
+        bandwidth = self.bytes_per_s.get(case.place)
+        peak = self.flops_per_s.get((case.place, case.dtype))
         fraction = None
         if rates and kernel.ranked:
             of_triad = rates["bytes_per_s"] / bandwidth if bandwidth else 0.0

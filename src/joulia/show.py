@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from joulia.case import Place, count_of
 from joulia.record import Record
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
@@ -30,7 +31,10 @@ def quantity(value: float, unit: str) -> str:
 
 
 def table(records: Sequence[Record]) -> Table:
-    """One row a record: time with its interval, rates, fraction of the bound, energy, verdict."""
+    """One row a record: time with its interval, rates, fraction of the bound, energy, verdict.
+
+    What was skipped has no row: `skips` tells of it, once a reason.
+    """
     view = Table(box=None, header_style="bold", pad_edge=False)
     for name, justify in (
         ("kernel", "left"),
@@ -49,10 +53,27 @@ def table(records: Sequence[Record]) -> Table:
     ):
         view.add_column(name, justify=justify, no_wrap=name != "verdict", overflow="fold")  # type: ignore[arg-type]
     estimates = any(record.energy_estimate for record in records)
-    for record in records:
+    for record in measured_or_failed(records):
         *cells, verdict = row(record)
         view.add_row(*cells, *([estimated(record)] if estimates else []), verdict)
     return view
+
+
+def measured_or_failed(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.status != "skipped"]
+
+
+def skips(records: Sequence[Record]) -> list[str]:
+    """What was skipped: a line a reason, with the backends and the number of their cases."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record.status == "skipped":
+            found.setdefault(record.reasons[0], []).append(record.case.backend)
+    return [
+        f"skipped: {', '.join(dict.fromkeys(backends))} "
+        f"({len(backends)} case{'s' if len(backends) > 1 else ''}): {reason}"
+        for reason, backends in found.items()
+    ]
 
 
 def row(record: Record) -> list[str | Text]:
@@ -113,13 +134,14 @@ def spread(median: float, interval: Sequence[float] | None) -> str:
 
 
 def notes(records: Sequence[Record]) -> list[str]:
-    """What the table leaves out: why there are no joules, what bounds the fractions, the misses."""
-    lines = []
+    """What the table leaves out: skips, why there are no joules, what bounds the fractions."""
+    lines = skips(records)
     reasons = {r.energy_reason for r in records if r.status == "valid" and r.energy_reason}
     lines += [f"No joules: {reason}" for reason in sorted(reasons)]
     if reasons:
         lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
     lines += energy_notes(records)
+    lines += sharing(records)
     lines += bounds(records)
     for record in records:
         if record.stderr:
@@ -133,6 +155,14 @@ def energy_notes(records: Sequence[Record]) -> list[str]:
     lines = []
     for record in records:
         energy = record.energy or {}
+        for uuid, device in energy.get("devices", {}).items():
+            if device["idle_share"] >= 0.01:
+                idle = device["idle"]
+                lines.append(
+                    f"{record.case.label}: {uuid} did nothing for {device['idle_share']:.0%} of "
+                    f"the time (by its {device['told_by']})"
+                    + (f", {quantity(idle, 'J')} a step" if idle is not None else "")
+                )
         waiting = energy.get("waiting")
         if waiting and waiting["share"] >= 0.01:
             lines.append(
@@ -161,28 +191,38 @@ def energy_notes(records: Sequence[Record]) -> list[str]:
     return lines
 
 
+def sharing(records: Sequence[Record]) -> list[str]:
+    """The cases whose ranks share a GPU."""
+    return [
+        f"{record.case.label}: {len(gpu['ranks'])} ranks share {gpu['name']} {gpu['uuid']}"
+        for record in records
+        for gpu in (record.parallel or {}).get("gpus", [])
+        if len(gpu["ranks"]) > 1
+    ]
+
+
 def bounds(records: Sequence[Record]) -> list[str]:
     """The ceilings that the fractions are held against, a line each."""
-    bandwidth: dict[int, float] = {}
-    peak: dict[tuple[int, str], float] = {}
+    bandwidth: dict[Place, float] = {}
+    peak: dict[tuple[Place, str], float] = {}
     for record in records:
         rates, case = record.rates, record.case
         if not rates or rates.get("fraction_of_bound") is None:
             continue
         if found := rates["ceiling_bytes_per_s"]:
-            bandwidth[case.cores] = max(bandwidth.get(case.cores, 0.0), found)
+            bandwidth[case.place] = max(bandwidth.get(case.place, 0.0), found)
         if found := rates["ceiling_flops_per_s"]:
-            key = case.cores, case.dtype
+            key = case.place, case.dtype
             peak[key] = max(peak.get(key, 0.0), found)
     lines = [
-        f"Bound for {cores} core{'s' if cores > 1 else ''}: the best triad of the run, "
+        f"Bound for {count_of(place)}: the best triad of the run, "
         f"{value / 1e9:.2f} GB/s, 24 B an element, without write-allocate"
-        for cores, value in sorted(bandwidth.items())
+        for place, value in sorted(bandwidth.items())
     ]
     lines += [
-        f"Compute bound for {cores} core{'s' if cores > 1 else ''}: half of the run's best rate of "
+        f"Compute bound for {count_of(place)}: half of the run's best rate of "
         f"fused multiply-adds in {dtype}, {0.5 * value / 1e9:.2f} Gflop/s"
-        for (cores, dtype), value in sorted(peak.items())
+        for (place, dtype), value in sorted(peak.items())
     ]
     return lines
 
@@ -197,6 +237,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def show(records: Sequence[Record]) -> None:
     out = console()
-    out.print(table(records))
+    if measured_or_failed(records):
+        out.print(table(records))
     for line in notes(records):
         out.print(line, markup=False)

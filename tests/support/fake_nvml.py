@@ -33,6 +33,8 @@ class FakeGpu:
     mig: bool = False
     module: Curve | None = None
     fails: tuple[float, float] = (math.inf, math.inf)
+    busy: Curve | None = None
+    """The share of time in which a kernel runs, as the driver's utilisation; None: not told."""
 
     def millijoules(self, t: float) -> int:
         """What the counter showed at its last update."""
@@ -98,6 +100,11 @@ class FakeNvml:
     def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:
         self._well(gpu)
         return round(gpu.watts(gpu.curve, self.clock()) * 1e3)
+
+    def nvmlDeviceGetUtilizationRates(self, gpu: FakeGpu) -> Any:
+        if gpu.busy is None:
+            raise NVMLError("Not Supported")
+        return SimpleNamespace(gpu=round(100.0 * gpu.busy.watts(self.clock())), memory=0)
 
     def nvmlDeviceGetFieldValues(self, gpu: FakeGpu, fields: list[tuple[int, int]]) -> list[Any]:
         self._well(gpu)

@@ -33,13 +33,14 @@ class Domain:
 
     `period_s` is the documented time between updates; the real one is inferred when measuring.
     `quantum_j` is one count in joules. `systematic_rel` bounds the gain error against an external
-    meter, 95 %.
+    meter, 95 %. `window_s` is the shortest window that its joules are taken over.
     """
 
     kind: str
     period_s: float
     quantum_j: float = 0.0
     systematic_rel: float = 0.0
+    window_s: float = 0.0
 
 
 class Meter(Protocol):
@@ -81,6 +82,10 @@ class Base:
     def check(self) -> dict[str, float]:
         """Cumulative joules by domain, measured in a second way; empty where there is none."""
         return {}
+
+    def active_s(self) -> float | None:
+        """Seconds so far in which the device computed; None where nobody tells."""
+        return None
 
     def start(self, busy: Collection[int]) -> None:
         """Begin to sample, on a core that is not among the `busy` ones where there is one."""

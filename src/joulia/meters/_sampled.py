@@ -227,8 +227,9 @@ class Sampled(Base):
     def read(self) -> dict[str, float]:
         # Between two samples the last power stands in; when the next one corrects that downwards,
         # joules still do not decrease.
-        for name, joules in self.sampler.joules().items():
-            self.highest[name] = max(joules, self.highest.get(name, 0.0))
+        joules = self.sampler.joules()
+        for name in self.domains:
+            self.highest[name] = max(joules[name], self.highest.get(name, 0.0))
         return dict(self.highest)
 
     def period_s(self) -> float:

@@ -50,6 +50,11 @@ def update_period_s(name: str) -> float:
     return 0.02 if is_volta(name) else 0.1
 
 
+def shortest_window_s(name: str) -> float:
+    """The shortest window for joules of the counter: 1 s on Volta, 5 s from Ampere on."""
+    return 1.0 if is_volta(name) else 5.0
+
+
 def is_volta(name: str) -> bool:
     return re.search(r"\bV100|\bTITAN V\b|\bQuadro GV", name) is not None
 
@@ -101,10 +106,26 @@ def field_watts(library: Any, handle: Any, field: int, scope: int) -> float | No
     return float(value.value.uiVal) * 1e-3
 
 
+def utilisation(library: Any, handle: Any) -> float | None:
+    """The share of the last instants in which a kernel was running; None where it is not told."""
+    try:
+        return float(library.nvmlDeviceGetUtilizationRates(handle).gpu) * 1e-2
+    except library.NVMLError:
+        return None
+
+
+ACTIVE = "active"
+"""Beside the watts, a sampler integrates the share of time in which the GPU computed: seconds."""
+
+
 def power_reader(uuid: str, module: bool, library: Any = None) -> Callable[[], dict[str, float]]:
-    """Watts of a GPU, and of its module where `module` asks: instant power, else power usage."""
+    """Watts of a GPU, and of its module where `module` asks: instant power, else power usage.
+
+    Beside them the GPU's utilisation, where the driver tells it.
+    """
     library = library or load()
     handle = library.nvmlDeviceGetHandleByUUID(uuid)
+    tells = utilisation(library, handle) is not None
 
     def read() -> dict[str, float]:
         watts = field_watts(library, handle, POWER_INSTANT, SCOPE_GPU)
@@ -114,6 +135,8 @@ def power_reader(uuid: str, module: bool, library: Any = None) -> Callable[[], d
             except library.NVMLError as error:
                 raise Unavailable(f"NVML: {error}") from None
         told = {"gpu": watts}
+        if tells:
+            told[ACTIVE] = utilisation(library, handle) or 0.0
         if module:
             whole = field_watts(library, handle, POWER_INSTANT, SCOPE_MODULE)
             if whole is None:
@@ -127,15 +150,26 @@ def power_reader(uuid: str, module: bool, library: Any = None) -> Callable[[], d
 class Nvml(Base):
     """One GPU's energy counter, with sampled power beside it."""
 
-    def __init__(self, library: Any, handle: Any, gpu: Gpu, sampler: Sampler | None) -> None:
+    def __init__(
+        self, library: Any, handle: Any, gpu: Gpu, sampler: Sampler | None, checks: bool = True
+    ) -> None:
         self.library = library
         self.handle = handle
         self.gpu = gpu
         self.id = self.device = gpu.uuid
         self.bus_id = gpu.bus_id
         self.sampler = sampler
+        self.checks = checks
         self.unattributable = f"{gpu.uuid}: {SHARED}" if gpu.mig else None
-        self.domains = {"gpu": Domain("gpu", update_period_s(gpu.name), 1e-3, SYSTEMATIC_REL)}
+        self.domains = {
+            "gpu": Domain(
+                "gpu",
+                update_period_s(gpu.name),
+                1e-3,
+                SYSTEMATIC_REL,
+                shortest_window_s(gpu.name),
+            )
+        }
         self.last = 0.0
 
     def read(self) -> dict[str, float]:
@@ -159,7 +193,10 @@ class Nvml(Base):
                 self.sampler = None  # the counter does without its cross-check
 
     def check(self) -> dict[str, float]:
-        return {"gpu": self.sampler.joules()["gpu"]} if self.sampler else {}
+        return {"gpu": self.sampler.joules()["gpu"]} if self.sampler and self.checks else {}
+
+    def active_s(self) -> float | None:
+        return self.sampler.joules().get(ACTIVE) if self.sampler else None
 
     def cost_s(self) -> float:
         return self.sampler.cost_s() if self.sampler else 0.0
@@ -204,7 +241,7 @@ def _meter(library: Any, handle: Any, clock: Clock, sampling: Sampling) -> Base:
     try:
         library.nvmlDeviceGetTotalEnergyConsumption(handle)
         # Power averaged over a second checks nothing in a window of a second.
-        return Nvml(library, handle, gpu, sampler if instant else None)
+        return Nvml(library, handle, gpu, sampler, checks=instant)
     except library.NVMLError:
         pass  # before Volta: no counter
     period_s = update_period_s(gpu.name) if instant else AVERAGED_S

@@ -10,6 +10,7 @@ from typing import Any
 from joulia.analysis.advice import main_problems
 from joulia.analysis.compare import Entry, Figure, Problem
 from joulia.analysis.tables import digits
+from joulia.case import Place, count_of
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
 from joulia.show import quantity
@@ -204,8 +205,8 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
     for machine in list(dict.fromkeys(p.machine for p in problems))[:MACHINES]:
         here = [p for p in main_problems(problems) if p.machine == machine]
         marks = []
-        bandwidths: dict[int, float] = {}
-        peaks: dict[int, float] = {}
+        bandwidths: dict[Place, float] = {}
+        peaks: dict[Place, float] = {}
         for problem in here:
             for one in problem.entries:
                 rates: dict[str, Any] = one.record.rates or {}
@@ -214,8 +215,8 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
                     (peaks, "ceiling_flops_per_s"),
                 ):
                     if rates.get(name):
-                        count = one.record.case.cores
-                        roofs[count] = max(roofs.get(count, 0.0), rates[name])
+                        place = one.record.case.place
+                        roofs[place] = max(roofs.get(place, 0.0), rates[name])
                 if not rates.get("bytes_per_s") or not rates.get("flops_per_s"):
                     continue
                 intensity = rates["flops_per_s"] / rates["bytes_per_s"]
@@ -231,7 +232,9 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
             continue
         lines = ceilings([m.x for m in marks], bandwidths, peaks)
         host = here[0].hostname
-        told = ", ".join(f"{cores(c)}: {b / 1e9:.1f} GB/s" for c, b in sorted(bandwidths.items()))
+        told = ", ".join(
+            f"{count_of(p)}: {b / 1e9:.1f} GB/s" for p, b in sorted(bandwidths.items())
+        )
         plots.append(
             Plot(
                 "roofline",
@@ -255,23 +258,19 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
 
 
 def ceilings(
-    intensities: Sequence[float], bandwidths: dict[int, float], peaks: dict[int, float]
+    intensities: Sequence[float], bandwidths: dict[Place, float], peaks: dict[Place, float]
 ) -> list[Line]:
-    """A roof for each number of cores, over a span of intensities around the points."""
+    """A roof for each place, over a span of intensities around the points."""
     low, high = min(intensities) / 2.5, max(intensities) * 2.5
     lines = []
-    for count, bandwidth in sorted(bandwidths.items()):
-        peak = peaks.get(count)
+    for place, bandwidth in sorted(bandwidths.items()):
+        peak = peaks.get(place)
         if peak and low < peak / bandwidth < high:
             points = [(low, low * bandwidth), (peak / bandwidth, peak), (high, peak)]
         else:
             points = [(low, low * bandwidth), (high, high * bandwidth)]
-        lines.append(Line(points, cores(count), dashed=count == 1))
+        lines.append(Line(points, count_of(place), dashed=place[1] == 1))
     return lines
-
-
-def cores(count: int) -> str:
-    return "1 core" if count == 1 else f"{count} cores"
 
 
 PARTS = (
@@ -316,7 +315,7 @@ def startup(problems: Sequence[Problem]) -> list[Plot]:
 
 
 def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
-    """Speed-up over the number of cores, where a backend ran a problem on several."""
+    """Speed-up over the number of cores or GPUs, where a backend ran a problem on several."""
     plots = []
     for problem in main_problems(problems)[:MACHINES]:
         lines, marks = [], []
@@ -325,22 +324,22 @@ def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
             best: dict[int, Entry] = {}
             for one in sorted(problem.entries, key=lambda e: -e.time.value):
                 if one.backend == backend:
-                    best[one.record.case.cores] = one
+                    best[one.record.case.place[1]] = one
             if len(best) < 2:
                 continue
             least = min(best)
             points = []
-            for cores, one in sorted(best.items()):
+            for count, one in sorted(best.items()):
                 gain = best[least].time.value / one.time.value * least
-                points.append((float(cores), gain))
+                points.append((float(count), gain))
                 marks.append(
                     Mark(
-                        one.label, series.of(backend), float(cores), gain,
-                        tip=f"{one.label}: {digits(gain)} on {cores} cores, "
-                        f"parallel efficiency {gain / cores:.0%}",
+                        one.label, series.of(backend), float(count), gain,
+                        tip=f"{one.label}: {digits(gain)} on {count_of(one.record.case.place)}, "
+                        f"parallel efficiency {gain / count:.0%}",
                     )
                 )  # fmt: skip
-                highest = max(highest, cores)
+                highest = max(highest, count)
             lines.append(Line(points, series=series.of(backend)))
         if not lines:
             continue
@@ -351,10 +350,10 @@ def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
             Plot(
                 "scaling",
                 f"Scaling: {name}",
-                "Speed-up over the fewest cores of the same backend; the quickest split into ranks "
-                "and threads for each number of cores.",
+                "Speed-up over the fewest cores, or GPUs, of the same backend; the quickest split "
+                "into ranks and threads for each number of them.",
                 charts.scatter(
-                    marks, lines, ("cores (ranks x threads)", "speed-up"), ("", ""),
+                    marks, lines, ("cores (ranks x threads), or GPUs", "speed-up"), ("", ""),
                     f"Scaling of {name}", "; ".join(m.tip for m in marks[:8]),
                 ),
                 series.legend(m.series for m in marks),

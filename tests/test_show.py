@@ -1,0 +1,80 @@
+"""The table of a run and what stands below it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from joulia import scaling, show
+from joulia.record import Record
+from .results import record
+
+NO_DRIVER = "no NVIDIA driver; install it"
+
+
+def printed(records: list[Record]) -> str:
+    out = Console(width=200)
+    with out.capture() as told:
+        out.print(show.table(records))
+    return told.get()
+
+
+def skipped(backend: str, reason: str, **more: object) -> Record:
+    return record(backend, None, status="skipped", reason=reason, **more)  # type: ignore[arg-type]
+
+
+def test_what_was_skipped_is_told_once_a_reason_and_has_no_row() -> None:
+    records = [
+        record("numba", 1e-3),
+        *[skipped(b, NO_DRIVER, ranks=n) for b in ("numba:cuda", "occa:cuda") for n in (1, 2)],
+        skipped("julia", "no Julia found"),
+    ]
+    assert "cuda" not in printed(records)
+    lines = show.notes(records)
+    assert f"skipped: numba:cuda, occa:cuda (4 cases): {NO_DRIVER}" in lines
+    assert "skipped: julia (1 case): no Julia found" in lines
+
+
+def test_a_failed_case_keeps_its_row() -> None:
+    failed = record("numba:cuda", None, status="failed", reason="the GPU stopped answering")
+    assert "the GPU stopped answering" in printed([failed])
+    assert not show.skips([failed])
+
+
+def test_bounds_name_cores_and_gpus() -> None:
+    lines = show.bounds(
+        [
+            record("numba", 1e-3, threads=2, fraction=0.5),
+            record("numba:cuda", 1e-4, fraction=0.5),
+            record("numba:cuda", 1e-4, ranks=2, fraction=0.5),
+        ]
+    )
+    assert [line.partition(":")[0] for line in lines] == [
+        "Bound for 2 cores",
+        "Bound for 1 GPU",
+        "Bound for 2 GPUs",
+    ]
+
+
+def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
+    one = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
+    assert one.parallel is not None
+    assert one.energy is not None
+    one.parallel["gpus"] = [{"uuid": "GPU-1", "name": "Tesla V100", "ranks": [0, 1]}]
+    one.energy["devices"] = {
+        "GPU-1": {"idle_share": 0.37, "told_by": "utilisation", "idle": 0.12},
+        "GPU-2": {"idle_share": 0.001, "told_by": "utilisation", "idle": 0.0},
+    }
+    lines = show.notes([one])
+    assert f"{one.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
+    assert (
+        f"{one.case.label}: GPU-1 did nothing for 37% of the time (by its utilisation), "
+        "120 mJ a step"
+    ) in lines
+    assert not [line for line in lines if "GPU-2" in line]
+
+
+def test_packing_is_shown_against_the_triad() -> None:
+    told = {"packing_bytes_per_s": 12.0e9, "packing_of_triad": 0.48}
+    assert scaling.packing(told) == "12.0 GB/s (48%)"
+    assert scaling.packing({"packing_bytes_per_s": 12.0e9}) == "12.0 GB/s"
+    assert scaling.packing({}) == ""
