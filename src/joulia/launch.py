@@ -21,6 +21,9 @@ from joulia.guard import guarded
 from joulia.machine import usable_cores
 from joulia.places import cache_dir
 
+PATIENCE_S = 10.0
+"""Seconds that a killed process gets to go."""
+
 TAIL = 12
 """Lines of stderr kept in a failed record."""
 
@@ -108,7 +111,9 @@ def end(child: subprocess.Popen[bytes]) -> None:
     for pid in family:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    child.wait()
+    # A process inside a driver that is stuck cannot even be killed: the other cases go on.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(PATIENCE_S)
 
 
 def descendants(pid: int) -> list[int]:

@@ -40,7 +40,8 @@ def main() -> None:
         # One rank's failure is the case's failure: say which, then take the others down.
         traceback.print_exc()
         where = f"rank {comm.rank}: " if comm.size > 1 else ""
-        result = {"status": "failed", "reasons": [f"{where}{type(error).__name__}: {error}"]}
+        line = " ".join(str(error).split())
+        result = {"status": "failed", "reasons": [f"{where}{type(error).__name__}: {line}"]}
         deliver(job_path.parent / f"failed-{comm.rank}.json", result)
         sys.stderr.flush()
         if isinstance(comm, MPIRanks):
