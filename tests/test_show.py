@@ -6,6 +6,7 @@ from rich.console import Console
 
 from joulia import scaling, show
 from joulia.record import Record
+
 from .results import record
 
 NO_DRIVER = "no NVIDIA driver; install it"
