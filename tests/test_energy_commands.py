@@ -286,11 +286,16 @@ def test_verdicts_are_kept_in_the_machines_record(
 
 
 def test_the_real_load_works() -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with calibrate.spin():
-        time.sleep(0.5)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime > 0.1
+    used = 0.0
+    for seconds in (0.5, 2.0, 8.0):  # on a busy machine it gets little of a core at first
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with calibrate.spin():
+            time.sleep(seconds)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime - before.ru_utime
+        if used > 0.1:
+            break
+    assert used > 0.1
 
 
 def test_doctor_tells_each_meter_and_its_remedy(

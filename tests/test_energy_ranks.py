@@ -53,7 +53,7 @@ def measured(nodes: Path, layout: list[tuple[str, str | None]]) -> Any:
         pytest.skip(str(error))
     argv = [
         *launcher.command, sys.executable, str(SUPPORT / "rank_nodes.py"),
-        str(nodes), json.dumps(layout), "1.05",
+        str(nodes), json.dumps(layout), "0.4",
     ]  # fmt: skip
     done = subprocess.run(
         argv,

@@ -29,8 +29,6 @@ def result(
     worst = max(spreads, key=lambda spread: spread.sigma_rel)
     if worst.sigma_rel > energy.tolerance:
         return None, too_short(energy, worst)
-    if min(window.seconds for window in energy.windows) < energy.least_s:
-        return None, below_least(energy)
     totals = [window.total(energy.account.counted) for window in energy.windows]
     summary = stats.summary([total / steps for total in totals])
     watts = sum(totals) / sum(window.seconds for window in energy.windows)
@@ -98,14 +96,6 @@ def too_short(energy: Energy, worst: Spread) -> str:
         f"too short: a window of {window:.2g} s against an update period of "
         f"{energy.slowest_s:.2g} s is off by {worst.sigma_rel:.1%} (one sigma), more than the "
         f"{energy.tolerance:.1%} asked for; it takes {need:.2g} s (joulia run --window {need:.2g})"
-    )
-
-
-def below_least(energy: Energy) -> str:
-    window = min(window.seconds for window in energy.windows)
-    return (
-        f"too short: a window of {window:.3g} s, where this meter takes {energy.least_s:g} s "
-        f"(joulia run --window {1.2 * energy.least_s:g}, and --timeout to match)"
     )
 
 
@@ -198,6 +188,11 @@ def flags(energy: Energy, data: dict[str, Any], bytes_per_step: float) -> list[s
     crosscheck, cost = data["crosscheck_rel"], data["cost_rel"]
     if crosscheck is not None and crosscheck > uncertainty.CROSSCHECK_LIMIT:
         found.append(f"counter and sampled power differ by {crosscheck:.1%}")
+    if data["window_s"] < energy.least_s:
+        found.append(
+            f"a window of {data['window_s']:.2g} s, where this GPU's counter takes "
+            f"{energy.least_s:g} s (--window {1.2 * energy.least_s:g}, and --timeout to match)"
+        )
     if cost > uncertainty.COST_LIMIT:
         found.append(f"measuring took {cost:.1%} of the window")
     if data["exclusive"] is False:

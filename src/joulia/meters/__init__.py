@@ -33,7 +33,7 @@ class Domain:
 
     `period_s` is the documented time between updates; the real one is inferred when measuring.
     `quantum_j` is one count in joules. `systematic_rel` bounds the gain error against an external
-    meter, 95 %. `window_s` is the shortest window that its joules are taken over.
+    meter, 95 %. `window_s` is the shortest window for its joules.
     """
 
     kind: str
