@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RESULTS ?= results/quick.jsonl
+# Tests run side by side, a file each: most of them wait for processes to start.
+JOBS ?= 2
+PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: bench test check format wheel-test clean
 .DEFAULT_GOAL := help
@@ -31,7 +34,7 @@ bench: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/joulia prepare occa
 	$(BIN)/joulia prepare numba
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -54,7 +57,7 @@ wheel-test: $(VENV)/.installed
 	build/wheel/venv/bin/python -m pip install --quiet --upgrade pip
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[openmpi,test]"
 	mkdir -p build/wheel/away && cp -r tests pyproject.toml build/wheel/away/
-	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" -m pytest $(PACKAGED:%=tests/test_%.py)
+	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" $(PYTEST) $(PACKAGED:%=tests/test_%.py)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
