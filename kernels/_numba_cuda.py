@@ -1,0 +1,38 @@
+"""What the kernels' versions for Numba's CUDA target share: launch geometry.
+
+A kernel is a thread a cell, or a thread a column of cells, with x along `threadIdx.x`, so that the
+threads of a warp touch neighbouring elements. Arrays are indexed by the offset into their memory
+(`array.flat[at]`): Numba then has no negative index to wrap around and no strides to multiply.
+Where `flat` is written as well as read, each thread reads what no other thread writes.
+
+Functions launch on the default stream and return before the work is done. They launch for empty
+boxes too, since that is how they are compiled ahead of the first time step.
+"""
+
+from __future__ import annotations
+
+from numba import config
+
+from joulia.grid import Box, extent
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+"""Whether Numba's simulator runs the kernels: a thread of Python for each of CUDA's, so blocks that
+wait for one another (`syncthreads`) had better be small. No result depends on a block's size."""
+
+BLOCKS = 2048
+"""Enough blocks for several on each multiprocessor, so that the last ones do not idle the rest."""
+
+
+def blocks(box: Box, threads: tuple[int, ...]) -> tuple[int, ...]:
+    """Blocks of `threads` (x, y, z) cells that cover a box, at least one along each axis."""
+    return tuple(
+        max(1, -(-cells // count)) for cells, count in zip(extent(box)[::-1], threads, strict=True)
+    )
+
+
+def depth(columns: int, cells: int, least: int, most: int) -> int:
+    """How many of `cells` levels a thread goes up, where blocks lie side by side in `columns`.
+
+    Long columns reread less; short ones make enough blocks.
+    """
+    return min(most, max(least, cells * columns // BLOCKS))
