@@ -16,18 +16,26 @@ from numba import config
 from joulia.grid import Box, extent
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
-"""Whether Numba's simulator runs the kernels: a thread of Python for each of CUDA's, so blocks that
-wait for one another (`syncthreads`) had better be small. No result depends on a block's size."""
+"""Whether Numba's simulator runs the kernels, with a thread of Python for each of CUDA's. Its blocks
+are small, and none are launched for empty boxes; no result depends on the size of a block."""
+
+LEAST_BLOCKS = 0 if SIMULATED else 1
 
 BLOCKS = 2048
 """Enough blocks for several on each multiprocessor, so that the last ones do not idle the rest."""
 
 
 def blocks(box: Box, threads: tuple[int, ...]) -> tuple[int, ...]:
-    """Blocks of `threads` (x, y, z) cells that cover a box, at least one along each axis."""
+    """Blocks of `threads` (x, y, z) cells that cover a box."""
     return tuple(
-        max(1, -(-cells // count)) for cells, count in zip(extent(box)[::-1], threads, strict=True)
+        max(LEAST_BLOCKS, -(-cells // count))
+        for cells, count in zip(extent(box)[::-1], threads, strict=True)
     )
+
+
+def block(*threads: int) -> tuple[int, ...]:
+    """The threads (x, y, z) of a block; in the simulator, a few."""
+    return (4, 2, 1)[: len(threads)] if SIMULATED else threads
 
 
 def depth(columns: int, cells: int, least: int, most: int) -> int:

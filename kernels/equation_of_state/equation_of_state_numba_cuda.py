@@ -9,9 +9,9 @@ from typing import Any
 
 from numba import cuda
 
-from joulia.kernels._numba_cuda import blocks
+from joulia.kernels._numba_cuda import block, blocks
 
-THREADS = (256,)
+THREADS = block(256)
 
 
 def specialize(**constants: Any) -> dict[str, Callable[..., None]]:

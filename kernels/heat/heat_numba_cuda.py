@@ -10,9 +10,9 @@ from typing import Any
 
 from numba import cuda
 
-from joulia.kernels._numba_cuda import SIMULATED, blocks, depth
+from joulia.kernels._numba_cuda import LEAST_BLOCKS, block, blocks, depth
 
-THREADS = (4, 2) if SIMULATED else (64, 8)
+THREADS = block(64, 8)
 LEAST, MOST = 4, 32
 """Levels a thread goes up."""
 
@@ -47,5 +47,5 @@ def diffuse(box: Any, u: Any, out: Any, cx: Any, cy: Any, cz: Any) -> None:
     side = blocks(box[2:], THREADS)
     levels = depth(side[0] * side[1], z1 - z0, LEAST, MOST)
     real = u.dtype.type
-    grid = (*side, max(1, -(-(z1 - z0) // levels)))
+    grid = (*side, max(LEAST_BLOCKS, -(-(z1 - z0) // levels)))
     columns[grid, THREADS](box, levels, u, out, real(cx), real(cy), real(cz))

@@ -11,9 +11,9 @@ from typing import Any
 
 from numba import cuda
 
-from joulia.kernels._numba_cuda import blocks
+from joulia.kernels._numba_cuda import block, blocks
 
-THREADS = (32, 8)
+THREADS = block(32, 8)
 
 
 @cuda.jit(device=True)

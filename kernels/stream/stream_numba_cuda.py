@@ -6,10 +6,10 @@ from typing import Any
 
 from numba import cuda
 
-from joulia.kernels._numba_cuda import blocks
+from joulia.kernels._numba_cuda import block, blocks
 from joulia.kernels.stream import CHAIN, PASSES
 
-THREADS = (256,)
+THREADS = block(256)
 
 
 @cuda.jit
