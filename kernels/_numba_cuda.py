@@ -11,7 +11,9 @@ boxes too, since that is how they are compiled ahead of the first time step.
 
 from __future__ import annotations
 
-from numba import config
+from typing import Any
+
+from numba import config, cuda
 
 from joulia.grid import Box, extent
 
@@ -44,3 +46,17 @@ def depth(columns: int, cells: int, least: int, most: int) -> int:
     Long columns reread less; short ones make enough blocks.
     """
     return min(most, max(least, cells * columns // BLOCKS))
+
+
+# Numba's CUDA target does not compile `min` and `max` of two numbers in every version.
+
+
+@cuda.jit(device=True)
+def smaller(one: Any, other: Any) -> Any:
+    return one if one < other else other
+
+
+@cuda.jit(device=True)
+def larger(one: Any, other: Any) -> Any:
+    """The second where one is not a number."""
+    return one if one > other else other

@@ -17,11 +17,17 @@ import numpy as np
 from numba import cuda
 
 from joulia.grid import extent
-from joulia.kernels._numba_cuda import LEAST_BLOCKS, SIMULATED
+from joulia.kernels._numba_cuda import LEAST_BLOCKS, SIMULATED, larger
 from joulia.kernels.euler.states import GAMMA
 
 ELEMENTS, NODES = (2, 4) if SIMULATED else (8, 64)
 """Elements in x and, at most, nodes of a block."""
+
+
+def division(nodes: int) -> tuple[int, int]:
+    """The blocks that an element's nodes are divided among, and the nodes of each."""
+    parts = -(-(nodes**3) // NODES)
+    return parts, -(-(nodes**3) // parts)
 
 
 def physics(real: Any) -> tuple[Any, Any, Any]:
@@ -61,8 +67,8 @@ def physics(real: Any) -> tuple[Any, Any, Any]:
         """The flux between two states, the second on the side of larger coordinate."""
         ra, na, ta, ba, pa, ea = x
         rb, nb, tb, bb, pb, eb = y
-        sound = max(math.sqrt(gamma * pa / ra), math.sqrt(gamma * pb / rb))
-        speed = max(abs(na), abs(nb)) + sound
+        sound = larger(math.sqrt(gamma * pa / ra), math.sqrt(gamma * pb / rb))
+        speed = larger(abs(na), abs(nb)) + sound
         ma, mb = ra * na, rb * nb
         return (
             half * (ma + mb) - half * speed * (rb - ra),
@@ -144,10 +150,13 @@ def direction(real: Any, nodes: int, split: bool, entries: Any, lift: Any) -> An
     return along
 
 
-def compile_stage(real: Any, nodes: int, split: bool, entries: Any, lift: Any) -> Any:
-    along = direction(real, nodes, split, entries, lift)
+@cache
+def compiled(real: Any, nodes: int, split: bool, volume: str, lift: float) -> Any:
+    """The CUDA function of a stage in a precision."""
+    entries = np.array([real(v) for v in volume.split(",")], real).reshape(nodes, nodes)
+    along = direction(real, nodes, split, entries, real(lift))
     square, cube = nodes**2, nodes**3
-    parts = -(-cube // NODES)
+    parts, share = division(nodes)
 
     @cuda.jit
     def update(
@@ -155,7 +164,7 @@ def compile_stage(real: Any, nodes: int, split: bool, entries: Any, lift: Any) -
     ) -> None:
         z0, z1, y0, y1, x0, x1 = box
         x = x0 + cuda.blockIdx.x // parts * ELEMENTS + cuda.threadIdx.x
-        m = cuda.blockIdx.x % parts * NODES + cuda.threadIdx.y
+        m = cuda.blockIdx.x % parts * share + cuda.threadIdx.y
         y, z = y0 + cuda.blockIdx.y, z0 + cuda.blockIdx.z
         if x < x1 and m < cube and y < y1 and z < z1:
             ny, nx = u.shape[1], u.shape[6]
@@ -163,22 +172,18 @@ def compile_stage(real: Any, nodes: int, split: bool, entries: Any, lift: Any) -
             across = 5 * component
             at = (z * ny + y) * across + m * nx + x
             v1, v2, v3, v4 = component, 2 * component, 3 * component, 4 * component
-            x0_, x1_, x2_, x3_, x4_ = along(
-                u, at, m % nodes, nx, 1, cx, v1, v2, v3, v4
-            )
-            y0_, y1_, y2_, y3_, y4_ = along(
-                u, at, m // nodes % nodes, nodes * nx, across, cy, v2, v3, v1, v4
-            )
-            z0_, z1_, z2_, z3_, z4_ = along(
-                u, at, m // square, square * nx, ny * across, cz, v3, v1, v2, v4
-            )
             # Each direction has its momentum in the order (n, t, b).
+            dx = along(u, at, m % nodes, nx, 1, cx, v1, v2, v3, v4)
+            jump = nodes * nx
+            dy = along(u, at, m // nodes % nodes, jump, across, cy, v2, v3, v1, v4)
+            jump *= nodes
+            dz = along(u, at, m // square, jump, ny * across, cz, v3, v1, v2, v4)
             rates = (
-                x0_ + y0_ + z0_,
-                x1_ + y3_ + z2_,
-                x2_ + y1_ + z3_,
-                x3_ + y2_ + z1_,
-                x4_ + y4_ + z4_,
+                dx[0] + dy[0] + dz[0],
+                dx[1] + dy[3] + dz[2],
+                dx[2] + dy[1] + dz[3],
+                dx[3] + dy[2] + dz[1],
+                dx[4] + dy[4] + dz[4],
             )
             for v in range(5):
                 change = a * k.flat[at + v * component] + rates[v]
@@ -191,17 +196,16 @@ def compile_stage(real: Any, nodes: int, split: bool, entries: Any, lift: Any) -
 @cache
 def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
-    real: Any = np.float64 if lanes == 4 else np.float32
-    entries = np.array([real(v) for v in volume.split(",")], real).reshape(nodes, nodes)
-    update = compile_stage(real, nodes, bool(split), entries, real(lift))
-    parts = -(-(nodes**3) // NODES)
-    threads = (ELEMENTS, min(NODES, nodes**3))
+    parts, share = division(nodes)
+    threads = (ELEMENTS, share)
 
     def stage(
         box: Any, u: Any, k: Any, out: Any, a: Any, b: Any, cx: Any, cy: Any, cz: Any
     ) -> None:
         depth, height, width = (max(LEAST_BLOCKS, cells) for cells in extent(box))
         grid = (-(-width // ELEMENTS) * parts, height, depth)
+        real = u.dtype.type
+        update = compiled(real, nodes, bool(split), volume, lift)
         update[grid, threads](box, u, k, out, real(a), real(b), real(cx), real(cy), real(cz))
 
     return {"stage": stage}

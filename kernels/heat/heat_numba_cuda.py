@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import cuda
 
-from joulia.kernels._numba_cuda import LEAST_BLOCKS, block, blocks, depth
+from joulia.kernels._numba_cuda import LEAST_BLOCKS, block, blocks, depth, smaller
 
 THREADS = block(64, 8)
 LEAST, MOST = 4, 32
@@ -24,7 +24,7 @@ def columns(box: Any, levels: Any, u: Any, out: Any, cx: Any, cy: Any, cz: Any) 
     x += x0
     y += y0
     za = z0 + cuda.blockIdx.z * levels
-    zb = min(za + levels, z1)
+    zb = smaller(za + levels, z1)
     if x < x1 and y < y1 and za < zb:
         nx = u.shape[2]
         plane = u.shape[1] * nx
