@@ -19,12 +19,13 @@ from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.kernel import Host
 
-THREADS = 128
-"""Threads a block of the functions that move elements."""
-
 
 def simulated() -> bool:
     return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+
+
+THREADS = 4 if simulated() else 128
+"""Threads a block of the functions that move elements."""
 
 
 def missing() -> Unavailable | None:

@@ -1,0 +1,52 @@
+"""equation_of_state in Numba's CUDA: a thread a point, the coefficients as constants."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+from numba import cuda
+
+from joulia.kernels._numba_cuda import block, blocks
+
+THREADS = block(256)
+
+
+def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
+    """The function for coefficients of a precision, which are the arrays'."""
+    c: Any = namedtuple("Coefficients", constants)(**constants)
+
+    @cuda.jit
+    def points(box: Any, theta: Any, salinity: Any, z: Any, rho: Any) -> None:
+        i = box[0] + cuda.grid(1)
+        if i < box[1]:
+            t = theta.flat[i] * c.per_theta
+            s = math.sqrt((salinity.flat[i] + c.s_shift) * c.per_s)
+            d = z.flat[i] * c.per_z
+            r3 = c.R013 * t + c.R103 * s + c.R003
+            r2 = ((c.R022 * t + c.R112 * s + c.R012) * t + (c.R202 * s + c.R102) * s) + c.R002
+            r1 = c.R041 * t + (c.R131 * s + c.R031)
+            r1 = r1 * t + ((c.R221 * s + c.R121) * s + c.R021)
+            r1 = r1 * t + (((c.R311 * s + c.R211) * s + c.R111) * s + c.R011)
+            r1 = r1 * t + ((((c.R401 * s + c.R301) * s + c.R201) * s + c.R101) * s + c.R001)
+            r0 = c.R060 * t + (c.R150 * s + c.R050)
+            r0 = r0 * t + ((c.R240 * s + c.R140) * s + c.R040)
+            r0 = r0 * t + (((c.R330 * s + c.R230) * s + c.R130) * s + c.R030)
+            r0 = r0 * t + ((((c.R420 * s + c.R320) * s + c.R220) * s + c.R120) * s + c.R020)
+            r0 = r0 * t + (
+                ((((c.R510 * s + c.R410) * s + c.R310) * s + c.R210) * s + c.R110) * s + c.R010
+            )
+            r0 = r0 * t + (
+                (((((c.R600 * s + c.R500) * s + c.R400) * s + c.R300) * s + c.R200) * s + c.R100)
+                * s
+                + c.R000
+            )
+            profile = ((((c.R05 * d + c.R04) * d + c.R03) * d + c.R02) * d + c.R01) * d + c.R00
+            rho.flat[i] = (((r3 * d + r2) * d + r1) * d + r0) + profile * d
+
+    def density(box: Any, theta: Any, salinity: Any, z: Any, rho: Any) -> None:
+        points[blocks(box, THREADS), THREADS](box, theta, salinity, z, rho)
+
+    return {"density": density}

@@ -1,0 +1,225 @@
+"""tracer in Numba's CUDA: blocks of columns that march in z and share their face fluxes.
+
+A thread owns a column. Level by level it computes the fluxes through the west, the south and the
+top face of its cell; the flux through the bottom is that of the level before, in a register, and so
+are the six cells of the column around the top face. The fluxes through the east and north faces are
+those of the neighbouring threads, in shared memory. Blocks overlap by a column and a row, which
+compute fluxes but update no cell: of all fluxes 6 % are computed twice.
+
+Two buffers take turns, so that one barrier a level is enough: a thread that writes a buffer again
+has passed the barrier of the level between, and by then all have read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba import cuda
+
+from joulia.kernels._numba_cuda import LEAST_BLOCKS, block, blocks, depth, smaller
+
+THREADS = block(32, 8)
+WIDTH, HEIGHT = THREADS
+LEAST, MOST = 4, 32
+"""Levels a block goes up."""
+
+
+def reconstruction(single: bool) -> Any:
+    """The flux through the face between r and s: p to u are six cells in a line."""
+    real: Any = np.float32 if single else np.float64
+    one, two, three, four, five, six = (real(i) for i in range(1, 7))
+    seven, thirteen, eps, zero = real(7.0), real(13.0), real(4e-8), real(0.0)
+
+    @cuda.jit(device=True)
+    def flux5(vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any) -> Any:
+        forward = vel > zero
+        c = r if forward else s
+        a = (p if forward else u) - c
+        b = (q if forward else t) - c
+        d = (s if forward else r) - c
+        e = (t if forward else q) - c
+        s0, t0 = e - two * d, e - four * d
+        s1, t1 = b + d, b - d
+        s2, t2 = a - two * b, a - four * b
+        beta0 = thirteen * (s0 * s0) + three * (t0 * t0)
+        beta1 = thirteen * (s1 * s1) + three * (t1 * t1)
+        beta2 = thirteen * (s2 * s2) + three * (t2 * t2)
+        if single:
+            # A division for each weight: their products would underflow.
+            tau = abs(beta0 - beta2)
+            r0, r1, r2 = tau / (beta0 + eps), tau / (beta1 + eps), tau / (beta2 + eps)
+            w0 = three + three * (r0 * r0)
+            w1 = six + six * (r1 * r1)
+            w2 = one + r2 * r2
+        else:
+            # The weights over one denominator: C_k (e_k + tau^2) prod_{j != k} e_j, and one
+            # division in all.
+            tau2 = (beta0 - beta2) * (beta0 - beta2)
+            e0, e1, e2 = beta0 + eps, beta1 + eps, beta2 + eps
+            e0, e1, e2 = e0 * e0, e1 * e1, e2 * e2
+            w0 = three * (e0 + tau2) * (e1 * e2)
+            w1 = six * (e1 + tau2) * (e0 * e2)
+            w2 = (e2 + tau2) * (e0 * e1)
+        parts = w0 * (five * d - e) + w1 * (two * d - b) + w2 * (two * a - seven * b)
+        value = c + parts / (six * (w0 + w1 + w2))
+        return vel * value - k * (s - r)
+
+    return flux5
+
+
+def near_walls(single: bool) -> tuple[Any, Any]:
+    """Fluxes of third and first order, two cells and one cell away from a wall."""
+    real: Any = np.float32 if single else np.float64
+    zero, one, two, eps = real(0.0), real(1.0), real(2.0), real(1e-8)
+
+    @cuda.jit(device=True)
+    def flux3(vel: Any, q: Any, r: Any, s: Any, t: Any, k: Any) -> Any:
+        forward = vel > zero
+        c = r if forward else s
+        b = (q if forward else t) - c
+        d = (s if forward else r) - c
+        beta0, beta1 = d * d, b * b
+        tau = abs(beta0 - beta1)
+        r0, r1 = tau / (beta0 + eps), tau / (beta1 + eps)
+        w0 = two + two * (r0 * r0)
+        w1 = one + r1 * r1
+        value = c + (w0 * d - w1 * b) / (two * (w0 + w1))
+        return vel * value - k * (s - r)
+
+    @cuda.jit(device=True)
+    def flux1(vel: Any, r: Any, s: Any, k: Any) -> Any:
+        return vel * (r if vel > zero else s) - k * (s - r)
+
+    return flux3, flux1
+
+
+# ---- the stages' updates, at the offset `at` -------------------------------------------------
+
+
+@cuda.jit(device=True)
+def update1(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
+    new.flat[at] = here + numbers[0] * rate
+
+
+@cuda.jit(device=True)
+def update2(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
+    b, r, s = numbers
+    result = here + (b * rate + r * (here - old.flat[at]))
+    new.flat[at] = result
+    old.flat[at] = result + s * rate
+
+
+@cuda.jit(device=True)
+def update3(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
+    new.flat[at] += numbers[0] * rate
+
+
+@cache
+def compiled(update: Any, single: bool) -> Any:
+    """The kernel of a stage. `now` is differentiated; `old` and `new` are what the update takes."""
+    flux5 = reconstruction(single)
+    flux3, flux1 = near_walls(single)
+    kind = numba.float32 if single else numba.float64
+    zero = (np.float32 if single else np.float64)(0.0)
+
+    @cuda.jit
+    def sweep(
+        box: Any, levels: Any, bottom: Any, top: Any, now: Any, u: Any, v: Any, w: Any,
+        old: Any, new: Any, geometry: Any, numbers: Any,
+    ) -> None:  # fmt: skip
+        z0, z1, y0, y1, x0, x1 = box
+        idx, idy, idz, kx, ky, kz = geometry
+        i, j = cuda.threadIdx.x, cuda.threadIdx.y
+        x = x0 + cuda.blockIdx.x * (WIDTH - 1) + i
+        y = y0 + cuda.blockIdx.y * (HEIGHT - 1) + j
+        za = z0 + cuda.blockIdx.z * levels
+        zb = smaller(za + levels, z1)
+        across_x = cuda.shared.array((2, HEIGHT, WIDTH), kind)
+        across_y = cuda.shared.array((2, HEIGHT, WIDTH), kind)
+        # Which cells this thread updates, and which faces those and their neighbours need.
+        mine = x < x1 and y < y1 and i < WIDTH - 1 and j < HEIGHT - 1
+        west_face = x <= x1 and y < y1 and j < HEIGHT - 1
+        south_face = x < x1 and y <= y1 and i < WIDTH - 1
+        nx = now.shape[2]
+        plane = now.shape[1] * nx
+        at = (za - 1) * plane + y * nx + x
+        below = top_flux = zero
+        c0 = c1 = c2 = c3 = c4 = c5 = zero
+        if mine and za < zb:
+            c1, c2 = now.flat[at - 2 * plane], now.flat[at - plane]
+            c3, c4, c5 = now.flat[at], now.flat[at + plane], now.flat[at + 2 * plane]
+        # The level below the first one is there for the flux through its top.
+        for z in range(za - 1, zb):
+            turn = z & 1
+            if z >= za:
+                if west_face:
+                    across_x[turn, j, i] = flux5(
+                        u.flat[at], now.flat[at - 3], now.flat[at - 2], now.flat[at - 1],
+                        now.flat[at], now.flat[at + 1], now.flat[at + 2], kx,
+                    )  # fmt: skip
+                if south_face:
+                    across_y[turn, j, i] = flux5(
+                        v.flat[at], now.flat[at - 3 * nx], now.flat[at - 2 * nx],
+                        now.flat[at - nx], now.flat[at], now.flat[at + nx],
+                        now.flat[at + 2 * nx], ky,
+                    )  # fmt: skip
+            if mine:
+                # c0 to c5 are the cells around the top face, this level's being c2.
+                c0, c1, c2, c3, c4 = c1, c2, c3, c4, c5
+                c5 = now.flat[at + 3 * plane]
+                speed = w.flat[at + plane]
+                reach = smaller(z + 1 - bottom, top - (z + 1))
+                if reach >= 3:
+                    top_flux = flux5(speed, c0, c1, c2, c3, c4, c5, kz)
+                elif reach == 2:
+                    top_flux = flux3(speed, c1, c2, c3, c4, kz)
+                elif reach == 1:
+                    top_flux = flux1(speed, c2, c3, kz)
+                else:
+                    top_flux = zero
+            cuda.syncthreads()
+            if mine:
+                if z >= za:
+                    rate = (across_x[turn, j, i] - across_x[turn, j, i + 1]) * idx
+                    rate += (across_y[turn, j, i] - across_y[turn, j + 1, i]) * idy
+                    rate += (below - top_flux) * idz
+                    update(rate, c2, now, old, new, at, numbers)
+                below = top_flux
+            at += plane
+
+    return sweep
+
+
+def launch(
+    update: Any, box: Any, now: Any, flow: tuple[Any, ...], old: Any, new: Any,
+    walls: tuple[int, ...], numbers: tuple[float, ...],
+) -> None:  # fmt: skip
+    z0, z1, *_ = box
+    side = blocks(box[2:], (WIDTH - 1, HEIGHT - 1))
+    levels = depth(side[0] * side[1], z1 - z0, LEAST, MOST)
+    grid = (*side, max(LEAST_BLOCKS, -(-(z1 - z0) // levels)))
+    real = now.dtype.type
+    values = tuple(real(number) for number in numbers)
+    sweep = compiled(update, real is np.float32)
+    sweep[grid, THREADS](box, levels, *walls, now, *flow, old, new, values[:6], values[6:])
+
+
+def stage1(box: Any, c: Any, u: Any, v: Any, w: Any, c1: Any, *rest: Any) -> None:
+    launch(update1, box, c, (u, v, w), c, c1, rest[:2], rest[2:])
+
+
+def stage2(box: Any, c1: Any, u: Any, v: Any, w: Any, c: Any, c2: Any, *rest: Any) -> None:
+    launch(update2, box, c1, (u, v, w), c, c2, rest[:2], rest[2:])
+
+
+def stage3(box: Any, c2: Any, u: Any, v: Any, w: Any, c: Any, *rest: Any) -> None:
+    launch(update3, box, c2, (u, v, w), c, c, rest[:2], rest[2:])
+
+
+def specialize(single: int) -> dict[str, Callable[..., None]]:
+    """The precision is that of the arrays."""
+    return {"stage1": stage1, "stage2": stage2, "stage3": stage3}

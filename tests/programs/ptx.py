@@ -1,0 +1,90 @@
+"""Compile every CUDA function that a kernel's time steps launch, without a GPU.
+
+python ptx.py KERNEL CC CASES
+
+CASES is a JSON list of {dtype, params}; the answer, one JSON line, lists for each what was
+launched as {function, ptx, threads}. A step runs on NumPy arrays, with every launch replaced by a
+compilation for compute capability CC (for example 7.0) and the arguments' types: what is compiled
+is what a run would launch. Nothing is printed but the reason where this toolkit lacks CC.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+from numba import cuda
+from numba.cuda import dispatcher
+from numba.cuda.cudadrv import nvvm
+
+from joulia import registry
+from joulia.api import make_case
+from joulia.bridge import Ops, python_functions
+from joulia.grid import Box, Tile, tile_of
+from joulia.verify import allocate
+
+kernel_name, capability, cases = sys.argv[1:]
+cc = tuple(map(int, capability.split(".")))
+launched: list[dict[str, Any]] = []
+calling = ""
+
+
+class Launch:
+    """Stands for `function[grid, block]`."""
+
+    def __init__(self, function: Any, threads: Any) -> None:
+        self.function, self.threads = function, threads
+
+    def __call__(self, *arguments: Any) -> None:
+        types = tuple(numba.typeof(a) for a in arguments)
+        ptx, _ = cuda.compile(self.function.py_func, types, cc=cc, device=False, abi="numba")
+        threads = int(np.prod(self.threads))
+        launched.append({"function": calling, "ptx": ptx, "threads": threads})
+
+
+class Whole:
+    """An exchange for one rank that moves nothing."""
+
+    def __init__(self, tile: Tile) -> None:
+        self.tile = tile
+
+    def __call__(self, *arrays: Any) -> Iterator[Box]:
+        yield self.tile.interior
+
+
+def named(name: str, function: Callable[..., None]) -> Callable[..., None]:
+    def call(*arguments: Any) -> None:
+        global calling
+        calling = name
+        function(*arguments)
+
+    return call
+
+
+def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    launched.clear()
+    kernel = registry.kernel(kernel_name).kernel
+    case = make_case(kernel_name, "numba:cuda", dtype=dtype, size="tiny", params=params)
+    module = importlib.import_module(f"joulia.kernels.{kernel_name}.{kernel_name}_numba_cuda")
+    functions = python_functions(module, kernel, case)
+    ops = Ops({name: named(name, function) for name, function in functions.items()})
+    tile = tile_of(case.shape, (1,) * kernel.dims, 0, kernel.halo, kernel.wraps(case))
+    fields = {name: np.ascontiguousarray(a) for name, a in allocate(kernel, case, tile).items()}
+    kernel.step(ops, fields, Whole(tile), case)
+    return list(launched)
+
+
+dispatcher.CUDADispatcher.__getitem__ = lambda self, at: Launch(self, at[1])
+# Device functions are compiled for the current GPU.
+dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=cc)
+try:
+    cuda.compile(lambda: None, (), cc=cc, device=False, abi="numba")
+except (nvvm.NvvmError, nvvm.NvvmSupportError) as error:
+    sys.exit(f"missing: {' '.join(str(error).split())}")
+print(json.dumps([compile_step(**case) for case in json.loads(cases)]))
