@@ -125,29 +125,37 @@ def _has_cuda(site: Path) -> bool:
     )
 
 
-def start() -> dict[str, str]:
-    """Check that OCCA, driver, toolkit and GPU go together, and load OCCA's CUDA mode."""
-    told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
-    version = toolkit()
+def check() -> dict[str, str]:
+    """The versions in use; Unavailable where driver, toolkit and GPU do not go together."""
+    gpu, version = cuda.current(), toolkit()
     release = "{}.{}".format(*version)
     cuda.require_toolkit(version, f"nvcc {release}")
-    architecture = cuda.current().architecture
     codes = told_by(nvcc(), "--list-gpu-code").split()  # from CUDA 11 on
-    if codes and architecture not in codes:
+    if codes and gpu.architecture not in codes:
+        newer = gpu.capability > max(_capability(code) for code in codes)
         raise Unavailable(
-            f"nvcc {release} does not compile for {architecture} ({cuda.current().name})",
-            f"use a CUDA toolkit that does: {'an older' if architecture < codes[0] else 'a newer'}",
+            f"nvcc {release} does not compile for {gpu.architecture} ({gpu.name})",
+            f"use {'a newer' if newer else 'an older'} CUDA toolkit (CUDA_HOME)",
         )
+    driver = "{}.{}".format(*cuda.survey().driver)
+    return {"driver": driver, "gpu": gpu.name, "nvcc": release, "flags": flags()}
+
+
+def _capability(code: str) -> tuple[int, int]:
+    """(9, 0) of sm_90."""
+    digits = re.sub(r"\D", "", code)
+    return int(digits[:-1]), int(digits[-1])
+
+
+def load_mode() -> None:
+    """Load the CUDA mode that joulia built; a site's library has its own."""
     found = find_library()
-    library()
-    if is_own(found):
-        built = modes(Path(found))
-        if not built:
-            raise missing() or Unavailable("joulia's OCCA was built without CUDA")
-        mine = version if version in built else max(built)
-        cuda.require_toolkit(mine, "OCCA's CUDA mode")
-        _load(built[mine])
-    return told | {"nvcc": release, "flags": flags()}
+    if not is_own(found):
+        return
+    built, version = modes(Path(found)), toolkit()
+    chosen = version if version in built else max(built)
+    cuda.require_toolkit(chosen, "OCCA's CUDA mode")
+    _load(built[chosen])
 
 
 @functools.cache

@@ -90,14 +90,16 @@ def start(case: Case) -> dict[str, str]:
     parts = [mode, str(find_library()), compiler_version(), flags(), cpu_model()]
     properties = f"kernel: {{compiler_flags: '{flags()}'}}"
     if case.on_gpu:
-        versions |= _occa_cuda.start()
+        versions |= _occa_cuda.check()
         parts.append(_occa_cuda.identity())
         properties = _occa_cuda.properties()
     # OCCA 1.0.8 leaves the mode, the compiler's version and the processor out of its cache key: a
     # kernel built for Serial would be loaded for OpenMP. So each combination has its own cache.
     home = os.environ.get("JOULIA_COLD_DIR") or cache_dir()
     os.environ["OCCA_CACHE_DIR"] = str(Path(home) / "okl" / digest(*parts))
-    lib = library()
+    lib = library()  # OCCA reads the variable when it is loaded
+    if case.on_gpu:
+        _occa_cuda.load_mode()
     device = lib.occaCreateDeviceFromString(f"{{mode: '{mode}', {properties}}}".encode())
     got = lib.occaDeviceMode(device).decode()
     if got != mode:
