@@ -17,9 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from joulia import launch, registry, software
+from joulia import launch, prepare_occa_cuda, registry, software
+from joulia.bridges import _occa_library as occa_bridge
 from joulia.bridges import julia as julia_bridge
-from joulia.bridges import occa as occa_bridge
 from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.places import cache_dir
@@ -83,13 +83,23 @@ def numba(out: Console, source: Path | None) -> None:
 
 
 def occa(out: Console, source: Path | None) -> None:
-    """A site's OCCA is used where it is; else joulia's own is built into the cache directory."""
+    """A site's OCCA is used where it is; else joulia's own is built into the cache directory.
+
+    Its own gets a CUDA mode where a CUDA toolkit is.
+    """
     try:
-        out.print(f"occa: found {occa_bridge.find_library()}", markup=False)
-        return
+        found = occa_bridge.find_library()
+        out.print(f"occa: found {found}", markup=False)
     except Unavailable:
         if os.environ.get("OCCA_DIR"):
             raise
+        found = build_occa(out, source)
+    if occa_bridge.is_own(found):
+        prepare_occa_cuda.prepare(out)
+
+
+def build_occa(out: Console, source: Path | None) -> Path:
+    """Build joulia's own OCCA for processors; returns its library."""
     compiler = occa_bridge.compiler()
     if not shutil.which("make"):
         raise Unavailable("no make found", "install it (Debian: apt install make)")
@@ -102,6 +112,7 @@ def occa(out: Console, source: Path | None) -> None:
             shutil.rmtree(tree / unneeded, ignore_errors=True)
         tree.rename(prefix)
     out.print(f"occa: built {prefix}", markup=False)
+    return Path(occa_bridge.find_library())
 
 
 def download(out: Console, scratch: Path) -> Path:

@@ -1,0 +1,256 @@
+"""OCCA on an NVIDIA GPU: its CUDA mode, with fields in device memory.
+
+OCCA compiles the translated kernels with nvcc. A library that joulia built has its CUDA mode beside
+it (`libocca-cuda-13.0.so`, after the toolkit): libocca itself then loads where no driver is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from joulia import cuda
+from joulia.bridges._occa_calls import remembering
+from joulia.bridges._occa_library import (
+    OccaType,
+    address,
+    compiler,
+    find_library,
+    free,
+    is_own,
+    library,
+)
+from joulia.case import Shape
+from joulia.device_memory import DeviceOps
+from joulia.errors import Unavailable
+from joulia.kernel import Host
+
+UNPROVEN = (
+    "no GPU has run it yet: its CUDA sources are compiled for sm_70 to sm_90, and run on processors"
+)
+MOVES = ("gather", "scatter", "move")
+TOOLKIT = "load a CUDA toolkit (module load cuda), or set CUDA_HOME"
+
+
+# ---- the toolkit -----------------------------------------------------------------------------
+
+
+def nvcc() -> str:
+    """The CUDA compiler that OCCA will call; Unavailable where there is none."""
+    for variable in ("OCCA_CUDA_COMPILER", "NVCC"):
+        if named := os.environ.get(variable):
+            if shutil.which(shlex.split(named)[0]):
+                return named
+            raise Unavailable(f"{variable} is {named}, which is not there", f"correct {variable}")
+    homes = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH")]
+    for home in filter(None, homes):
+        if found := shutil.which("nvcc", path=str(Path(home) / "bin")):
+            return found
+    found = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    if not found:
+        raise Unavailable("no CUDA toolkit found (nvcc)", TOOLKIT)
+    return found
+
+
+@functools.cache
+def told_by(command: str, option: str) -> str:
+    """What a compiler prints for an option."""
+    done = subprocess.run(
+        [*shlex.split(command), option], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def toolkit() -> tuple[int, int]:
+    """The version of the CUDA toolkit that nvcc belongs to."""
+    found = re.search(r"release (\d+)\.(\d+)", told_by(nvcc(), "--version"))
+    if found is None:
+        raise Unavailable(f"{nvcc()} does not tell its version", TOOLKIT)
+    return int(found[1]), int(found[2])
+
+
+def flags() -> str:
+    """nvcc's flags: contraction to fused multiply-add is on, fast but inexact functions are not."""
+    return os.environ.get("OCCA_CUDA_COMPILER_FLAGS") or f"-O3 -arch={cuda.current().architecture}"
+
+
+# ---- OCCA's CUDA mode ------------------------------------------------------------------------
+
+
+def modes(lib: Path) -> dict[tuple[int, int], Path]:
+    """The CUDA modes that joulia built for its libocca, by the toolkit's version."""
+    found = {}
+    for path in lib.parent.glob("libocca-cuda-*.so"):
+        if version := re.fullmatch(r"libocca-cuda-(\d+)\.(\d+)\.so", path.name):
+            found[int(version[1]), int(version[2])] = path
+    return found
+
+
+def missing() -> Unavailable | None:
+    """Why OCCA cannot use a GPU here, or None."""
+    try:
+        cuda.survey()
+        found = find_library()
+        if is_own(found) and not modes(Path(found)):
+            raise Unavailable(
+                "joulia's OCCA was built without CUDA",
+                "`joulia prepare occa` where the CUDA toolkit is (nvcc), or set OCCA_DIR",
+            )
+        if isinstance(found, Path) and not is_own(found) and not _has_cuda(found):
+            raise Unavailable(
+                f"{found} was built without CUDA", "rebuild it with CUDA, or unset OCCA_DIR"
+            )
+        nvcc()
+    except Unavailable as error:
+        return error
+    return None
+
+
+def _has_cuda(site: Path) -> bool:
+    """What a site's headers say; where they are not there, OCCA tells when it starts."""
+    header = site.parent.parent / "include" / "occa" / "defines" / "compiledDefines.hpp"
+    return not header.is_file() or bool(
+        re.search(r"OCCA_CUDA_ENABLED\s+1", header.read_text(errors="replace"))
+    )
+
+
+def check() -> dict[str, str]:
+    """The versions in use; Unavailable where driver, toolkit and GPU do not go together."""
+    gpu, version = cuda.current(), toolkit()
+    release = "{}.{}".format(*version)
+    cuda.require_toolkit(version, f"nvcc {release}")
+    codes = told_by(nvcc(), "--list-gpu-code").split()  # from CUDA 11 on
+    if codes and gpu.architecture not in codes:
+        newer = gpu.capability > max(_capability(code) for code in codes)
+        raise Unavailable(
+            f"nvcc {release} does not compile for {gpu.architecture} ({gpu.name})",
+            f"use {'a newer' if newer else 'an older'} CUDA toolkit (CUDA_HOME)",
+        )
+    driver = "{}.{}".format(*cuda.survey().driver)
+    return {"driver": driver, "gpu": gpu.name, "nvcc": release, "flags": flags()}
+
+
+def _capability(code: str) -> tuple[int, int]:
+    """(9, 0) of sm_90."""
+    digits = re.sub(r"\D", "", code)
+    return int(digits[:-1]), int(digits[-1])
+
+
+def load_mode() -> None:
+    """Load the CUDA mode that joulia built; a site's library has its own."""
+    found = find_library()
+    if not is_own(found):
+        return
+    built, version = modes(Path(found)), toolkit()
+    chosen = version if version in built else max(built)
+    cuda.require_toolkit(chosen, "OCCA's CUDA mode")
+    _load(built[chosen])
+
+
+@functools.cache
+def _load(path: Path) -> None:
+    """OCCA's CUDA mode registers itself; the driver's functions are where it looks for them."""
+    try:
+        ctypes.CDLL(cuda.LIBRARY, mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        raise Unavailable(
+            f"{path} does not load: {error}", "rebuild it: joulia prepare occa"
+        ) from None
+
+
+def properties() -> str:
+    """What OCCA is to make its device of: the GPU that the rank claimed is CUDA's first."""
+    return f"device_id: 0, kernel: {{compiler: '{nvcc()}', compiler_flags: '{flags()}'}}"
+
+
+def identity() -> str:
+    """What a compiled kernel depends on besides its source."""
+    return " ".join([told_by(nvcc(), "--version"), flags(), compiler()])
+
+
+# ---- arrays ----------------------------------------------------------------------------------
+
+
+class DeviceArray:
+    """An array in the GPU's memory, and OCCA's handle on it; it frees the memory when it goes."""
+
+    def __init__(self, device: OccaType, host: Host) -> None:
+        lib = library()
+        host = np.ascontiguousarray(host)
+        self.shape: Shape = host.shape
+        self.dtype = host.dtype.name
+        self.nbytes = host.nbytes
+        # An array of nothing has an address as well.
+        self.handle = lib.occaDeviceMalloc(device, max(1, host.nbytes), None, lib.default)
+        weakref.finalize(self, free, self.handle).atexit = False
+        if host.nbytes:
+            lib.occaCopyPtrToMem(self.handle, host.ctypes.data, host.nbytes, 0, lib.default)
+
+
+class OccaCudaOps(DeviceOps):
+    """Arrays are OCCA's device memory; all work goes to the device's stream in order."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Callable[..., None]],
+        device: OccaType,
+        moves: Mapping[str, OccaType],
+    ) -> None:
+        super().__init__(functions)
+        self.device = device
+        self.lib = library()
+        # A copy that is not asynchronous goes to CUDA's default stream, which nobody waits for.
+        self.in_stream = self.lib.properties(b"{async: true}")
+        self.moves = {
+            name: remembering(built, self._convert, limit=4096) for name, built in moves.items()
+        }
+
+    def _convert(self, *arguments: Any) -> list[OccaType]:
+        integer = self.lib.occaInt32
+        return [a.handle if isinstance(a, DeviceArray) else integer(a) for a in arguments]
+
+    def array(self, host: Host) -> DeviceArray:
+        return DeviceArray(self.device, host)
+
+    def upload(self, host: Host, array: Any) -> None:
+        self.lib.occaCopyPtrToMem(array.handle, host.ctypes.data, array.nbytes, 0, self.lib.default)
+
+    def download(self, array: Any, host: Host) -> None:
+        self.synchronize()
+        self.lib.occaCopyMemToPtr(host.ctypes.data, array.handle, array.nbytes, 0, self.lib.default)
+
+    def copy(self, source: Any, target: Any) -> None:
+        self.lib.occaCopyMemToMem(target.handle, source.handle, source.nbytes, 0, 0, self.in_stream)
+
+    def gather(self, array: Any, places: Any, buffer: Any, at: int) -> None:
+        self.moves["gather"](*places.shape, at, array, places, buffer)
+
+    def scatter(self, buffer: Any, at: int, places: Any, array: Any) -> None:
+        self.moves["scatter"](*places.shape, at, buffer, places, array)
+
+    def move(self, array: Any, sources: Any, targets: Any) -> None:
+        self.moves["move"](*sources.shape, sources, targets, array)
+
+    def shape(self, array: Any) -> Shape:
+        return tuple(array.shape)
+
+    def dtype(self, array: Any) -> str:
+        return str(array.dtype)
+
+    def address(self, array: Any) -> int:
+        return address(array.handle)
+
+    def synchronize(self) -> None:
+        self.lib.occaDeviceFinish(self.device)

@@ -1,0 +1,58 @@
+"""Take a step in the boxes of the exchange, and again with each cut at random; print both results.
+
+python boxes.py BACKEND KERNEL DTYPE SHAPE SEED [NAME=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from joulia import measure
+from joulia.api import make_case
+from joulia.case import Settings
+from joulia.grid import Box, flatten, pairs
+from joulia.ranks import HaloExchange, OneRank
+
+
+class Cut:
+    """An exchange whose boxes are cut into many, some of them empty along an axis or all."""
+
+    def __init__(self, exchange: HaloExchange, seed: int) -> None:
+        self.exchange = exchange
+        self.tile = exchange.tile
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, *arrays: Any) -> Iterator[Box]:
+        for box in self.exchange(*arrays):
+            ranges = []
+            for low, high in pairs(box):
+                at = np.sort(self.rng.integers(low, high + 1, 3))
+                ends = [low, *map(int, at), high]
+                ranges.append(list(itertools.pairwise(ends)))
+            for part in itertools.product(*ranges):
+                yield flatten(list(part))
+
+
+backend, kernel, dtype, shape, seed, *params = sys.argv[1:]
+case = make_case(
+    kernel,
+    backend,
+    dtype=dtype,
+    shape=tuple(map(int, shape.split("x"))),
+    params=dict(text.split("=") for text in params),
+)
+run, _ = measure.prepare(case, Settings(), OneRank())
+for exchange in (run.exchange, Cut(run.exchange, int(seed))):
+    run.reset()
+    fields = run.kernel.step(run.ops, run.fields, exchange, case)
+    run.ops.synchronize()
+    results = run.results(fields)
+    assert all(np.isfinite(values).all() for values in results.values())
+    digest = hashlib.sha256(b"".join(values.tobytes() for values in results.values()))
+    print(digest.hexdigest())

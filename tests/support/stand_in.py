@@ -1,0 +1,41 @@
+"""A CUDA toolkit and a driver that run on the processor: an environment in which OCCA uses them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+FAKE = Path(__file__).parent / "fake_cuda"
+
+
+def driver(folder: Path) -> Path:
+    """The stand-in's libcuda, built into a folder."""
+    folder.mkdir(parents=True)
+    library = folder / "libcuda.so.1"
+    command = ["g++", "-std=c++17", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([*command, str(FAKE / "driver.cpp"), "-ldl", "-o", str(library)], check=True)
+    return library
+
+
+def compiler(folder: Path) -> Path:
+    """The stand-in's nvcc, as a command."""
+    folder.mkdir(parents=True)
+    command = folder / "nvcc"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE / "nvcc.py"}" "$@"\n')
+    command.chmod(0o755)
+    return command
+
+
+def environment(folder: Path, prefix: Path) -> dict[str, str]:
+    """With a copy of joulia's OCCA: what the stand-in adds to it goes nowhere else."""
+    cache = folder / "cache"
+    shutil.copytree(prefix, cache / prefix.name, symlinks=True)
+    for built in (cache / prefix.name / "lib").glob("libocca-cuda-*"):
+        built.unlink()
+    return {
+        "JOULIA_CACHE_DIR": str(cache),
+        "LD_LIBRARY_PATH": str(driver(folder / "lib").parent),
+        "OCCA_CUDA_COMPILER": str(compiler(folder / "bin")),
+    }

@@ -1,0 +1,182 @@
+"""occa:cuda without a GPU: OCCA's own CUDA mode on a driver that runs its kernels on processors.
+
+The bridge, OCCA, its translation of the kernels and its launches are the real ones; the driver and
+nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do is not seen here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stand_in
+
+from joulia import launch, launchers, registry
+from joulia.api import make_case
+from joulia.bridges import _occa_library
+from joulia.case import Settings
+
+from .conftest import require
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def python(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    """The stand-in's environment, with an OCCA that has no CUDA mode yet."""
+    require("occa:serial")
+    if not _occa_library.is_own(_occa_library.find_library()):
+        pytest.skip("occa:cuda: needs the OCCA that joulia builds (joulia prepare occa)")
+    return stand_in.environment(tmp_path_factory.mktemp("bare"), _occa_library.own_prefix())
+
+
+@pytest.fixture(scope="session")
+def gpu(tmp_path_factory, bare):
+    """The stand-in's environment, with a CUDA mode built as `joulia prepare occa` builds it."""
+    env = bare | stand_in.environment(tmp_path_factory.mktemp("gpu"), _occa_library.own_prefix())
+    told = python(
+        env,
+        "-c",
+        "from rich.console import Console; from joulia import prepare_occa_cuda as p\n"
+        "p.prepare(Console(width=1000)); p.prepare(Console(width=1000))",
+    )
+    assert "occa: built " in told
+    assert told.splitlines()[-1].startswith("occa: found its CUDA mode")
+    return env
+
+
+VARIANTS = [
+    *((name, "float64", ()) for name in registry.kernels()),
+    *((name, "float32", ()) for name in ("equation_of_state", "euler", "tracer")),
+    ("stream", "float64", ("op=fma",)),
+    ("tracer", "float64", ("z=walls", "w=0")),
+    ("euler", "float64", ("form=split", "p=5")),
+]
+
+
+@pytest.mark.parametrize(("kernel", "dtype", "params"), VARIANTS)
+def test_every_kernel_is_valid_in_occas_cuda_mode(kernel, dtype, params, gpu, measured):
+    options = [part for text in params for part in ("--param", text)]
+    (record,) = measured(
+        kernel, "-b", "occa:cuda", "--size", "tiny", "--dtype", dtype, *options, env=gpu
+    )
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    assert record["software"]["gpu"] == "Stand-in GPU"
+    assert record["parallel"]["gpus"][0]["capability"] == [9, 0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "shape", "params"),
+    [
+        ("heat", "7x13x70", ()),
+        ("shallow_water", "9x70", ()),
+        ("tracer", "20x17x34", ()),
+        ("tracer", "20x17x34", ("z=walls", "w=0")),
+        ("euler", "3x2x5", ()),
+        ("equation_of_state", "1009", ()),
+    ],
+)
+def test_neither_boxes_nor_the_order_of_threads_change_a_bit(kernel, shape, params, gpu):
+    """More cells than a tile on some axes, fewer on others; boxes cut at random, some empty."""
+    seen = set()
+    for order in ("forward", "backward", "shuffled"):
+        told = python(
+            gpu | {"EMULATED_ORDER": order},
+            str(PROGRAMS / "boxes.py"), "occa:cuda", kernel, "float64", shape, "5", *params,
+        )  # fmt: skip
+        seen |= set(told.split())
+    assert len(seen) == 1, seen
+
+
+@pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("euler", "5x3x2")])
+def test_one_to_four_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
+    """Messages are packed on the device and sent from pinned host memory."""
+    found = {}
+    for ranks in (1, 2, 4):
+        out = tmp_path / f"{ranks}.npz"
+        environment = launch.environment(
+            make_case(kernel, "occa:cuda", ranks=ranks), Settings(), tmp_path
+        )
+        done = subprocess.run(
+            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
+            + [str(PROGRAMS / "fields.py"), "occa:cuda", kernel, "float64", "3", "overlap"]
+            + [shape, str(out)],
+            env=environment | gpu,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        with np.load(out) as data:
+            found[ranks] = {name: values.tobytes() for name, values in data.items()}
+    assert found[2] == found[1]
+    assert found[4] == found[1]
+
+
+MUTATIONS = [
+    ("heat", "threadIdx.y", "0", "forward"),
+    ("heat", "(64 * blockIdx.x)", "(1 * blockIdx.x)", "forward"),
+    ("tracer", "__syncthreads()", "", "forward"),
+    ("tracer", "below = above[0]", "below = under[0]", "forward"),
+    ("shallow_water", "ya + 1", "ya", "forward"),
+    ("euler", "% elements", "% (elements - 1)", "forward"),
+    ("equation_of_state", "threadIdx.x", "2 * threadIdx.x", "forward"),
+]
+
+
+@pytest.mark.parametrize(("kernel", "old", "new", "order"), MUTATIONS)
+def test_a_mutated_translation_is_found_out(kernel, old, new, order, gpu, measured):
+    (record,) = measured(
+        kernel, "-b", "occa:cuda", "--size", "tiny", "--cold",
+        env=gpu | {"FAKE_CUDA_OLD": old, "FAKE_CUDA_NEW": new, "EMULATED_ORDER": order},
+    )  # fmt: skip
+    assert record["status"] in ("invalid", "failed"), record["status"]
+    assert record["time"] is None or record["status"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"FAKE_CUDA_DRIVER": "11080"}, "the driver serves CUDA 11.8, nvcc 12.4 needs 12.4"),
+        ({"FAKE_CUDA_CAPABILITY": "120"}, "nvcc 12.4 does not compile for sm_120 (Stand-in GPU)"),
+        ({"FAKE_CUDA_CAPABILITY": "30"}, "use an older CUDA toolkit"),
+        ({"OCCA_CUDA_COMPILER": "/nonexistent/nvcc"}, "OCCA_CUDA_COMPILER is /nonexistent/nvcc"),
+    ],
+)
+def test_what_does_not_go_together_is_said(settings, reason, gpu, measured):
+    (record,) = measured("heat", "-b", "occa:cuda", "--size", "tiny", env=gpu | settings)
+    assert record["status"] == "skipped"
+    assert reason in record["reasons"][0]
+
+
+def test_an_occa_without_cuda_is_a_reason_with_a_remedy(bare, measured):
+    (record,) = measured("heat", "-b", "occa:cuda", "--size", "tiny", env=bare)
+    assert record["status"] == "skipped"
+    assert "joulia's OCCA was built without CUDA" in record["reasons"][0]
+    assert "`joulia prepare occa` where the CUDA toolkit is" in record["reasons"][0]
+
+
+def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):
+    case = ("heat", "-b", "occa:cuda", "--size", "tiny")
+    *_, warm = [measured(*case, "--no-resume", env=gpu)[-1] for _ in range(2)]
+    cold = measured(*case, "--cold", env=gpu)[-1]
+    assert warm["startup"]["cache"] == "warm", warm["startup"]
+    assert cold["startup"]["cache"] == "cold", cold["startup"]
