@@ -44,7 +44,8 @@ def compiled(kernel: str, capability: str) -> dict[str, list[dict[str, Any]]]:
         check=False,
     )
     if done.returncode and done.stderr.strip().startswith("missing: "):
-        pytest.skip(f"no CUDA compiler for {capability}: {done.stderr}; {cuda_toolkit.REMEDY}")
+        reason = done.stderr.strip().removeprefix("missing: ")
+        pytest.skip(f"no CUDA compiler for {capability}: {reason}; {cuda_toolkit.REMEDY}")
     assert done.returncode == 0, done.stderr
     found: dict[str, list[dict[str, Any]]] = {"float64": [], "float32": []}
     for case, launched in zip(cases, json.loads(done.stdout), strict=True):
