@@ -39,6 +39,9 @@ def start() -> dict[str, str]:
 
     if simulated():
         return {"numba-cuda": "simulator"}
+    # Small grids and empty boxes are launched on purpose.
+    config: Any = importlib.import_module("numba.core.config")
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
     told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
     try:
         numba_cuda.current_context()
