@@ -20,7 +20,7 @@ def emulated(text: str) -> str:
     """A translated kernel's source, for the processor."""
     if old := os.environ.get("FAKE_CUDA_OLD"):  # a mutation, which a test must find out
         text = text.replace(old, os.environ["FAKE_CUDA_NEW"])
-    names = re.findall(r'extern "C" __global__ void (\w+)\(', text)
+    names = re.findall(r'extern "C" __global__ (?:__launch_bounds__\(\d+\) )?void (\w+)\(', text)
     barriers = "" if "__syncthreads" in text else "#define EMULATED_NO_BARRIERS\n"
     launches = "".join(f"EMULATED({name})\n" for name in names)
     return f'{barriers}#include "{HERE / "emulator.hpp"}"\n{text}\n{launches}'
