@@ -6,6 +6,7 @@ nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -105,51 +106,60 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(kernel, shape, para
     assert len(seen) == 1, seen
 
 
-@pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("euler", "5x3x2")])
-def test_one_to_four_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
+def across_ranks(env: dict[str, str], kernel: str, ranks: int, folder: Path) -> dict[str, bytes]:
+    """The bits of a kernel's fields after three steps on some ranks."""
+    out, jobs = folder / f"{ranks}.npz", folder / "jobs.json"
+    shape = {"heat": (13, 10, 7), "tracer": (12, 10, 13), "euler": (5, 3, 2)}[kernel]
+    if kernel == "euler":
+        job = {"name": "u", "shape": shape, "dtype": "float64", "steps": 3, "params": {"p": 2}}
+        jobs.write_text(json.dumps([job]))
+        program = ["elements.py", "occa:cuda", str(jobs), str(out), "ranks"]
+    else:
+        text = "x".join(map(str, shape))
+        program = ["fields.py", "occa:cuda", kernel, "float64", "3", "overlap", text, str(out)]
+    case = make_case(kernel, "occa:cuda", ranks=ranks)
+    done = subprocess.run(
+        [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
+        + [str(PROGRAMS / program[0]), *program[1:]],
+        env=launch.environment(case, Settings(), folder) | env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as data:
+        fields = {name: values for name, values in data.items() if ":" not in name}
+    assert all(np.isfinite(values).all() for values in fields.values())
+    return {name: values.tobytes() for name, values in fields.items()}
+
+
+@pytest.mark.parametrize("kernel", ["heat", "tracer", "euler"])
+def test_one_to_four_ranks_give_the_same_bits(kernel, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
-    found = {}
-    for ranks in (1, 2, 4):
-        out = tmp_path / f"{ranks}.npz"
-        environment = launch.environment(
-            make_case(kernel, "occa:cuda", ranks=ranks), Settings(), tmp_path
-        )
-        done = subprocess.run(
-            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
-            + [str(PROGRAMS / "fields.py"), "occa:cuda", kernel, "float64", "3", "overlap"]
-            + [shape, str(out)],
-            env=environment | gpu,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as data:
-            found[ranks] = {name: values.tobytes() for name, values in data.items()}
-    assert found[2] == found[1]
-    assert found[4] == found[1]
+    alone = across_ranks(gpu, kernel, 1, tmp_path)
+    assert across_ranks(gpu, kernel, 2, tmp_path) == alone
+    assert across_ranks(gpu, kernel, 4, tmp_path) == alone
 
 
 MUTATIONS = [
-    ("heat", "threadIdx.y", "0", "forward"),
-    ("heat", "(64 * blockIdx.x)", "(1 * blockIdx.x)", "forward"),
-    ("tracer", "__syncthreads()", "", "forward"),
-    ("tracer", "below = above[0]", "below = under[0]", "forward"),
-    ("shallow_water", "ya + 1", "ya", "forward"),
-    ("euler", "% elements", "% (elements - 1)", "forward"),
-    ("equation_of_state", "threadIdx.x", "2 * threadIdx.x", "forward"),
+    ("heat", "threadIdx.y", "0"),
+    ("heat", "(4 * blockIdx.y)", "(5 * blockIdx.y)"),
+    ("tracer", "__syncthreads()", ""),
+    ("tracer", "below = above[0]", "below = under[0]"),
+    ("shallow_water", "ya + 1", "ya"),
+    ("euler", "% elements", "% (elements - 1)"),
+    ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
 ]
 
 
-@pytest.mark.parametrize(("kernel", "old", "new", "order"), MUTATIONS)
-def test_a_mutated_translation_is_found_out(kernel, old, new, order, gpu, measured):
+@pytest.mark.parametrize(("kernel", "old", "new"), MUTATIONS)
+def test_a_mutated_translation_is_found_out(kernel, old, new, gpu, measured):
     (record,) = measured(
         kernel, "-b", "occa:cuda", "--size", "tiny", "--cold",
-        env=gpu | {"FAKE_CUDA_OLD": old, "FAKE_CUDA_NEW": new, "EMULATED_ORDER": order},
+        env=gpu | {"FAKE_CUDA_OLD": old, "FAKE_CUDA_NEW": new},
     )  # fmt: skip
     assert record["status"] in ("invalid", "failed"), record["status"]
-    assert record["time"] is None or record["status"] == "invalid"
 
 
 @pytest.mark.parametrize(
