@@ -19,6 +19,11 @@ from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.kernel import Host
 
+UNPROVEN = (
+    "no GPU has run it yet: its kernels ran in Numba's simulator, and their machine code was made "
+    "for sm_70 and sm_90"
+)
+
 
 def simulated() -> bool:
     return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
