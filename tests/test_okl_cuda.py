@@ -62,35 +62,38 @@ def translated(prefix: Path, kernel: str, dtype: str, params: dict[str, object])
     return done.stdout
 
 
-def compiled(source: str, architecture: str, folder: Path) -> str:
-    """What ptxas reports; skips, with the reason, where no compiler knows the architecture."""
+def compiled(source: str, architecture: str, folder: Path) -> tuple[str, str]:
+    """ptxas's report and the PTX; skips, with the reason, where no compiler does this."""
+    if library := nvrtc.library():
+        return nvrtc.compile_(library, source, architecture)
     try:
         command = _occa_cuda.nvcc()
         known = _occa_cuda.told_by(command, "--list-gpu-code").split()
-        why = f"{command} does not compile for {architecture}"
+        why = f"{command} does not compile for it"
     except Unavailable as error:
         known, why = [], error.reason
-    if architecture in known:
-        file = folder / "kernel.cu"
-        file.write_text(source)
-        done = subprocess.run(
-            [command, "-O3", f"-arch={architecture}", "-Xptxas", "-v", "-cubin"]
-            + ["-x", "cu", str(file), "-o", str(folder / "kernel.cubin")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-    if library := nvrtc.library():
-        return nvrtc.compile_(library, source, architecture)
-    pytest.skip(f"{architecture}: {why}, and there is no NVRTC (pip: nvidia-cuda-nvrtc-cu12)")
+    if architecture not in known:
+        pytest.skip(f"{architecture}: {why}, and no NVRTC: pip install nvidia-cuda-nvrtc-cu12")
+    file, ptx = folder / "kernel.cu", folder / "kernel.ptx"
+    file.write_text(source)
+    common = [command, "-O3", f"-arch={architecture}", "-x", "cu", str(file)]
+    done = subprocess.run(
+        [*common, "-Xptxas", "-v", "-cubin", "-o", str(folder / "kernel.cubin")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    subprocess.run([*common, "-ptx", "-o", str(ptx)], check=True, capture_output=True)
+    return done.stderr, ptx.read_text()
 
 
 @pytest.mark.parametrize("architecture", ["sm_70", "sm_90"])
 @pytest.mark.parametrize(("kernel", "dtype", "params"), CASES)
 def test_kernels_compile_without_spilling(kernel, dtype, params, architecture, prefix, tmp_path):
-    report = compiled(translated(prefix, kernel, dtype, params), architecture, tmp_path)
+    """Single precision computes in single precision: a double literal would spread."""
+    source = translated(prefix, kernel, dtype, params)
+    report, ptx = compiled(source, architecture, tmp_path)
     registers = [int(n) for n in re.findall(r"Used (\d+) registers", report)]
     functions = 3 if kernel == "moves" else len(registry.kernel(kernel).kernel.functions)
     assert len(registers) >= functions, report
@@ -98,21 +101,9 @@ def test_kernels_compile_without_spilling(kernel, dtype, params, architecture, p
     spilled = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", report)
     assert spilled, report
     assert set(spilled) == {("0", "0")}
-
-
-@pytest.mark.parametrize("kernel", registry.kernels())
-def test_single_precision_computes_in_single_precision(kernel, prefix, tmp_path):
-    """A literal of double precision would turn all that it touches into double precision."""
-    try:
-        command = _occa_cuda.nvcc()
-    except Unavailable as error:
-        pytest.skip(f"nvcc: {error}")
-    file, ptx = tmp_path / "kernel.cu", tmp_path / "kernel.ptx"
-    file.write_text(translated(prefix, kernel, "float32", {}))
-    options = ["-O3", "-arch=sm_90", "-ptx", "-x", "cu", str(file), "-o", str(ptx)]
-    subprocess.run([command, *options], check=True, capture_output=True)
-    assert ".f32" in ptx.read_text()
-    assert ".f64" not in ptx.read_text()
+    mine, other = (".f64", ".f32") if dtype == "float64" else (".f32", ".f64")
+    assert f"ld.global{mine}" in ptx
+    assert other not in ptx
 
 
 def test_the_cuda_mode_builds_with_a_real_toolkit_and_loads_with_any_driver(prefix, tmp_path):

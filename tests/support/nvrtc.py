@@ -17,21 +17,27 @@ def library() -> Path | None:
     return next((found for f in folders for found in Path(f).glob("lib/libnvrtc.so.12")), None)
 
 
-def compile_(path: Path, source: str, architecture: str) -> str:
-    """What compiling for an architecture prints, ptxas's report included; raises on an error."""
+def compile_(path: Path, source: str, architecture: str) -> tuple[str, str]:
+    """What ptxas reports of a real architecture (sm_70), and the PTX; raises on an error."""
     nvrtc = ctypes.CDLL(str(path))
     program = ctypes.c_void_p()
     made = nvrtc.nvrtcCreateProgram(
         ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None
     )
     assert made == 0
+
+    def text(size_of: str, text_of: str) -> str:
+        size = ctypes.c_size_t()
+        getattr(nvrtc, size_of)(program, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(size.value)
+        getattr(nvrtc, text_of)(program, buffer)
+        return buffer.value.decode()
+
     options = [f"--gpu-architecture={architecture}", "--ptxas-options=-v"]
     array = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
     failed = nvrtc.nvrtcCompileProgram(program, len(options), array)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
+    report = text("nvrtcGetProgramLogSize", "nvrtcGetProgramLog")
+    assert not failed, report
+    ptx = text("nvrtcGetPTXSize", "nvrtcGetPTX")
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    assert not failed, log.value.decode()
-    return log.value.decode()
+    return report, ptx

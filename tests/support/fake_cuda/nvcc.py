@@ -52,8 +52,8 @@ def main(arguments: list[str]) -> int:
         for part in (option.split(",") if option.startswith("-fPIC") else [option])
     ]
     options = [f"-Wl,{o}" if o.startswith("-rpath") else o for o in options]
-    # After what is given: joulia's own cuda.h stands before the toolkit's.
-    return subprocess.call(["g++", *options, "-idirafter", str(HERE)])
+    # After what is given: joulia's own cuda.h stands before the toolkit's. Speed does not matter.
+    return subprocess.call(["g++", *options, "-O0", "-idirafter", str(HERE)])
 
 
 if __name__ == "__main__":
