@@ -54,7 +54,7 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
             return [
                 (placed(np.diag(scaled, s)), placed(np.diag(scaled, -s))) for s in range(1, nodes)
             ]
-        return [placed(scaled[:, l].copy()) for l in range(nodes)]
+        return [placed(column) for column in scaled.T]
 
     def add_weak(r: Any, q: Any, prim: tuple[Any, ...], c: float, d: int) -> None:
         f = flux(q, prim, d)
@@ -71,8 +71,8 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         change = cupy.zeros_like(q)
         for s, (upper, lower) in enumerate(on_gpu(c, q.dtype.name, d), 1):
             low, high = slice(0, nodes - s), slice(s, nodes)
-            pair = (tuple(along(x, d, side) for x in prim) for side in (low, high))
-            f = two_point_flux(*pair, d)
+            before, beyond = (tuple(along(x, d, side) for x in prim) for side in (low, high))
+            f = two_point_flux(before, beyond, d)
             for side, factor in ((low, upper), (high, lower)):
                 changed = along(change, d, side)
                 changed += factor * f

@@ -49,7 +49,7 @@ def two_point_flux(a: tuple[Host, ...], b: tuple[Host, ...], d: int) -> Host:
     half = real(0.5)
     mass = half * (a[0] + b[0]) * (half * (a[1 + d] + b[1 + d]))
     p = half * (a[4] + b[4])
-    f = np.empty_like(mass, shape=(5, *mass.shape))
+    f: Host = np.empty_like(mass, shape=(5, *mass.shape))
     f[0] = mass
     for m in (1, 2, 3):
         f[m] = mass * (half * (a[m] + b[m]))
