@@ -35,6 +35,7 @@ synchronizations = 0
 uploads = 0
 
 _queue: list[Callable[[], None]] = []
+_compiled: set[tuple[Any, ...]] = set()
 
 
 def _later(work: Callable[[], None]) -> None:
@@ -61,6 +62,9 @@ def _compile(*key: Any) -> None:
     """As CuPy: operations are compiled when they are first used, into files."""
     if FAULT == "compiler":
         raise RuntimeError("CuPy failed to load libnvrtc.so.12: OSError: no such file")
+    if key in _compiled:
+        return
+    _compiled.add(key)
     folder = Path(os.environ.get("CUPY_CACHE_DIR", Path.home() / ".cupy" / "kernel_cache"))
     kernel = folder / (hashlib.sha256(repr(key).encode()).hexdigest() + ".cubin")
     if not kernel.exists():
