@@ -34,16 +34,16 @@ def horner(coefficients: Sequence[Any], x: Host, out: Host) -> Host:
     return out
 
 
-def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
+def specialize(*, block: int = BLOCK, **constants: Any) -> dict[str, Callable[..., None]]:
     c = constants
     reference = [0.0, *(c[f"R0{k}"] for k in range(6))]
     anomaly = degrees(c)
 
     def density(box: Box, theta: Host, s: Host, z: Host, rho: Host) -> None:
         """rho of Theta (degrees C), S (g/kg) and Z (m, upwards), in kg/m3."""
-        work = np.empty((5, min(BLOCK, max(0, box[1] - box[0]))), rho.dtype)
-        for start in range(box[0], box[1], BLOCK):
-            part = slice(start, min(start + BLOCK, box[1]))
+        work = np.empty_like(rho, shape=(5, min(block, max(0, box[1] - box[0]))))
+        for start in range(box[0], box[1], block):
+            part = slice(start, min(start + block, box[1]))
             tau, root, zeta, inner, middle = work[:, : part.stop - part.start]
             np.multiply(theta[part], c["per_theta"], out=tau)
             np.add(s[part], c["s_shift"], out=root)

@@ -49,7 +49,7 @@ def two_point_flux(a: tuple[Host, ...], b: tuple[Host, ...], d: int) -> Host:
     half = real(0.5)
     mass = half * (a[0] + b[0]) * (half * (a[1 + d] + b[1 + d]))
     p = half * (a[4] + b[4])
-    f = np.empty((5, *mass.shape), mass.dtype)
+    f: Host = np.empty_like(mass, shape=(5, *mass.shape))
     f[0] = mass
     for m in (1, 2, 3):
         f[m] = mass * (half * (a[m] + b[m]))
@@ -80,9 +80,16 @@ def elements(u: Host, slab: Slab, d: int = 0, shift: int = 0) -> Host:
 
 
 def node(q: Host, d: int, i: int) -> Host:
-    """The nodes with index i along d."""
-    part: Host = q[(slice(None),) * (4 - d) + (i,)]
+    """The nodes with index i along d, whichever axes come before k."""
+    part: Host = q[(..., i) + (slice(None),) * (1 + d)]
     return part
+
+
+def add_surface(r: Host, q: Host, below: Host, above: Host, d: int, c: Any) -> None:
+    """Add c times the fluxes through the faces along d to the nodes that lie on them."""
+    first, last = node(r, d, 0), node(r, d, -1)
+    first += c * rusanov(node(below, d, -1), node(q, d, 0), d)
+    last -= c * rusanov(node(q, d, -1), node(above, d, 0), d)
 
 
 @cache
@@ -116,18 +123,10 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
                 r = real(a) * elements(k, slab)
                 for d, c in enumerate((cx, cy, cz)):
                     add_volume(r, q, d, real(c) * matrix.astype(u.dtype))
-                    add_surface(r, q, u, slab, d, real(c * lift))
+                    below, above = (elements(u, slab, d, shift) for shift in (-1, 1))
+                    add_surface(r, q, below, above, d, real(c * lift))
                 elements(k, slab)[...] = r
                 elements(out, slab)[...] = q + real(b) * r
-
-    def add_surface(r: Host, q: Host, u: Host, slab: Slab, d: int, c: Any) -> None:
-        last = nodes - 1
-        below = node(elements(u, slab, d, -1), d, last)
-        above = node(elements(u, slab, d, 1), d, 0)
-        first = node(r, d, 0)
-        first += c * rusanov(below, node(q, d, 0), d)
-        final = node(r, d, last)
-        final -= c * rusanov(node(q, d, last), above, d)
 
     return {"stage": stage}
 

@@ -12,12 +12,12 @@ from joulia.kernel import Host
 SLAB_BYTES = 1 << 15
 
 
-def slabs(box: Box, u: Host) -> Iterator[tuple[slice, slice]]:
+def slabs(box: Box, u: Host, slab_bytes: int) -> Iterator[tuple[slice, slice]]:
     """The box in groups of rows."""
     y0, y1, x0, x1 = box
     if y1 <= y0 or x1 <= x0:
         return
-    rows = max(1, SLAB_BYTES // ((x1 - x0) * u.itemsize))
+    rows = max(1, slab_bytes // ((x1 - x0) * u.itemsize))
     for ya in range(y0, y1, rows):
         yield slice(ya, min(ya + rows, y1)), slice(x0, x1)
 
@@ -40,8 +40,8 @@ def tendencies(
     flux_y = 0.5 * (h[:-1] + h[1:]) * v[1:]
     vorticity = (v[1:, 1:] - v[1:, :-1]) * idx - (u[1:, 1:] - u[:-1, 1:]) * idy
     q = (f + vorticity) / (0.25 * (in_x[:-1] + in_x[1:]))
-    squares_x = u[:-1, :-1] ** 2 + u[:-1, 1:] ** 2
-    squares_y = v[:-1, :-1] ** 2 + v[1:, :-1] ** 2
+    squares_x = np.square(u[:-1, :-1]) + np.square(u[:-1, 1:])
+    squares_y = np.square(v[:-1, :-1]) + np.square(v[1:, :-1])
     bernoulli = 0.25 * (squares_x + squares_y) + g * h[:-1, :-1]
     turning_x = q * (flux_y[:, :-1] + flux_y[:, 1:])
     turning_y = q * (flux_x[:-1] + flux_x[1:])
@@ -59,10 +59,10 @@ def tendencies(
 
 def stage1(
     box: Box, u: Host, v: Host, h: Host, u1: Host, v1: Host, h1: Host,
-    f: float, g: float, idx: float, idy: float, a: float,
+    f: float, g: float, idx: float, idy: float, a: float, *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
     """state1 = state + a G(state)."""
-    for part in slabs(box, u):
+    for part in slabs(box, u, slab_bytes):
         grow = tendencies(part, u, v, h, f, g, idx, idy)
         for old, new, rate in zip((u, v, h), (u1, v1, h1), grow, strict=True):
             new[part] = old[part] + a * rate
@@ -72,9 +72,10 @@ def stage2(
     box: Box, u1: Host, v1: Host, h1: Host, u: Host, v: Host, h: Host,
     u2: Host, v2: Host, h2: Host,
     f: float, g: float, idx: float, idy: float, b: float, r: float, s: float,
+    *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
     """state2 = state1 + b G(state1) + r (state1 - state); state = state2 + s G(state1)."""
-    for part in slabs(box, u):
+    for part in slabs(box, u, slab_bytes):
         grow = tendencies(part, u1, v1, h1, f, g, idx, idy)
         for old, one, two, rate in zip((u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True):
             result = one[part] + (b * rate + r * (one[part] - old[part]))
@@ -84,10 +85,10 @@ def stage2(
 
 def stage3(
     box: Box, u2: Host, v2: Host, h2: Host, u: Host, v: Host, h: Host,
-    f: float, g: float, idx: float, idy: float, c: float,
+    f: float, g: float, idx: float, idy: float, c: float, *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
     """state += c G(state2)."""
-    for part in slabs(box, u):
+    for part in slabs(box, u, slab_bytes):
         grow = tendencies(part, u2, v2, h2, f, g, idx, idy)
         for field, rate in zip((u, v, h), grow, strict=True):
             field[part] += c * rate

@@ -13,17 +13,20 @@ from joulia.kernel import Host
 ROWS = 32
 EPS = 1e-8
 
+Planes = int | slice
+"""One plane, which the axis z is left out for, or several."""
+
 
 def weno5(a: Host, b: Host, c: Host, d: Host, e: Host) -> Host:
     """The value at the face between c and d, from the left, in differences from c."""
     a, b, d, e = a - c, b - c, d - c, e - c
-    beta0 = (13.0 * (e - 2.0 * d) ** 2 + 3.0 * (e - 4.0 * d) ** 2) / 4.0
-    beta1 = (13.0 * (b + d) ** 2 + 3.0 * (b - d) ** 2) / 4.0
-    beta2 = (13.0 * (a - 2.0 * b) ** 2 + 3.0 * (a - 4.0 * b) ** 2) / 4.0
+    beta0 = (13.0 * np.square(e - 2.0 * d) + 3.0 * np.square(e - 4.0 * d)) / 4.0
+    beta1 = (13.0 * np.square(b + d) + 3.0 * np.square(b - d)) / 4.0
+    beta2 = (13.0 * np.square(a - 2.0 * b) + 3.0 * np.square(a - 4.0 * b)) / 4.0
     tau = np.abs(beta0 - beta2)
-    alpha0 = 0.3 * (1.0 + (tau / (beta0 + EPS)) ** 2)
-    alpha1 = 0.6 * (1.0 + (tau / (beta1 + EPS)) ** 2)
-    alpha2 = 0.1 * (1.0 + (tau / (beta2 + EPS)) ** 2)
+    alpha0 = 0.3 * (1.0 + np.square(tau / (beta0 + EPS)))
+    alpha1 = 0.6 * (1.0 + np.square(tau / (beta1 + EPS)))
+    alpha2 = 0.1 * (1.0 + np.square(tau / (beta2 + EPS)))
     parts = alpha0 * (5.0 * d - e) + alpha1 * (2.0 * d - b) + alpha2 * (2.0 * a - 7.0 * b)
     value: Host = c + parts / (6.0 * (alpha0 + alpha1 + alpha2))
     return value
@@ -32,10 +35,10 @@ def weno5(a: Host, b: Host, c: Host, d: Host, e: Host) -> Host:
 def weno3(b: Host, c: Host, d: Host) -> Host:
     """Of third order, from two cells on the left and one on the right."""
     b, d = b - c, d - c
-    beta0, beta1 = d**2, b**2
+    beta0, beta1 = np.square(d), np.square(b)
     tau = np.abs(beta0 - beta1)
-    alpha0 = 2.0 * (1.0 + (tau / (beta0 + EPS)) ** 2)
-    alpha1 = 1.0 + (tau / (beta1 + EPS)) ** 2
+    alpha0 = 2.0 * (1.0 + np.square(tau / (beta0 + EPS)))
+    alpha1 = 1.0 + np.square(tau / (beta1 + EPS))
     value: Host = c + (alpha0 * d - alpha1 * b) / (2.0 * (alpha0 + alpha1))
     return value
 
@@ -51,13 +54,13 @@ def flux(velocity: Host, cells: Sequence[Host], conductance: float) -> Host:
     return result
 
 
-def face_x(c: Host, u: Host, z: int, y: slice, x0: int, x1: int, k: float) -> Host:
+def face_x(c: Host, u: Host, z: Planes, y: slice, x0: int, x1: int, k: float) -> Host:
     """Fluxes through the west faces x0 <= x < x1."""
     cells = [c[z, y, x0 + i : x1 + i] for i in range(-3, 3)]
     return flux(u[z, y, x0:x1], cells, k)
 
 
-def face_y(c: Host, v: Host, z: int, y0: int, y1: int, x: slice, k: float) -> Host:
+def face_y(c: Host, v: Host, z: Planes, y0: int, y1: int, x: slice, k: float) -> Host:
     cells = [c[z, y0 + i : y1 + i, x] for i in range(-3, 3)]
     return flux(v[z, y0:y1, x], cells, k)
 
@@ -70,7 +73,8 @@ def face_z(c: Host, w: Host, z: int, y: slice, x: slice, bottom: int, top: int, 
     return flux(w[z, y, x], [c[z + i, y, x] for i in range(-reach, reach)], k)
 
 
-Update = Callable[[tuple[int, slice, slice], Host], None]
+Update = Callable[[tuple[Planes, slice, slice], Host], None]
+Sweep = Callable[..., None]
 
 
 def sweep(
@@ -94,42 +98,47 @@ def sweep(
             below = above
 
 
-def stage1(
-    box: Box, c: Host, u: Host, v: Host, w: Host, c1: Host, bottom: int, top: int, *numbers: float
-) -> None:
-    *geometry, a = numbers
+def stages(sweep: Sweep) -> dict[str, Callable[..., None]]:
+    """The functions over a `sweep` with the arguments of the one above."""
 
-    def update(part: tuple[int, slice, slice], tendency: Host) -> None:
-        c1[part] = c[part] + a * tendency
+    def stage1(
+        box: Box, c: Host, u: Host, v: Host, w: Host, c1: Host, bottom: int, top: int,
+        *numbers: float,
+    ) -> None:  # fmt: skip
+        *geometry, a = numbers
 
-    sweep(update, box, c, u, v, w, bottom, top, *geometry)
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
+            c1[part] = c[part] + a * tendency
 
+        sweep(update, box, c, u, v, w, bottom, top, *geometry)
 
-def stage2(
-    box: Box, c1: Host, u: Host, v: Host, w: Host, c: Host, c2: Host, bottom: int, top: int,
-    *numbers: float,
-) -> None:  # fmt: skip
-    *geometry, b, r, s = numbers
+    def stage2(
+        box: Box, c1: Host, u: Host, v: Host, w: Host, c: Host, c2: Host, bottom: int, top: int,
+        *numbers: float,
+    ) -> None:  # fmt: skip
+        *geometry, b, r, s = numbers
 
-    def update(part: tuple[int, slice, slice], tendency: Host) -> None:
-        result = c1[part] + (b * tendency + r * (c1[part] - c[part]))
-        c2[part] = result
-        c[part] = result + s * tendency
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
+            result = c1[part] + (b * tendency + r * (c1[part] - c[part]))
+            c2[part] = result
+            c[part] = result + s * tendency
 
-    sweep(update, box, c1, u, v, w, bottom, top, *geometry)
+        sweep(update, box, c1, u, v, w, bottom, top, *geometry)
 
+    def stage3(
+        box: Box, c2: Host, u: Host, v: Host, w: Host, c: Host, bottom: int, top: int,
+        *numbers: float,
+    ) -> None:  # fmt: skip
+        *geometry, third = numbers
 
-def stage3(
-    box: Box, c2: Host, u: Host, v: Host, w: Host, c: Host, bottom: int, top: int, *numbers: float
-) -> None:
-    *geometry, third = numbers
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
+            c[part] += third * tendency
 
-    def update(part: tuple[int, slice, slice], tendency: Host) -> None:
-        c[part] += third * tendency
+        sweep(update, box, c2, u, v, w, bottom, top, *geometry)
 
-    sweep(update, box, c2, u, v, w, bottom, top, *geometry)
+    return {"stage1": stage1, "stage2": stage2, "stage3": stage3}
 
 
 def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
     """The precision is that of the arrays."""
-    return {"stage1": stage1, "stage2": stage2, "stage3": stage3}
+    return stages(sweep)

@@ -1,0 +1,293 @@
+"""cupy without a GPU: the bridge and the kernels on a stand-in for CuPy (support/fake_cupy).
+
+It computes with NumPy when somebody waits, and refuses what CuPy refuses; the driver is a stand-in
+as well. What CuPy compiles, and what that costs, is not seen here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import joulia
+from joulia import launch, launchers, registry
+from joulia.api import make_case
+from joulia.case import DTYPES, Settings
+from joulia.grid import Box, slices
+from joulia.kernels._cupy import parts
+
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs"
+FAKE = HERE / "support" / "fake_cupy"
+
+VARIANTS: list[tuple[str, tuple[str, ...]]] = [
+    *((name, ()) for name in registry.kernels()),
+    ("stream", ("op=copy",)),
+    ("stream", ("op=fma",)),
+    ("tracer", ("z=walls", "w=0")),
+    ("euler", ("form=split", "p=4")),
+]
+SHAPES = {"euler": "2x3x4", "heat": "9x8x10", "shallow_water": "17x13", "tracer": "9x7x8"}
+
+
+@pytest.fixture
+def gpu(stub: Path, tmp_path: Path) -> dict[str, str]:
+    """An environment with the stand-ins."""
+    path = [str(FAKE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "LD_LIBRARY_PATH": str(stub),
+        "PYTHONPATH": os.pathsep.join(path),
+        "JOULIA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+
+
+def program(env: dict[str, str], *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def options(params: tuple[str, ...]) -> list[str]:
+    return [part for text in params for part in ("--param", text)]
+
+
+# ---- kernels -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("kernel", "params"), VARIANTS)
+def test_every_kernel_is_valid(kernel, params, dtype, gpu, measured):
+    (record,) = measured(
+        kernel, "-b", "cupy", "--size", "tiny", "--dtype", dtype, *options(params), env=gpu
+    )
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    assert record["verify"]["error"] <= registry.kernel(kernel).kernel.tolerance[dtype]
+    assert record["case"]["device"] == "cuda"
+    assert record["software"]["cupy"] == "0.0 (a stand-in)"
+    assert record["software"]["cuda-runtime"] == "12.4"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("kernel", "params"), VARIANTS)
+def test_no_bit_depends_on_the_boxes(kernel, params, dtype, gpu):
+    shape = SHAPES.get(kernel, "1000")
+    printed = program(gpu, PROGRAMS / "boxes.py", "cupy", kernel, dtype, shape, "11", *params)
+    whole, cut = printed.split()
+    assert whole == cut
+
+
+@pytest.mark.parametrize(("kernel", "params"), VARIANTS)
+def test_a_step_neither_waits_nor_uploads(kernel, params, gpu):
+    for line in program(gpu, PROGRAMS / "cupy_step.py", kernel, *params).splitlines():
+        assert json.loads(line) == {"synchronizations": 0, "uploads": 0}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "fault", "ranks"),
+    [
+        ("heat", "stale", 1),
+        ("heat", "unordered", 2),
+        ("euler", "maximum", 1),
+        ("tracer", "square", 1),
+    ],
+)
+def test_a_gpu_that_computes_wrongly_is_found_out(kernel, fault, ranks, gpu, measured):
+    (record,) = measured(
+        kernel, "-b", "cupy", "--size", "tiny", "--ranks", str(ranks),
+        env=gpu | {"FAKE_CUPY_FAULT": fault},
+    )  # fmt: skip
+    assert record["status"] == "invalid", record
+    assert record["time"] is None
+
+
+MUTATIONS: list[tuple[str, tuple[str, ...], str, str, str]] = [
+    ("heat", (), "kernels/heat/heat_cupy.py", "x0 + 1 : x1 + 1", "x0 : x1"),
+    ("tracer", (), "kernels/tracer/tracer_cupy.py", "below[:-1] - below[1:]", "below[:-1]"),
+    ("tracer", ("z=walls", "w=0"), "kernels/tracer/tracer_cupy.py", "top - n)", "top - n - 1)"),
+    ("euler", (), "kernels/euler/euler_cupy.py", "shift in (-1, 1)", "shift in (1, -1)"),
+    ("euler", (), "kernels/euler/euler_cupy.py", "slice(l, l + 1)", "slice(0, 1)"),
+    ("euler", ("form=split",), "kernels/euler/euler_cupy.py", "(high, lower)", "(high, upper)"),
+    (
+        "heat",
+        (),
+        "bridges/cupy.py",
+        "flat[targets] = flat[sources]",
+        "flat[targets] = flat[targets]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kernel", "params", "file", "old", "new"), MUTATIONS)
+def test_a_mutated_source_is_found_out(kernel, params, file, old, new, gpu, measured, tmp_path):
+    package = Path(joulia.__file__).parent
+    copy = tmp_path / "mutated" / "joulia"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    source = (copy / file).read_text()
+    assert source.count(old) == 1
+    (copy / file).write_text(source.replace(old, new))
+    path = os.pathsep.join([str(copy.parent), gpu["PYTHONPATH"]])
+    (record,) = measured(
+        kernel, "-b", "cupy", "--size", "tiny", *options(params), env=gpu | {"PYTHONPATH": path}
+    )
+    assert record["status"] == "invalid", record["reasons"]
+    assert record["time"] is None
+
+
+@pytest.mark.parametrize("limit", [8, 100, 1000, 1 << 20])
+@pytest.mark.parametrize("box", [(3, 40), (1, 6, 2, 9), (2, 7, 1, 9, 3, 14), (1, 4, 2, 2, 0, 5)])
+def test_parts_cover_a_box_once_and_are_no_larger_than_asked(box: Box, limit: int) -> None:
+    covered = np.zeros((41, 10, 15)[: len(box) // 2], int)
+    expected = covered.copy()
+    expected[slices(box)] = 1
+    found = list(parts(box, 8, limit))
+    for part in found:
+        assert 0 < 8 * covered[slices(part)].size <= limit
+        covered[slices(part)] += 1
+    assert (covered == expected).all()
+    assert len(found) == 1 or limit < 1 << 20 or not expected.any()
+
+
+# ---- the bridge --------------------------------------------------------------------------------
+
+
+def test_arrays_are_copied_packed_and_moved(gpu):
+    told = json.loads(program(gpu, PROGRAMS / "cupy_arrays.py"))
+    assert told.pop("through") == "pinned host buffers"
+    assert told == dict.fromkeys(("copied", "packed", "unpacked", "moved", "addressed"), True)
+
+
+@pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("tracer", "9x8x7")])
+def test_one_and_two_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
+    """Messages are packed by CuPy and sent from pinned host memory."""
+    found = {}
+    for ranks in (1, 2):
+        out = tmp_path / f"{ranks}.npz"
+        environment = launch.environment(
+            make_case(kernel, "cupy", ranks=ranks), Settings(), tmp_path
+        )
+        done = subprocess.run(
+            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
+            + [str(PROGRAMS / "fields.py"), "cupy", kernel, "float64", "3", "overlap"]
+            + [shape, str(out)],
+            env=environment | gpu,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        with np.load(out) as data:
+            found[ranks] = {name: values.tobytes() for name, values in data.items()}
+    assert found[2] == found[1]
+
+
+def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):
+    case = ("heat", "-b", "cupy", "--size", "tiny")
+    first, warm = [measured(*case, "--no-resume", env=gpu)[-1] for _ in range(2)]
+    cold = measured(*case, "--cold", env=gpu)[-1]
+    assert [one["startup"]["cache"] for one in (first, warm, cold)] == ["cold", "warm", "cold"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "remedy"),
+    [
+        ({"STUB_CUDA": "fault=100"}, "the NVIDIA driver shows no GPU", "--gpus all"),
+        (
+            {"FAKE_CUPY_FAULT": "compiler"},
+            "CuPy cannot use the GPU: RuntimeError: CuPy failed to load libnvrtc",
+            "pip install 'joulia[cuda12]'",
+        ),
+        (
+            {"FAKE_CUPY_FAULT": "version"},
+            "the driver serves CUDA 12.4, CuPy needs 99.0",
+            "install joulia[cuda12]",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(settings, reason, remedy, gpu, measured):
+    (record,) = measured("heat", "-b", "cupy", "--size", "tiny", env=gpu | settings)
+    assert record["status"] == "skipped"
+    assert reason in record["reasons"][0]
+    assert remedy in record["reasons"][0]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
+@pytest.mark.parametrize(("driver", "extra"), [("12040", "cuda12"), ("13000", "cuda13")])
+def test_without_cupy_the_one_for_the_driver_is_named(driver, extra, stub, measured):
+    env = {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": f"driver={driver}"}
+    (record,) = measured("heat", "-b", "cupy", "--size", "tiny", env=env)
+    assert record["status"] == "skipped"
+    assert "cupy is not installed" in record["reasons"][0]
+    assert f"pip install 'joulia[{extra}]'" in record["reasons"][0]
+
+
+# ---- the stand-in ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cupy() -> Any:
+    """The stand-in, beside a CuPy that may be here."""
+    spec = importlib.util.spec_from_file_location("fake_cupy", FAKE / "cupy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REFUSED: dict[str, Callable[[Any, Any, Any], object]] = {
+    "an implicit copy": lambda cupy, a, host: np.asarray(a),
+    "a host array as an operand": lambda cupy, a, host: a + host,
+    "a host array on the left": lambda cupy, a, host: host * a,
+    "a host array assigned": lambda cupy, a, host: a.__setitem__(slice(0, 3), host),
+    "a host array as an index": lambda cupy, a, host: a[np.array([0, 1])],
+    "a host array as a result": lambda cupy, a, host: np.add(a, a, out=host),
+    "a mask": lambda cupy, a, host: a[a > 0.0],
+    "where= of a ufunc": lambda cupy, a, host: np.add(a, a, where=a > 0.0),
+    "a reduction": lambda cupy, a, host: np.add.reduce(a),
+    "a scalar of another dtype": lambda cupy, a, host: np.float32(2.0) * a,
+    "what NumPy alone has": lambda cupy, a, host: np.ascontiguousarray(a),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_stand_in_refuses(what: str, cupy: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
+    host = np.arange(3.0)
+    with pytest.raises(TypeError):
+        REFUSED[what](cupy, cupy.array(host), host)
+
+
+def test_the_stand_in_works_late_and_counts(
+    cupy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
+    host = np.arange(3.0)
+    a = cupy.array(np.zeros(3))
+    a.set(host)
+    b = 2.0 * a
+    host[:] = 5.0  # too early
+    assert cupy.synchronizations == 0
+    assert np.isnan(b._memory).all()
+    assert list(b.get()) == [10.0, 10.0, 10.0]
+    assert float(b[1]) == 10.0
+    assert bool(b[1] > 0.0)
+    assert cupy.synchronizations == 3
+    assert cupy.uploads == 2
