@@ -32,6 +32,7 @@ from joulia.verify import allocate
 kernel_name, capability, cases = sys.argv[1:]
 cc = tuple(map(int, capability.split(".")))
 launched: list[dict[str, Any]] = []
+seen: set[Any] = set()
 calling = ""
 
 
@@ -43,6 +44,10 @@ class Launch:
 
     def __call__(self, *arguments: Any) -> None:
         types = tuple(numba.typeof(a) for a in arguments)
+        # The stages of a step may share a function.
+        if (calling, self.function, types) in seen:
+            return
+        seen.add((calling, self.function, types))
         ptx, _ = cuda.compile(self.function.py_func, types, cc=cc, device=False, abi="numba")
         threads = int(np.prod(self.threads))
         launched.append({"function": calling, "ptx": ptx, "threads": threads})
@@ -69,6 +74,7 @@ def named(name: str, function: Callable[..., None]) -> Callable[..., None]:
 
 def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     launched.clear()
+    seen.clear()
     kernel = registry.kernel(kernel_name).kernel
     case = make_case(kernel_name, "numba:cuda", dtype=dtype, size="tiny", params=params)
     module = importlib.import_module(f"joulia.kernels.{kernel_name}.{kernel_name}_numba_cuda")
