@@ -1,7 +1,7 @@
 // CUDA C++ on the processor, for tests: what OCCA writes for its CUDA mode compiles behind this.
 //
 // Blocks run one after another. The threads of a block run in turn from barrier to barrier, each on
-// a stack of its own, in the order of EMULATED_ORDER: forward, backward or shuffled. What depends on
+// a stack of its own, in the order of EMULATED_ORDER: forward, backward, shuffled. What depends on
 // that order lacks a barrier. Shared memory begins as NaN in every block.
 #pragma once
 #include <stdint.h>
