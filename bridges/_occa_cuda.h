@@ -5,8 +5,8 @@
 
 #include_next <cuda.h>
 
-// The primary context, which MPI and the rest of the process use as well: memory is then theirs too.
-// It lives as long as the process. (cuCtxCreate took a fourth argument in CUDA 13.)
+// The primary context, which MPI and the rest of the process use as well: memory is theirs too. It
+// lives as long as the process. (cuCtxCreate took a fourth argument in CUDA 13.)
 static inline CUresult joulia_primary_context(CUcontext *context, unsigned int, CUdevice device) {
   const CUresult error = cuDevicePrimaryCtxRetain(context, device);
   return error ? error : cuCtxSetCurrent(*context);

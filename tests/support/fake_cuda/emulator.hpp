@@ -1,7 +1,8 @@
-// CUDA C++ on the processor, for tests: what OCCA writes for its CUDA mode compiles with this before
-// it. Blocks run one after another. The threads of a block run in turn from barrier to barrier, each
-// on a stack of its own, in the order of EMULATED_ORDER: forward, backward or shuffled. What depends
-// on that order lacks a barrier. Shared memory begins as NaN in every block.
+// CUDA C++ on the processor, for tests: what OCCA writes for its CUDA mode compiles behind this.
+//
+// Blocks run one after another. The threads of a block run in turn from barrier to barrier, each on
+// a stack of its own, in the order of EMULATED_ORDER: forward, backward, shuffled. What depends on
+// that order lacks a barrier. Shared memory begins as NaN in every block.
 #pragma once
 #include <stdint.h>
 #include <stdio.h>
@@ -136,7 +137,9 @@ std::function<void()> *launch(void (*function)(A...), const unsigned *grid, cons
   const auto values = std::make_tuple(*(std::remove_const_t<A> *) arguments[I]...);
   const Index blocks = {grid[0], grid[1], grid[2]};
   const Index threads = {block[0], block[1], block[2]};
-  return new std::function<void()>([=] { run(blocks, threads, [&] { std::apply(function, values); }); });
+  return new std::function<void()>([=] {
+    run(blocks, threads, [&] { std::apply(function, values); });
+  });
 }
 
 template <class... A>
