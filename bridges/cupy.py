@@ -103,6 +103,7 @@ def start(case: Case) -> dict[str, str]:
         os.environ["CUPY_CACHE_DIR"] = str(Path(cold) / "cupy")
     else:
         os.environ.setdefault("CUPY_CACHE_DIR", str(cache_dir() / "cupy"))
+    os.environ["CUPY_CACHE_IN_MEMORY"] = "0"  # `cache` looks into the folder
     try:
         import cupy
 

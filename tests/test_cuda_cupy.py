@@ -7,6 +7,7 @@ as well. What CuPy compiles, and what that costs, is not seen here.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import shutil
@@ -291,3 +292,32 @@ def test_the_stand_in_works_late_and_counts(
     assert bool(b[1] > 0.0)
     assert cupy.synchronizations == 3
     assert cupy.uploads == 2
+
+
+def test_cupy_has_what_the_stand_in_has(cupy: Any) -> None:
+    """Names, and that the calls made here fit CuPy's signatures."""
+    real = pytest.importorskip("cupy")
+    for name in cupy.UFUNCS:
+        assert isinstance(getattr(real, name), real.ufunc)
+    made: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
+        "array": ((1,), {}),
+        "asarray": ((1,), {}),
+        "ascontiguousarray": ((1,), {}),
+        "concatenate": (([],), {}),
+        "copyto": ((1, 2), {}),
+        "empty": (((1,), "f8"), {}),
+        "empty_like": ((1,), {"shape": (1,)}),
+        "moveaxis": ((1, 2, 0), {}),
+        "where": ((1, 2, 3), {}),
+        "zeros": ((1,), {}),
+        "zeros_like": ((1,), {}),
+    }
+    assert set(cupy.FUNCTIONS) <= set(made)
+    for name, (arguments, more) in made.items():
+        inspect.signature(getattr(real, name)).bind(*arguments, **more)
+    for name in vars(cupy.ndarray):
+        if not name.startswith("_"):
+            assert hasattr(real.ndarray, name)
+    assert real.cuda.runtime.runtimeGetVersion() > 11000
+    assert callable(real.cuda.get_current_stream)
+    assert callable(real.cuda.Stream.synchronize)
