@@ -1,4 +1,7 @@
-"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache."""
+"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache.
+
+The expressions are those of the CuPy version too: `xp` is the array module.
+"""
 
 from __future__ import annotations
 
@@ -25,39 +28,46 @@ def degrees(constants: dict[str, Any]) -> list[list[list[Any]]]:
     return table
 
 
-def horner(coefficients: Sequence[Any], x: Host, out: Host) -> Host:
+def horner(xp: Any, coefficients: Sequence[Any], x: Host, out: Host) -> Host:
     """sum_i coefficients[i] x^i into `out`; coefficients are numbers or arrays."""
     out[...] = coefficients[-1]
     for c in reversed(coefficients[:-1]):
-        np.multiply(out, x, out=out)
-        np.add(out, c, out=out)
+        xp.multiply(out, x, out=out)
+        xp.add(out, c, out=out)
     return out
 
 
-def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
+def density_by_blocks(
+    xp: Any, block: int, constants: dict[str, Any]
+) -> dict[str, Callable[..., None]]:
+    """The function for an array module, over blocks of that many points."""
     c = constants
     reference = [0.0, *(c[f"R0{k}"] for k in range(6))]
     anomaly = degrees(c)
 
     def density(box: Box, theta: Host, s: Host, z: Host, rho: Host) -> None:
         """rho of Theta (degrees C), S (g/kg) and Z (m, upwards), in kg/m3."""
-        work = np.empty((5, min(BLOCK, max(0, box[1] - box[0]))), rho.dtype)
-        for start in range(box[0], box[1], BLOCK):
-            part = slice(start, min(start + BLOCK, box[1]))
+        work = xp.empty((5, min(block, max(0, box[1] - box[0]))), rho.dtype)
+        for start in range(box[0], box[1], block):
+            part = slice(start, min(start + block, box[1]))
             tau, root, zeta, inner, middle = work[:, : part.stop - part.start]
-            np.multiply(theta[part], c["per_theta"], out=tau)
-            np.add(s[part], c["s_shift"], out=root)
-            np.sqrt(np.multiply(root, c["per_s"], out=root), out=root)
-            np.multiply(z[part], c["per_z"], out=zeta)
+            xp.multiply(theta[part], c["per_theta"], out=tau)
+            xp.add(s[part], c["s_shift"], out=root)
+            xp.sqrt(xp.multiply(root, c["per_s"], out=root), out=root)
+            xp.multiply(z[part], c["per_z"], out=zeta)
             result = rho[part]
             result[...] = 0.0
             for by_tau in reversed(anomaly):
-                horner(by_tau[-1], root, middle)
+                horner(xp, by_tau[-1], root, middle)
                 for row in reversed(by_tau[:-1]):
-                    np.multiply(middle, tau, out=middle)
-                    np.add(middle, horner(row, root, inner), out=middle)
-                np.multiply(result, zeta, out=result)
-                np.add(result, middle, out=result)
-            np.add(result, horner(reference, zeta, inner), out=result)
+                    xp.multiply(middle, tau, out=middle)
+                    xp.add(middle, horner(xp, row, root, inner), out=middle)
+                xp.multiply(result, zeta, out=result)
+                xp.add(result, middle, out=result)
+            xp.add(result, horner(xp, reference, zeta, inner), out=result)
 
     return {"density": density}
+
+
+def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
+    return density_by_blocks(np, BLOCK, constants)

@@ -1,10 +1,11 @@
-"""shallow_water in NumPy: the reference. Slabs of rows whose temporaries stay in the cache."""
+"""shallow_water in NumPy: the reference. Slabs of rows whose temporaries stay in the cache.
+
+The expressions are those of the CuPy version too: they name no array module.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Callable, Iterator
 
 from joulia.grid import Box
 from joulia.kernel import Host
@@ -12,7 +13,13 @@ from joulia.kernel import Host
 SLAB_BYTES = 1 << 15
 
 
-def slabs(box: Box, u: Host) -> Iterator[tuple[slice, slice]]:
+Part = tuple[slice, slice]
+"""Rows and columns of a padded array."""
+Cut = Callable[[Box, Host], Iterator[Part]]
+"""What divides a box of a field into parts."""
+
+
+def slabs(box: Box, u: Host) -> Iterator[Part]:
     """The box in groups of rows."""
     y0, y1, x0, x1 = box
     if y1 <= y0 or x1 <= x0:
@@ -22,13 +29,12 @@ def slabs(box: Box, u: Host) -> Iterator[tuple[slice, slice]]:
         yield slice(ya, min(ya + rows, y1)), slice(x0, x1)
 
 
-def moved(part: tuple[slice, slice], dy: int, dx: int) -> tuple[slice, slice]:
-    y, x = part
-    return slice(y.start + dy, y.stop + dy), slice(x.start + dx, x.stop + dx)
+def square(x: Host) -> Host:
+    return x * x
 
 
 def tendencies(
-    part: tuple[slice, slice], u: Host, v: Host, h: Host, f: float, g: float, idx: float, idy: float
+    part: Part, u: Host, v: Host, h: Host, f: float, g: float, idx: float, idy: float
 ) -> tuple[Host, Host, Host]:
     """du/dt, dv/dt and dh/dt. u lies on west faces, v on south faces, q on south-west corners."""
     y, x = part
@@ -40,8 +46,8 @@ def tendencies(
     flux_y = 0.5 * (h[:-1] + h[1:]) * v[1:]
     vorticity = (v[1:, 1:] - v[1:, :-1]) * idx - (u[1:, 1:] - u[:-1, 1:]) * idy
     q = (f + vorticity) / (0.25 * (in_x[:-1] + in_x[1:]))
-    squares_x = u[:-1, :-1] ** 2 + u[:-1, 1:] ** 2
-    squares_y = v[:-1, :-1] ** 2 + v[1:, :-1] ** 2
+    squares_x = square(u[:-1, :-1]) + square(u[:-1, 1:])
+    squares_y = square(v[:-1, :-1]) + square(v[1:, :-1])
     bernoulli = 0.25 * (squares_x + squares_y) + g * h[:-1, :-1]
     turning_x = q * (flux_y[:, :-1] + flux_y[:, 1:])
     turning_y = q * (flux_x[:-1] + flux_x[1:])
@@ -57,37 +63,43 @@ def tendencies(
     return du, dv, dh
 
 
-def stage1(
-    box: Box, u: Host, v: Host, h: Host, u1: Host, v1: Host, h1: Host,
-    f: float, g: float, idx: float, idy: float, a: float,
-) -> None:  # fmt: skip
-    """state1 = state + a G(state)."""
-    for part in slabs(box, u):
-        grow = tendencies(part, u, v, h, f, g, idx, idy)
-        for old, new, rate in zip((u, v, h), (u1, v1, h1), grow, strict=True):
-            new[part] = old[part] + a * rate
+def stages(cut: Cut) -> tuple[Callable[..., None], ...]:
+    """The three functions, over the parts that `cut` makes of a box."""
+
+    def stage1(
+        box: Box, u: Host, v: Host, h: Host, u1: Host, v1: Host, h1: Host,
+        f: float, g: float, idx: float, idy: float, a: float,
+    ) -> None:  # fmt: skip
+        """state1 = state + a G(state)."""
+        for part in cut(box, u):
+            grow = tendencies(part, u, v, h, f, g, idx, idy)
+            for old, new, rate in zip((u, v, h), (u1, v1, h1), grow, strict=True):
+                new[part] = old[part] + a * rate
+
+    def stage2(
+        box: Box, u1: Host, v1: Host, h1: Host, u: Host, v: Host, h: Host,
+        u2: Host, v2: Host, h2: Host,
+        f: float, g: float, idx: float, idy: float, b: float, r: float, s: float,
+    ) -> None:  # fmt: skip
+        """state2 = state1 + b G(state1) + r (state1 - state); state = state2 + s G(state1)."""
+        for part in cut(box, u):
+            grow = tendencies(part, u1, v1, h1, f, g, idx, idy)
+            for old, one, two, rate in zip((u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True):
+                result = one[part] + (b * rate + r * (one[part] - old[part]))
+                two[part] = result
+                old[part] = result + s * rate
+
+    def stage3(
+        box: Box, u2: Host, v2: Host, h2: Host, u: Host, v: Host, h: Host,
+        f: float, g: float, idx: float, idy: float, c: float,
+    ) -> None:  # fmt: skip
+        """state += c G(state2)."""
+        for part in cut(box, u):
+            grow = tendencies(part, u2, v2, h2, f, g, idx, idy)
+            for field, rate in zip((u, v, h), grow, strict=True):
+                field[part] += c * rate
+
+    return stage1, stage2, stage3
 
 
-def stage2(
-    box: Box, u1: Host, v1: Host, h1: Host, u: Host, v: Host, h: Host,
-    u2: Host, v2: Host, h2: Host,
-    f: float, g: float, idx: float, idy: float, b: float, r: float, s: float,
-) -> None:  # fmt: skip
-    """state2 = state1 + b G(state1) + r (state1 - state); state = state2 + s G(state1)."""
-    for part in slabs(box, u):
-        grow = tendencies(part, u1, v1, h1, f, g, idx, idy)
-        for old, one, two, rate in zip((u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True):
-            result = one[part] + (b * rate + r * (one[part] - old[part]))
-            two[part] = result
-            np.add(result, s * rate, out=old[part])
-
-
-def stage3(
-    box: Box, u2: Host, v2: Host, h2: Host, u: Host, v: Host, h: Host,
-    f: float, g: float, idx: float, idy: float, c: float,
-) -> None:  # fmt: skip
-    """state += c G(state2)."""
-    for part in slabs(box, u):
-        grow = tendencies(part, u2, v2, h2, f, g, idx, idy)
-        for field, rate in zip((u, v, h), grow, strict=True):
-            field[part] += c * rate
+stage1, stage2, stage3 = stages(slabs)

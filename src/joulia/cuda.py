@@ -148,17 +148,42 @@ def missing() -> Unavailable | None:
     return found if isinstance(found, Unavailable) else None
 
 
+OLDEST = {12: (5, 0), 13: (7, 5)}
+"""The least compute capability that a CUDA toolkit compiles for: 13 has no Volta (V100) any more."""
+
+
+def extra() -> str:
+    """The extra of joulia whose CUDA suits the driver and the GPU."""
+    found = _asked()
+    if isinstance(found, Unavailable):
+        return "joulia[cuda12]"
+    fitting = [
+        major
+        for major, least in OLDEST.items()
+        if major <= found.driver[0] and least <= current().capability
+    ]
+    return f"joulia[cuda{max(fitting, default=min(OLDEST))}]"
+
+
 def require_toolkit(version: tuple[int, int], what: str) -> None:
-    """Raise Unavailable where the driver is older than the CUDA that a runtime was built for.
+    """Raise Unavailable where driver, GPU and the CUDA that a runtime was built for do not fit.
 
     A driver runs every minor version of its own major one (CUDA's minor version compatibility).
     """
-    driver = survey().driver
+    driver, gpu = survey().driver, current()
     if driver[0] < version[0]:
+        # Nothing that joulia installs is older than CUDA 12.
+        other = f", or pip install '{extra()}'" if driver[0] >= min(OLDEST) else ""
         raise Unavailable(
             f"the driver serves CUDA {driver[0]}.{driver[1]}, {what} needs "
             f"{version[0]}.{version[1]}",
-            f"update the driver, or install joulia[cuda{driver[0]}]",
+            f"update the driver{other}",
+        )
+    if gpu.capability < OLDEST.get(version[0], (0, 0)):
+        raise Unavailable(
+            f"{what} {version[0]}.{version[1]} does not compile for {gpu.architecture} "
+            f"({gpu.name})",
+            f"pip install '{extra()}'",
         )
 
 
