@@ -48,7 +48,9 @@ def start() -> dict[str, str]:
             f"Numba cannot use the GPU: {type(error).__name__}: {' '.join(str(error).split())}",
             f"pip install '{cuda.extra()}'",
         ) from error
-    cuda.require_toolkit(numba_cuda.runtime.get_version(), "Numba's CUDA")
+    toolkit = numba_cuda.runtime.get_version()
+    cuda.require_toolkit(toolkit, "Numba's CUDA")
+    cuda.require_compiler(toolkit, "Numba")
     version = getattr(numba_cuda, "__version__", "with numba")
     return {"numba-cuda": version} | told
 

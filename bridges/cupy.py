@@ -110,6 +110,7 @@ def start(case: Case) -> dict[str, str]:
     number = int(cupy.cuda.runtime.runtimeGetVersion())
     version = number // 1000, number % 1000 // 10
     cuda.require_toolkit(version, "CuPy")
+    cuda.require_compiler(version, "CuPy")
     try:
         # Memory, the compiler and a launch: what is missing shows here, not in a measured step.
         (cupy.ones(1) + 1.0).get()

@@ -84,7 +84,9 @@ def stages(cut: Cut) -> tuple[Callable[..., None], ...]:
         """state2 = state1 + b G(state1) + r (state1 - state); state = state2 + s G(state1)."""
         for part in cut(box, u):
             grow = tendencies(part, u1, v1, h1, f, g, idx, idy)
-            for old, one, two, rate in zip((u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True):
+            for old, one, two, rate in zip(
+                (u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True
+            ):
                 result = one[part] + (b * rate + r * (one[part] - old[part]))
                 two[part] = result
                 old[part] = result + s * rate

@@ -106,7 +106,15 @@ def stages(sweep: Callable[..., None]) -> dict[str, Callable[..., None]]:
     """The functions by name, over the parts that `sweep` makes of a box."""
 
     def stage1(
-        box: Box, c: Host, u: Host, v: Host, w: Host, c1: Host, bottom: int, top: int, *numbers: float
+        box: Box,
+        c: Host,
+        u: Host,
+        v: Host,
+        w: Host,
+        c1: Host,
+        bottom: int,
+        top: int,
+        *numbers: float,
     ) -> None:
         *geometry, a = numbers
 
@@ -129,7 +137,15 @@ def stages(sweep: Callable[..., None]) -> dict[str, Callable[..., None]]:
         sweep(update, box, c1, u, v, w, bottom, top, *geometry)
 
     def stage3(
-        box: Box, c2: Host, u: Host, v: Host, w: Host, c: Host, bottom: int, top: int, *numbers: float
+        box: Box,
+        c2: Host,
+        u: Host,
+        v: Host,
+        w: Host,
+        c: Host,
+        bottom: int,
+        top: int,
+        *numbers: float,
     ) -> None:
         *geometry, third = numbers
 

@@ -149,7 +149,7 @@ def missing() -> Unavailable | None:
 
 
 OLDEST = {12: (5, 0), 13: (7, 5)}
-"""The least compute capability that a CUDA toolkit compiles for: 13 has no Volta (V100) any more."""
+"""The least compute capability that each CUDA compiles for: 13 has dropped Volta (V100)."""
 
 
 def extra() -> str:
@@ -166,11 +166,11 @@ def extra() -> str:
 
 
 def require_toolkit(version: tuple[int, int], what: str) -> None:
-    """Raise Unavailable where driver, GPU and the CUDA that a runtime was built for do not fit.
+    """Raise Unavailable where the driver is older than the CUDA that a runtime was built for.
 
     A driver runs every minor version of its own major one (CUDA's minor version compatibility).
     """
-    driver, gpu = survey().driver, current()
+    driver = survey().driver
     if driver[0] < version[0]:
         # Nothing that joulia installs is older than CUDA 12.
         other = f", or pip install '{extra()}'" if driver[0] >= min(OLDEST) else ""
@@ -179,9 +179,14 @@ def require_toolkit(version: tuple[int, int], what: str) -> None:
             f"{version[0]}.{version[1]}",
             f"update the driver{other}",
         )
+
+
+def require_compiler(version: tuple[int, int], what: str) -> None:
+    """Raise Unavailable where the CUDA that a runtime brings has no code for the GPU any more."""
+    gpu = current()
     if gpu.capability < OLDEST.get(version[0], (0, 0)):
         raise Unavailable(
-            f"{what} {version[0]}.{version[1]} does not compile for {gpu.architecture} "
+            f"CUDA {version[0]}.{version[1]} of {what} does not compile for {gpu.architecture} "
             f"({gpu.name})",
             f"pip install '{extra()}'",
         )
