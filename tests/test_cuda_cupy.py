@@ -149,7 +149,7 @@ MUTATIONS = [
     ("heat", "kernels/heat/heat_cupy.py", "out=result)", "out=near)"),
     ("heat", "kernels/_cupy.py", "thickness, high)", "thickness, high - 1)"),
     ("heat", "bridges/cupy.py", "flat[place] = flat[origin]", "flat[place] = flat[place]"),
-    ("tracer", "kernels/tracer/tracer_cupy.py", "u[z, y, x0 : x1 + 1]", "u[z, y, x0 - 1 : x1]"),
+    ("tracer", "kernels/tracer/tracer_cupy.py", "u[z, y, x0 : x1 + 1]", "w[z, y, x0 : x1 + 1]"),
     ("tracer", "kernels/tracer/tracer_cupy.py", "(bottoms[:-1] - ", "(bottoms[:-1] + "),
     ("tracer", "kernels/tracer/tracer_cupy.py", "if n:", "if n == 1:"),
     (
