@@ -144,6 +144,21 @@ def test_two_ranks_have_a_gpu_each_and_pinned_messages(gpu: Any, measured: Any) 
     assert record["parallel"]["through"] == "pinned host buffers"
 
 
+def test_ranks_may_share_a_gpu_and_the_record_says_so(gpu: Any, measured: Any) -> None:
+    env = gpu | {"STUB_CUDA": "gpus=1"}
+    (record,) = measured("heat", "-b", "cupy", "--size", "tiny", "--ranks", "2", env=env)
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    assert [one["ranks"] for one in record["parallel"]["gpus"]] == [[0, 1]]
+
+
+def test_a_gpu_in_exclusive_mode_is_not_shared(gpu: Any, measured: Any) -> None:
+    env = gpu | {"STUB_CUDA": "gpus=1,mode=3"}
+    (record,) = measured("heat", "-b", "cupy", "--size", "tiny", "--ranks", "2", env=env)
+    assert record["status"] == "skipped"
+    (reason,) = record["reasons"]
+    assert "is in exclusive mode, and 2 ranks would share it; use one rank a GPU" in reason
+
+
 MUTATIONS = [
     ("heat", "kernels/heat/heat_cupy.py", "u[z0 + 1 : z1 + 1, y, x]", "u[z0 - 1 : z1 - 1, y, x]"),
     ("heat", "kernels/heat/heat_cupy.py", "out=result)", "out=near)"),

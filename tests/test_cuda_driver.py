@@ -142,6 +142,39 @@ def test_a_driver_older_than_the_toolkit(
         assert "update the driver" in told[1]
 
 
+@pytest.mark.parametrize(
+    ("driver", "extra"),
+    [
+        ("driver=12040,capability=90", "joulia[cuda12]"),
+        ("driver=13000,capability=90", "joulia[cuda13]"),
+        ("driver=13000,capability=75", "joulia[cuda13]"),
+        ("driver=13000,capability=70", "joulia[cuda12]"),  # CUDA 13 has dropped Volta
+        ("driver=14000,capability=100", "joulia[cuda13]"),
+        ("driver=11040,capability=70", "joulia[cuda12]"),
+        ("fault=100", "joulia[cuda12]"),
+    ],
+)
+def test_the_extra_suits_driver_and_gpu(python: Ask, driver: str, extra: str) -> None:
+    assert python("print(json.dumps(cuda.extra()))", driver) == extra
+
+
+@pytest.mark.parametrize(
+    ("runtime", "capability", "refused"),
+    [((13, 0), 70, True), ((13, 0), 75, False), ((12, 9), 70, False), ((14, 0), 70, False)],
+)
+def test_a_gpu_that_the_runtime_has_no_code_for(
+    python: Ask, runtime: tuple[int, int], capability: int, refused: bool
+) -> None:
+    told = python(
+        "from joulia.errors import Unavailable\n"
+        f"try:\n    cuda.require_compiler({runtime}, 'it')\n    print(json.dumps(None))\n"
+        "except Unavailable as e:\n    print(json.dumps([e.reason, e.remedy]))",
+        f"driver=14000,capability={capability}",
+    )
+    wanted = ["CUDA 13.0 of it does not compile for sm_70 (Stub GPU 0)"]
+    assert told == ([*wanted, "pip install 'joulia[cuda12]'"] if refused else None)
+
+
 ROOM = (
     "from joulia.errors import Unavailable\n"
     "try:\n    cuda.require_room({wanted}, {sharing})\n    print(json.dumps(None))\n"
@@ -179,6 +212,7 @@ def test_room_on_a_gpu(
         ("gpus=2", 0, f"GPU-{uuid('a0')},GPU-{uuid('a1')}"),
         ("gpus=2", 1, f"GPU-{uuid('a1')},GPU-{uuid('a0')}"),
         ("gpus=2", 2, f"GPU-{uuid('a0')},GPU-{uuid('a1')}"),
+        ("gpus=2", 3, f"GPU-{uuid('a1')},GPU-{uuid('a0')}"),
         ("gpus=1", 3, f"GPU-{uuid('a0')}"),
         ("gpus=2,mig=1", 1, f"MIG-{uuid('b1')}"),
     ],
