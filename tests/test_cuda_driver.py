@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,19 @@ def test_a_fault_is_a_reason_with_a_remedy(
 def test_a_driver_that_hangs_is_given_up(python: Ask) -> None:
     told = python("cuda.PATIENCE_S = 1.0\n" + MISSING, "hang=1")
     assert told[0] == "the NVIDIA driver does not answer within 1 s"
+
+
+def test_nobody_waits_for_a_process_that_cannot_be_killed(python: Ask) -> None:
+    """As one that is stuck inside the driver."""
+    began = time.monotonic()
+    told = python(
+        "import os, subprocess\nimmortal = []\ncuda.PATIENCE_S = 1.0\n"
+        "subprocess.Popen.kill = lambda self: immortal.append(self.pid)\n"
+        f"{MISSING}\nos.kill(immortal[0], 9)",
+        "hang=1",
+    )
+    assert told[0] == "the NVIDIA driver does not answer within 1 s"
+    assert time.monotonic() - began < 30.0
 
 
 def test_no_driver_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

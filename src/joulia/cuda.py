@@ -7,6 +7,7 @@ CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -96,25 +97,29 @@ def _asked() -> Survey | Unavailable:
         return Unavailable(
             f"no NVIDIA driver ({LIBRARY} is not there)", f"install NVIDIA's driver; {HIDDEN}"
         )
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "joulia.cuda"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "joulia.cuda"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        told_text, _ = asked.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
+        # A process that is stuck inside the driver cannot even be killed: nobody waits for its end.
+        asked.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            asked.wait(1.0)
         return Unavailable(
             f"the NVIDIA driver does not answer within {PATIENCE_S:g} s",
             "`nvidia-smi` and the kernel's log tell more",
         )
     try:
-        told = json.loads(done.stdout.splitlines()[-1])
+        told = json.loads(told_text.splitlines()[-1])
     except (IndexError, ValueError):
         return Unavailable(
-            f"the NVIDIA driver ended the process that asked it (exit code {done.returncode})",
+            f"the NVIDIA driver ended the process that asked it (exit code {asked.returncode})",
             "`nvidia-smi` and the kernel's log tell more",
         )
     if "fault" in told:
