@@ -19,6 +19,11 @@ from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.kernel import Host
 
+UNPROVEN = (
+    "no GPU has run it yet: its kernels ran in Numba's simulator, and their machine code was made "
+    "for sm_70 and sm_90"
+)
+
 
 def simulated() -> bool:
     return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -39,6 +44,9 @@ def start() -> dict[str, str]:
 
     if simulated():
         return {"numba-cuda": "simulator"}
+    # Small grids and empty boxes are launched on purpose.
+    config: Any = importlib.import_module("numba.core.config")
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
     told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
     try:
         numba_cuda.current_context()

@@ -92,9 +92,8 @@ def library() -> Any:
     try:
         lib = ctypes.CDLL(str(path))
     except OSError as error:
-        raise Unavailable(
-            f"{path} does not load: {error}", "rebuild it: joulia prepare occa"
-        ) from None
+        remedy = "rebuild it: joulia prepare occa" if is_own(path) else "rebuild or replace it"
+        raise Unavailable(f"{path} does not load: {error}", remedy) from None
     value, pointer, text, count = OccaType, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64
     modern = hasattr(lib, "occaDeviceWrapMemory")
     signatures: dict[str, tuple[Any, list[Any] | None]] = {

@@ -1,7 +1,4 @@
-"""CuPy: NumPy's array expressions on an NVIDIA GPU, one launch an operation.
-
-CuPy compiles each operation with NVRTC when it is first used, and keeps the result on disk.
-"""
+"""CuPy: NumPy's operations on an NVIDIA GPU, each a launch over whole boxes."""
 
 from __future__ import annotations
 
@@ -19,12 +16,13 @@ from joulia.bridge import Device, Ops, Source, python_functions
 from joulia.case import Case, Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
+from joulia.grid import flatten
 from joulia.kernel import Host, Kernel
 from joulia.places import cache_dir
 
 SUFFIX = "_cupy.py"
 
-_built: list[str] = []
+_compiled_by_load: list[bool] = []
 
 
 class CupyOps(DeviceOps):
@@ -35,40 +33,30 @@ class CupyOps(DeviceOps):
 
         super().__init__(functions)
         self.cupy = cupy
-        kernel = cupy.ElementwiseKernel
-        self.gathering = kernel(
-            "raw T flat, int64 place", "T packed", "packed = flat[place]", "joulia_gather"
-        )
-        self.scattering = kernel(
-            "T packed, int64 place", "raw T flat", "flat[place] = packed", "joulia_scatter"
-        )
-        self.moving = kernel(
-            "int64 origin, int64 place", "raw T flat", "flat[place] = flat[origin]", "joulia_move"
-        )
 
     def array(self, host: Host) -> Any:
         return self.cupy.array(np.ascontiguousarray(host))
 
-    # The host's side of these copies is pinned or waited for: they need no staging buffer.
-
     def upload(self, host: Host, array: Any) -> None:
-        array.data.copy_from_host_async(host.ctypes.data, host.nbytes)
+        array.reshape(host.shape).set(host)
+        # CuPy reads `host` later where that is pinned, and the next message may come into it.
+        self.wait()
 
     def download(self, array: Any, host: Host) -> None:
-        array.data.copy_to_host_async(host.ctypes.data, host.nbytes)
-        self.synchronize()
+        array.reshape(host.shape).get(out=host)
 
     def copy(self, source: Any, target: Any) -> None:
         self.cupy.copyto(target, source)
 
     def gather(self, array: Any, places: Any, buffer: Any, at: int) -> None:
-        self.gathering(array.reshape(-1), places, buffer[at : at + places.size])
+        array.reshape(-1).take(places, out=buffer[at : at + places.size])
 
     def scatter(self, buffer: Any, at: int, places: Any, array: Any) -> None:
-        self.scattering(buffer[at : at + places.size], places, array.reshape(-1))
+        array.reshape(-1)[places] = buffer[at : at + places.size]
 
     def move(self, array: Any, sources: Any, targets: Any) -> None:
-        self.moving(sources, targets, array.reshape(-1))
+        flat = array.reshape(-1)
+        flat[targets] = flat[sources]
 
     def shape(self, array: Any) -> Shape:
         return tuple(array.shape)
@@ -79,80 +67,86 @@ class CupyOps(DeviceOps):
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
-    def synchronize(self) -> None:
+    def wait(self) -> None:
         self.cupy.cuda.get_current_stream().synchronize()
+
+    def synchronize(self) -> None:
+        self.wait()
 
 
 def devices() -> tuple[Device, ...]:
-    missing = cuda.missing()
-    if missing is None and importlib.util.find_spec("cupy") is None:
-        missing = Unavailable("CuPy is not installed", f"pip install '{cuda.extra()}'")
     return (
         Device(
             "cuda",
             threads=False,
-            missing=missing,
-            unproven="no GPU has run it yet: its expressions are checked on a stand-in for CuPy",
+            missing=missing(),
+            unproven="never run on a GPU: its array code ran on a stand-in for CuPy that refuses "
+            "what CuPy refuses",
         ),
     )
 
 
+def missing() -> Unavailable | None:
+    """Why CuPy cannot be used here, or None."""
+    no_gpu = cuda.missing()
+    if importlib.util.find_spec("cupy") is None:
+        return Unavailable("cupy is not installed", f"pip install '{cuda.extra()}'")
+    return no_gpu
+
+
 def start(case: Case) -> dict[str, str]:
     """Start CuPy on this rank's GPU; Unavailable where it is not to be used."""
+    told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
     if cold := os.environ.get("JOULIA_COLD_DIR"):
         os.environ["CUPY_CACHE_DIR"] = str(Path(cold) / "cupy")
-    os.environ.setdefault("CUPY_CACHE_DIR", str(cache_dir() / "cupy"))
-    remedy = f"pip install '{cuda.extra()}'"
+    else:
+        os.environ.setdefault("CUPY_CACHE_DIR", str(cache_dir() / "cupy"))
     try:
         import cupy
-    except ImportError as error:
-        raise Unavailable(f"CuPy does not import: {_line(error)}", remedy) from error
-    number = int(cupy.cuda.runtime.runtimeGetVersion())
-    version = number // 1000, number % 1000 // 10
+
+        number = cupy.cuda.runtime.runtimeGetVersion()
+    except Exception as error:
+        raise unusable(error) from error
+    version = (number // 1000, number % 1000 // 10)
     cuda.require_toolkit(version, "CuPy")
     cuda.require_compiler(version, "CuPy")
     try:
-        # Memory, the compiler and a launch: what is missing shows here, not in a measured step.
-        (cupy.ones(1) + 1.0).get()
+        # CuPy compiles what it runs: a first operation shows whether its compiler is there.
+        one = cupy.zeros(1)
+        one += 1.0
+        cupy.cuda.get_current_stream().synchronize()
     except Exception as error:
-        raise Unavailable(f"CuPy cannot use the GPU: {_line(error)}", remedy) from error
-    return {
-        "cupy": cupy.__version__,
-        "cuda": "{}.{}".format(*version),
-        "driver": "{}.{}".format(*cuda.survey().driver),
-        "gpu": cuda.current().name,
-    }
+        raise unusable(error) from error
+    return {"cupy": cupy.__version__, "cuda-runtime": "{}.{}".format(*version)} | told
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def unusable(error: Exception) -> Unavailable:
+    return Unavailable(
+        f"CuPy cannot use the GPU: {type(error).__name__}: {' '.join(str(error).split())}",
+        f"pip install '{cuda.extra()}'",
+    )
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
-    """The kernel's functions, and the operations in them compiled.
-
-    CuPy compiles nothing for an empty box, so each function computes one cell here.
-    """
-    before = _compiled()
+    """Load the functions, and run each on a small box, for CuPy to compile its operations."""
     ops = CupyOps(python_functions(importlib.import_module(source.module), kernel, case))
-    halo = kernel.halo
-    shape = kernel.cells(case).shape((2 * halo + 1,) * kernel.dims)
-    cell = (halo, halo + 1) * kernel.dims
+    before = compiled()
+    side, h = 3, kernel.halo
+    shape = kernel.cells(case).shape((side + 2 * h,) * kernel.dims)
+    box = flatten([(h, h + side)] * kernel.dims)
     for f in kernel.functions:
-        fields = [ops.array(np.ones(shape, case.dtype)) for _ in f.arrays]
-        numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
-        ops.functions[f.name](cell, *fields, *numbers)
+        arrays = [ops.array(np.ones(shape, case.dtype)) for _ in f.arrays]
+        ops.functions[f.name](box, *arrays, *(0 for _ in f.ints), *(0.5 for _ in f.reals))
     ops.synchronize()
-    _built[:] = sorted(_compiled() - before)
+    _compiled_by_load[:] = [compiled() > before]
     return ops
 
 
-def _compiled() -> set[str]:
-    """The files of CuPy's cache on disk."""
-    folder = Path(os.environ.get("CUPY_CACHE_DIR", cache_dir() / "cupy"))
-    return {path.name for path in folder.glob("*")} if folder.is_dir() else set()
+def compiled() -> int:
+    """How many operations CuPy has in its cache."""
+    folder = Path(os.environ["CUPY_CACHE_DIR"])
+    return sum(1 for _ in folder.glob("*.cubin"))
 
 
 def cache() -> str:
-    """Whether `load` had to compile what CuPy had not kept."""
-    return "cold" if _built else "warm"
+    return "cold" if any(_compiled_by_load) else "warm"

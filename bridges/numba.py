@@ -63,7 +63,12 @@ def devices() -> tuple[Device, ...]:
         missing = Unavailable("numba is not installed", "pip install numba")
     return (
         Device(missing=missing),
-        Device("cuda", threads=False, missing=missing or _numba_cuda.missing()),
+        Device(
+            "cuda",
+            threads=False,
+            missing=missing or _numba_cuda.missing(),
+            unproven=_numba_cuda.UNPROVEN,
+        ),
     )
 
 

@@ -192,7 +192,8 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     }
     ops: Ops
     if case.on_gpu:
-        moves = {name: build(MOVES, name, precision) for name in _occa_cuda.MOVES}
+        needed = _occa_cuda.MOVES if kernel.halo else ()
+        moves = {name: build(MOVES, name, precision) for name in needed}
         ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
     else:
         copy_rows = build(MOVES, "copy_rows", precision) if kernel.halo else None

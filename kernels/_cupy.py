@@ -1,26 +1,27 @@
-"""What the kernels' CuPy versions share: the parts of a box that are computed at once.
-
-They are the NumPy versions' expressions over larger parts: each operation is one launch, which must
-be large to be worth its overhead, while what it makes in between must fit beside the fields. All of
-it is queued on the current stream, and comes from CuPy's memory pool: no step waits for the device.
-"""
+"""How CuPy's versions of the kernels cut boxes: for memory, since a GPU wants long launches."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from joulia.grid import Box, extent, is_empty
+from joulia.grid import Box, extent
 
-VALUES = 1 << 22
-"""Values that an operation gets at least where a box has as many: tens of microseconds of work."""
+SCRATCH_BYTES = 1 << 25
+"""One temporary array of a part at most: long beside a launch, little beside a GPU's memory."""
 
 
-def slabs(box: Box, values_a_cell: int = 1) -> Iterator[Box]:
-    """The box in slabs of its slowest axis, of about VALUES values each; none where it is empty."""
-    if is_empty(box):
+def parts(box: Box, cell_bytes: int, limit: int = SCRATCH_BYTES) -> Iterator[Box]:
+    """The box in parts of at most `limit` bytes, or of one cell; the slowest axis is cut first."""
+    sides = extent(box)
+    if min(sides) <= 0:
         return
-    low, high = box[:2]
-    thickness = max(1, VALUES // (values_a_cell * math.prod(extent(box)[1:])))
-    for start in range(low, high, thickness):
-        yield (start, min(start + thickness, high), *box[2:])
+    if math.prod(sides) * cell_bytes <= limit or max(sides) == 1:
+        yield box
+        return
+    axis = next(axis for axis, side in enumerate(sides) if side > 1)
+    a, b = box[2 * axis : 2 * axis + 2]
+    thick = max(1, limit // (math.prod(sides[axis + 1 :]) * cell_bytes))
+    for start in range(a, b, thick):
+        one = (*box[: 2 * axis], start, min(start + thick, b), *box[2 * axis + 2 :])
+        yield from parts(one, cell_bytes, limit)

@@ -11,15 +11,18 @@ boxes too, since that is how they are compiled ahead of the first time step.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from numba import config, cuda
+from numba import cuda
 
 from joulia.grid import Box, extent
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
-"""Whether Numba's simulator runs the kernels, with a thread of Python for each of CUDA's. Its blocks
-are small, and none are launched for empty boxes; no result depends on the size of a block."""
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+"""Whether Numba's simulator runs the kernels, with a thread of Python for each of CUDA's.
+
+Its blocks are small, and none are launched for empty boxes: no result depends on a block's size.
+"""
 
 LEAST_BLOCKS = 0 if SIMULATED else 1
 

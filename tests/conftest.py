@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from joulia import registry
+from joulia import cuda, registry
 
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()
@@ -90,3 +91,18 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         capture_output=True,
     )  # fmt: skip
     return {"PYTHONPATH": str(target)}
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stand-in for the CUDA driver, for LD_LIBRARY_PATH: it computes nothing."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler (Debian: apt install gcc)")
+    folder = tmp_path_factory.mktemp("stub")
+    source = HERE / "support" / "stub_cuda" / "libcuda.c"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", folder / cuda.LIBRARY, source],
+        check=True,
+    )
+    return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,26 +16,10 @@ import pytest
 from joulia import cuda
 from joulia.errors import Unavailable
 
-STUB = Path(__file__).parent / "support" / "stub_cuda" / "libcuda.c"
-
 
 def uuid(byte: str) -> str:
     """A UUID whose bytes are all the same."""
     return "-".join(byte * n for n in (4, 2, 2, 2, 6))
-
-
-@pytest.fixture(scope="session")
-def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds the stand-in, for LD_LIBRARY_PATH."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler (Debian: apt install gcc)")
-    folder = tmp_path_factory.mktemp("stub")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", folder / cuda.LIBRARY, STUB],
-        check=True,
-    )
-    return folder
 
 
 Ask = Callable[..., Any]

@@ -20,7 +20,7 @@ REGISTERS = 65536
 """Of a multiprocessor, and the most that a block may have."""
 PARAMS: dict[str, list[dict[str, Any]]] = {
     "stream": [{"op": op} for op in ("copy", "triad", "fma")],
-    "euler": [{"p": p, "form": form} for p in (1, 3, 5) for form in ("weak", "split")],
+    "euler": [{"p": p, "form": form} for p, form in ((3, "weak"), (3, "split"), (5, "split"))],
 }
 KERNELS = [
     name for name in registry.kernels() if registry.source(name, "numba", "cuda") is not None
@@ -44,7 +44,8 @@ def compiled(kernel: str, capability: str) -> dict[str, list[dict[str, Any]]]:
         check=False,
     )
     if done.returncode and done.stderr.strip().startswith("missing: "):
-        pytest.skip(f"no CUDA compiler for {capability}: {done.stderr}; {cuda_toolkit.REMEDY}")
+        reason = done.stderr.strip().removeprefix("missing: ")
+        pytest.skip(f"no CUDA compiler for {capability}: {reason}; {cuda_toolkit.REMEDY}")
     assert done.returncode == 0, done.stderr
     found: dict[str, list[dict[str, Any]]] = {"float64": [], "float32": []}
     for case, launched in zip(cases, json.loads(done.stdout), strict=True):
@@ -53,7 +54,7 @@ def compiled(kernel: str, capability: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_all_kernels_have_a_cuda_version():
-    assert KERNELS == list(registry.kernels())
+    assert list(registry.kernels()) == KERNELS
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)

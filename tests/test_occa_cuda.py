@@ -6,6 +6,7 @@ nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -62,6 +63,59 @@ def gpu(tmp_path_factory, bare):
     return env
 
 
+PRIMITIVES = """
+import ctypes, gc
+import numpy as np
+from joulia import registry
+from joulia.api import make_case
+from joulia.bridges import occa
+
+case = make_case("heat", "occa:cuda")
+entry = registry.kernel("heat")
+occa.start(case)
+ops = occa.load(entry.kernel, entry.source(".okl"), case)
+driver = ctypes.CDLL("libcuda.so.1")
+
+rng = np.random.default_rng(2)
+values = rng.random((3, 4, 5))
+a, b = ops.array(values[:, ::-1]), ops.array(np.zeros((3, 4, 5)))
+assert (ops.shape(a), ops.dtype(a)) == ((3, 4, 5), "float64")
+assert (ops.host(a) == values[:, ::-1]).all()
+seen = (ctypes.c_double * 60).from_address(ops.address(a))
+assert list(seen) == list(values[:, ::-1].ravel())
+
+ops.copy(a, b)
+assert (ops.host(b) == ops.host(a)).all()
+ops.upload(values, b)
+assert (ops.host(b) == values).all()
+
+places, others = (ops.array(np.array(at, np.int64)) for at in ([59, 0, 7], [1, 30, 58]))
+buffer = ops.array(np.full(6, -1.0))
+ops.gather(b, places, buffer, 2)
+flat = values.ravel()
+assert list(ops.host(buffer)) == [-1.0, -1.0, flat[59], flat[0], flat[7], -1.0]
+ops.scatter(buffer, 1, others, b)
+moved = flat.copy()
+moved[[1, 30, 58]] = [-1.0, flat[59], flat[0]]
+assert (ops.host(b).ravel() == moved).all()
+ops.move(b, places, others)
+moved[[1, 30, 58]] = moved[[59, 0, 7]]
+assert (ops.host(b).ravel() == moved).all()
+assert ops.host(ops.array(np.zeros((0, 3)))).shape == (0, 3)
+
+before = driver.fake_allocations()
+kept = ops.array(values)
+assert driver.fake_allocations() == before + 1
+del kept
+gc.collect()
+assert driver.fake_allocations() == before
+"""
+
+
+def test_the_primitives_of_device_memory(gpu):
+    python(gpu, "-c", PRIMITIVES)
+
+
 VARIANTS = [
     *((name, "float64", ()) for name in registry.kernels()),
     *((name, "float32", ()) for name in ("equation_of_state", "euler", "tracer")),
@@ -105,51 +159,59 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(kernel, shape, para
     assert len(seen) == 1, seen
 
 
-@pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("euler", "5x3x2")])
-def test_one_to_four_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
+def across_ranks(env: dict[str, str], kernel: str, ranks: int, folder: Path) -> dict[str, bytes]:
+    """The bits of a kernel's fields after three steps on some ranks."""
+    out, jobs = folder / f"{ranks}.npz", folder / "jobs.json"
+    shape = {"heat": (13, 10, 7), "tracer": (12, 10, 13), "euler": (5, 3, 2)}[kernel]
+    if kernel == "euler":
+        job = {"name": "u", "shape": shape, "dtype": "float64", "steps": 3, "params": {"p": 2}}
+        jobs.write_text(json.dumps([job]))
+        program = ["elements.py", "occa:cuda", str(jobs), str(out), "ranks"]
+    else:
+        text = "x".join(map(str, shape))
+        program = ["fields.py", "occa:cuda", kernel, "float64", "3", "overlap", text, str(out)]
+    case = make_case(kernel, "occa:cuda", ranks=ranks)
+    done = subprocess.run(
+        [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
+        + [str(PROGRAMS / program[0]), *program[1:]],
+        env=launch.environment(case, Settings(), folder) | env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as data:
+        fields = {name: values for name, values in data.items() if ":" not in name}
+    assert all(np.isfinite(values).all() for values in fields.values())
+    return {name: values.tobytes() for name, values in fields.items()}
+
+
+@pytest.mark.parametrize("kernel", ["heat", "tracer", "euler"])
+def test_four_ranks_give_the_same_bits_as_one(kernel, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
-    found = {}
-    for ranks in (1, 2, 4):
-        out = tmp_path / f"{ranks}.npz"
-        environment = launch.environment(
-            make_case(kernel, "occa:cuda", ranks=ranks), Settings(), tmp_path
-        )
-        done = subprocess.run(
-            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
-            + [str(PROGRAMS / "fields.py"), "occa:cuda", kernel, "float64", "3", "overlap"]
-            + [shape, str(out)],
-            env=environment | gpu,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as data:
-            found[ranks] = {name: values.tobytes() for name, values in data.items()}
-    assert found[2] == found[1]
-    assert found[4] == found[1]
+    alone = across_ranks(gpu, kernel, 1, tmp_path)
+    assert across_ranks(gpu, kernel, 4, tmp_path) == alone
 
 
 MUTATIONS = [
-    ("heat", "threadIdx.y", "0", "forward"),
-    ("heat", "(64 * blockIdx.x)", "(1 * blockIdx.x)", "forward"),
-    ("tracer", "__syncthreads()", "", "forward"),
-    ("tracer", "below = above[0]", "below = under[0]", "forward"),
-    ("shallow_water", "ya + 1", "ya", "forward"),
-    ("euler", "% elements", "% (elements - 1)", "forward"),
-    ("equation_of_state", "threadIdx.x", "2 * threadIdx.x", "forward"),
+    ("heat", "threadIdx.y", "0"),
+    ("heat", "(4 * blockIdx.y)", "(5 * blockIdx.y)"),
+    ("tracer", "__syncthreads()", ""),
+    ("tracer", "below = above[0]", "below = under[0]"),
+    ("shallow_water", "ya + 1", "ya"),
+    ("euler", "% elements", "% (elements - 1)"),
+    ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
 ]
 
 
-@pytest.mark.parametrize(("kernel", "old", "new", "order"), MUTATIONS)
-def test_a_mutated_translation_is_found_out(kernel, old, new, order, gpu, measured):
+@pytest.mark.parametrize(("kernel", "old", "new"), MUTATIONS)
+def test_a_mutated_translation_is_found_out(kernel, old, new, gpu, measured):
     (record,) = measured(
         kernel, "-b", "occa:cuda", "--size", "tiny", "--cold",
-        env=gpu | {"FAKE_CUDA_OLD": old, "FAKE_CUDA_NEW": new, "EMULATED_ORDER": order},
+        env=gpu | {"FAKE_CUDA_OLD": old, "FAKE_CUDA_NEW": new},
     )  # fmt: skip
     assert record["status"] in ("invalid", "failed"), record["status"]
-    assert record["time"] is None or record["status"] == "invalid"
 
 
 @pytest.mark.parametrize(

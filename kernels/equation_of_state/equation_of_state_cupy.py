@@ -1,15 +1,10 @@
-"""equation_of_state in CuPy: the NumPy version's expressions over large blocks."""
+"""equation_of_state in CuPy: as in NumPy, in blocks that only bound its temporaries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import cupy as cp
+from joulia.kernels._cupy import SCRATCH_BYTES
+from joulia.kernels.equation_of_state import equation_of_state_numpy
 
-from joulia.kernels._cupy import VALUES
-from joulia.kernels.equation_of_state.equation_of_state_numpy import density_by_blocks
-
-
-def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
-    return density_by_blocks(cp, VALUES, constants)
+specialize = partial(equation_of_state_numpy.specialize, block=SCRATCH_BYTES // 8)

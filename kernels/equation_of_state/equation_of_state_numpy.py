@@ -1,7 +1,4 @@
-"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache.
-
-The expressions are those of the CuPy version too: `xp` is the array module.
-"""
+"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache."""
 
 from __future__ import annotations
 
@@ -28,46 +25,39 @@ def degrees(constants: dict[str, Any]) -> list[list[list[Any]]]:
     return table
 
 
-def horner(xp: Any, coefficients: Sequence[Any], x: Host, out: Host) -> Host:
+def horner(coefficients: Sequence[Any], x: Host, out: Host) -> Host:
     """sum_i coefficients[i] x^i into `out`; coefficients are numbers or arrays."""
     out[...] = coefficients[-1]
     for c in reversed(coefficients[:-1]):
-        xp.multiply(out, x, out=out)
-        xp.add(out, c, out=out)
+        np.multiply(out, x, out=out)
+        np.add(out, c, out=out)
     return out
 
 
-def density_by_blocks(
-    xp: Any, block: int, constants: dict[str, Any]
-) -> dict[str, Callable[..., None]]:
-    """The function for an array module, over blocks of that many points."""
+def specialize(*, block: int = BLOCK, **constants: Any) -> dict[str, Callable[..., None]]:
     c = constants
     reference = [0.0, *(c[f"R0{k}"] for k in range(6))]
     anomaly = degrees(c)
 
     def density(box: Box, theta: Host, s: Host, z: Host, rho: Host) -> None:
         """rho of Theta (degrees C), S (g/kg) and Z (m, upwards), in kg/m3."""
-        work = xp.empty((5, min(block, max(0, box[1] - box[0]))), rho.dtype)
+        work = np.empty_like(rho, shape=(5, min(block, max(0, box[1] - box[0]))))
         for start in range(box[0], box[1], block):
             part = slice(start, min(start + block, box[1]))
             tau, root, zeta, inner, middle = work[:, : part.stop - part.start]
-            xp.multiply(theta[part], c["per_theta"], out=tau)
-            xp.add(s[part], c["s_shift"], out=root)
-            xp.sqrt(xp.multiply(root, c["per_s"], out=root), out=root)
-            xp.multiply(z[part], c["per_z"], out=zeta)
+            np.multiply(theta[part], c["per_theta"], out=tau)
+            np.add(s[part], c["s_shift"], out=root)
+            np.sqrt(np.multiply(root, c["per_s"], out=root), out=root)
+            np.multiply(z[part], c["per_z"], out=zeta)
             result = rho[part]
             result[...] = 0.0
             for by_tau in reversed(anomaly):
-                horner(xp, by_tau[-1], root, middle)
+                horner(by_tau[-1], root, middle)
                 for row in reversed(by_tau[:-1]):
-                    xp.multiply(middle, tau, out=middle)
-                    xp.add(middle, horner(xp, row, root, inner), out=middle)
-                xp.multiply(result, zeta, out=result)
-                xp.add(result, middle, out=result)
-            xp.add(result, horner(xp, reference, zeta, inner), out=result)
+                    np.multiply(middle, tau, out=middle)
+                    np.add(middle, horner(row, root, inner), out=middle)
+                np.multiply(result, zeta, out=result)
+                np.add(result, middle, out=result)
+            np.add(result, horner(reference, zeta, inner), out=result)
 
     return {"density": density}
-
-
-def specialize(**constants: Any) -> dict[str, Callable[..., None]]:
-    return density_by_blocks(np, BLOCK, constants)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from joulia.grid import Box
 from joulia.kernel import Host
 
 SLAB_BYTES = 1 << 17
+
+
+Neighbours = tuple[tuple[Host, Host], ...]
+"""The cells before and after, along x, y and z."""
+
+
+def add_differences(
+    result: Host, centre: Host, around: Neighbours, coefficients: tuple[Any, ...], d: Host, e: Host
+) -> None:
+    """result = centre + c_d (second difference along d); `d` and `e` are scratch."""
+    np.copyto(result, centre)
+    for c, (low, high) in zip(coefficients, around, strict=True):
+        np.subtract(low, centre, out=d)
+        np.subtract(high, centre, out=e)
+        np.add(d, e, out=d)
+        np.multiply(d, c, out=d)
+        np.add(result, d, out=result)
 
 
 def diffuse(box: Box, u: Host, out: Host, cx: float, cy: float, cz: float) -> None:
@@ -29,10 +48,4 @@ def diffuse(box: Box, u: Host, out: Host, cx: float, cy: float, cz: float) -> No
                 (u[z, ya - 1 : yb - 1, x0:x1], u[z, ya + 1 : yb + 1, x0:x1]),
                 (u[z - 1, ya:yb, x0:x1], u[z + 1, ya:yb, x0:x1]),
             )
-            np.copyto(result, centre)
-            for c, (low, high) in zip(coefficients, neighbours, strict=True):
-                np.subtract(low, centre, out=d)
-                np.subtract(high, centre, out=e)
-                np.add(d, e, out=d)
-                np.multiply(d, c, out=d)
-                np.add(result, d, out=result)
+            add_differences(result, centre, neighbours, coefficients, d, e)

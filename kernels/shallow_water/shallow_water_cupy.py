@@ -1,18 +1,12 @@
-"""shallow_water in CuPy: the NumPy version's expressions over large slabs."""
+"""shallow_water in CuPy: as in NumPy, in slabs that only bound its temporaries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
-from joulia.grid import Box
-from joulia.kernel import Host
-from joulia.kernels._cupy import slabs
-from joulia.kernels.shallow_water.shallow_water_numpy import Part, stages
+from joulia.kernels._cupy import SCRATCH_BYTES
+from joulia.kernels.shallow_water import shallow_water_numpy
 
-
-def cut(box: Box, u: Host) -> Iterator[Part]:
-    for y0, y1, x0, x1 in slabs(box):
-        yield slice(y0, y1), slice(x0, x1)
-
-
-stage1, stage2, stage3 = stages(cut)
+stage1 = partial(shallow_water_numpy.stage1, slab_bytes=SCRATCH_BYTES)
+stage2 = partial(shallow_water_numpy.stage2, slab_bytes=SCRATCH_BYTES)
+stage3 = partial(shallow_water_numpy.stage3, slab_bytes=SCRATCH_BYTES)

@@ -31,9 +31,7 @@ def flux_v(v: Any, h: Any, at: Any, nx: Any) -> Any:
 
 
 @cuda.jit(device=True)
-def vorticity(
-    u: Any, v: Any, h: Any, at: Any, nx: Any, f: Any, idx: Any, idy: Any
-) -> Any:
+def vorticity(u: Any, v: Any, h: Any, at: Any, nx: Any, f: Any, idx: Any, idy: Any) -> Any:
     """The potential vorticity at the south-west corner of a cell."""
     quarter = u.dtype.type(0.25)
     south = h.flat[at - nx - 1] + h.flat[at - nx]

@@ -1,4 +1,4 @@
-"""tracer in CuPy: the NumPy version's expressions over large slabs of planes."""
+"""tracer in CuPy: NumPy's fluxes and updates, over all planes at once."""
 
 from __future__ import annotations
 
@@ -6,50 +6,46 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import cupy as cp
+import cupy
 
 from joulia.grid import Box
-from joulia.kernels._cupy import slabs
-from joulia.kernels.tracer.tracer_numpy import Update, flux, stages
-
-ORDERS = 3
-"""Cells on either side of a face away from walls: order 2 n - 1."""
+from joulia.kernels._cupy import parts
+from joulia.kernels.tracer.tracer_numpy import Update, face_x, face_y, flux, stages
 
 
-def reach(face: int, bottom: int, top: int) -> int:
-    """How many cells on either side of a bottom face the walls leave."""
-    return max(0, min(ORDERS, face - bottom, top - face))
-
-
-def faces_z(
-    c: Any, w: Any, z0: int, z1: int, y: slice, x: slice, bottom: int, top: int, k: float
-) -> Any:
-    """Fluxes through the bottom faces z0 <= z < z1: at once for neighbours of the same order."""
-    fluxes = cp.zeros_like(c[z0:z1, y, x])  # none through a wall
-    for n, group in itertools.groupby(range(z0, z1), lambda z: reach(z, bottom, top)):
-        planes = list(group)
-        a, b = planes[0], planes[-1] + 1
-        if n:
-            cells = [c[a + i : b + i, y, x] for i in range(-n, n)]
-            fluxes[a - z0 : b - z0] = flux(cp, w[a:b, y, x], cells, k)
-    return fluxes
+def faces_z(c: Any, w: Any, z: slice, y: slice, x: slice, bottom: int, top: int, k: float) -> Any:
+    """Fluxes through the bottom faces of the planes `z`: together where walls are equally near."""
+    fluxes = []
+    for reach, planes in itertools.groupby(
+        range(z.start, z.stop), lambda n: max(0, min(3, n - bottom, top - n))
+    ):
+        first, *others = planes
+        a, b = first, first + 1 + len(others)
+        if reach == 0:
+            fluxes.append(cupy.zeros_like(c[a:b, y, x]))
+        else:
+            cells = [c[a + i : b + i, y, x] for i in range(-reach, reach)]
+            fluxes.append(flux(w[a:b, y, x], cells, k))
+    return fluxes[0] if len(fluxes) == 1 else cupy.concatenate(fluxes)
 
 
 def sweep(
     update: Update, box: Box, c: Any, u: Any, v: Any, w: Any, bottom: int, top: int,
     idx: float, idy: float, idz: float, kx: float, ky: float, kz: float,
 ) -> None:  # fmt: skip
-    """Call `update(part, tendency)` for every slab of the box."""
-    for z0, z1, y0, y1, x0, x1 in slabs(box):
+    """Call `update(part, tendency)` for every part of the box.
+
+    A part must not see what the part before it updated, and does not: every stage differentiates
+    an array that it does not write.
+    """
+    for z0, z1, y0, y1, x0, x1 in parts(box, c.itemsize):
         z, y, x = slice(z0, z1), slice(y0, y1), slice(x0, x1)
-        cells = [c[z, y, x0 + i : x1 + 1 + i] for i in range(-ORDERS, ORDERS)]
-        west = flux(cp, u[z, y, x0 : x1 + 1], cells, kx)
+        west = face_x(c, u, z, y, x0, x1 + 1, kx)
+        south = face_y(c, v, z, y0, y1 + 1, x, ky)
+        below = faces_z(c, w, slice(z0, z1 + 1), y, x, bottom, top, kz)
         tendency = (west[..., :-1] - west[..., 1:]) * idx
-        cells = [c[z, y0 + i : y1 + 1 + i, x] for i in range(-ORDERS, ORDERS)]
-        south = flux(cp, v[z, y0 : y1 + 1, x], cells, ky)
         tendency += (south[:, :-1] - south[:, 1:]) * idy
-        bottoms = faces_z(c, w, z0, z1 + 1, y, x, bottom, top, kz)
-        tendency += (bottoms[:-1] - bottoms[1:]) * idz
+        tendency += (below[:-1] - below[1:]) * idz
         update((z, y, x), tendency)
 
 

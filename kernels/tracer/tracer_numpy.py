@@ -1,7 +1,4 @@
-"""tracer in NumPy: the reference. WENO5-Z as Borges et al. (2008) write it, by groups of rows.
-
-The expressions are those of the CuPy version too: `xp` is the array module.
-"""
+"""tracer in NumPy: the reference. WENO5-Z as Borges et al. (2008) write it, by groups of rows."""
 
 from __future__ import annotations
 
@@ -16,21 +13,20 @@ from joulia.kernel import Host
 ROWS = 32
 EPS = 1e-8
 
-
-def square(x: Host) -> Host:
-    return x * x
+Planes = int | slice
+"""One plane, which the axis z is left out for, or several."""
 
 
 def weno5(a: Host, b: Host, c: Host, d: Host, e: Host) -> Host:
     """The value at the face between c and d, from the left, in differences from c."""
     a, b, d, e = a - c, b - c, d - c, e - c
-    beta0 = (13.0 * square(e - 2.0 * d) + 3.0 * square(e - 4.0 * d)) / 4.0
-    beta1 = (13.0 * square(b + d) + 3.0 * square(b - d)) / 4.0
-    beta2 = (13.0 * square(a - 2.0 * b) + 3.0 * square(a - 4.0 * b)) / 4.0
-    tau = abs(beta0 - beta2)
-    alpha0 = 0.3 * (1.0 + square(tau / (beta0 + EPS)))
-    alpha1 = 0.6 * (1.0 + square(tau / (beta1 + EPS)))
-    alpha2 = 0.1 * (1.0 + square(tau / (beta2 + EPS)))
+    beta0 = (13.0 * np.square(e - 2.0 * d) + 3.0 * np.square(e - 4.0 * d)) / 4.0
+    beta1 = (13.0 * np.square(b + d) + 3.0 * np.square(b - d)) / 4.0
+    beta2 = (13.0 * np.square(a - 2.0 * b) + 3.0 * np.square(a - 4.0 * b)) / 4.0
+    tau = np.abs(beta0 - beta2)
+    alpha0 = 0.3 * (1.0 + np.square(tau / (beta0 + EPS)))
+    alpha1 = 0.6 * (1.0 + np.square(tau / (beta1 + EPS)))
+    alpha2 = 0.1 * (1.0 + np.square(tau / (beta2 + EPS)))
     parts = alpha0 * (5.0 * d - e) + alpha1 * (2.0 * d - b) + alpha2 * (2.0 * a - 7.0 * b)
     value: Host = c + parts / (6.0 * (alpha0 + alpha1 + alpha2))
     return value
@@ -39,34 +35,34 @@ def weno5(a: Host, b: Host, c: Host, d: Host, e: Host) -> Host:
 def weno3(b: Host, c: Host, d: Host) -> Host:
     """Of third order, from two cells on the left and one on the right."""
     b, d = b - c, d - c
-    beta0, beta1 = square(d), square(b)
-    tau = abs(beta0 - beta1)
-    alpha0 = 2.0 * (1.0 + square(tau / (beta0 + EPS)))
-    alpha1 = 1.0 + square(tau / (beta1 + EPS))
+    beta0, beta1 = np.square(d), np.square(b)
+    tau = np.abs(beta0 - beta1)
+    alpha0 = 2.0 * (1.0 + np.square(tau / (beta0 + EPS)))
+    alpha1 = 1.0 + np.square(tau / (beta1 + EPS))
     value: Host = c + (alpha0 * d - alpha1 * b) / (2.0 * (alpha0 + alpha1))
     return value
 
 
-def flux(xp: Any, velocity: Host, cells: Sequence[Host], conductance: float) -> Host:
+def flux(velocity: Host, cells: Sequence[Host], conductance: float) -> Host:
     """Upwind flux through faces with 3, 2 or 1 of `cells` on either side: order 5, 3 or 1."""
     n = len(cells)
     forward = velocity > 0.0
     # Downwind of a face that flows the other way, the same cells in the other order.
-    seen = [xp.where(forward, cells[i], cells[n - 1 - i]) for i in range(n - 1)]
+    seen = [np.where(forward, cells[i], cells[n - 1 - i]) for i in range(n - 1)]
     value = weno5(*seen) if n == 6 else weno3(*seen) if n == 4 else seen[0]
     result: Host = velocity * value - conductance * (cells[n // 2] - cells[n // 2 - 1])
     return result
 
 
-def face_x(c: Host, u: Host, z: int, y: slice, x0: int, x1: int, k: float) -> Host:
+def face_x(c: Host, u: Host, z: Planes, y: slice, x0: int, x1: int, k: float) -> Host:
     """Fluxes through the west faces x0 <= x < x1."""
     cells = [c[z, y, x0 + i : x1 + i] for i in range(-3, 3)]
-    return flux(np, u[z, y, x0:x1], cells, k)
+    return flux(u[z, y, x0:x1], cells, k)
 
 
-def face_y(c: Host, v: Host, z: int, y0: int, y1: int, x: slice, k: float) -> Host:
+def face_y(c: Host, v: Host, z: Planes, y0: int, y1: int, x: slice, k: float) -> Host:
     cells = [c[z, y0 + i : y1 + i, x] for i in range(-3, 3)]
-    return flux(np, v[z, y0:y1, x], cells, k)
+    return flux(v[z, y0:y1, x], cells, k)
 
 
 def face_z(c: Host, w: Host, z: int, y: slice, x: slice, bottom: int, top: int, k: float) -> Host:
@@ -74,11 +70,11 @@ def face_z(c: Host, w: Host, z: int, y: slice, x: slice, bottom: int, top: int, 
     reach = min(3, z - bottom, top - z)
     if reach <= 0:
         return np.zeros_like(c[z, y, x])
-    return flux(np, w[z, y, x], [c[z + i, y, x] for i in range(-reach, reach)], k)
+    return flux(w[z, y, x], [c[z + i, y, x] for i in range(-reach, reach)], k)
 
 
-Part = tuple[int | slice, slice, slice]
-Update = Callable[[Part, Host], None]
+Update = Callable[[tuple[Planes, slice, slice], Host], None]
+Sweep = Callable[..., None]
 
 
 def sweep(
@@ -102,23 +98,16 @@ def sweep(
             below = above
 
 
-def stages(sweep: Callable[..., None]) -> dict[str, Callable[..., None]]:
-    """The functions by name, over the parts that `sweep` makes of a box."""
+def stages(sweep: Sweep) -> dict[str, Callable[..., None]]:
+    """The functions over a `sweep` with the arguments of the one above."""
 
     def stage1(
-        box: Box,
-        c: Host,
-        u: Host,
-        v: Host,
-        w: Host,
-        c1: Host,
-        bottom: int,
-        top: int,
+        box: Box, c: Host, u: Host, v: Host, w: Host, c1: Host, bottom: int, top: int,
         *numbers: float,
-    ) -> None:
+    ) -> None:  # fmt: skip
         *geometry, a = numbers
 
-        def update(part: Part, tendency: Host) -> None:
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
             c1[part] = c[part] + a * tendency
 
         sweep(update, box, c, u, v, w, bottom, top, *geometry)
@@ -129,7 +118,7 @@ def stages(sweep: Callable[..., None]) -> dict[str, Callable[..., None]]:
     ) -> None:  # fmt: skip
         *geometry, b, r, s = numbers
 
-        def update(part: Part, tendency: Host) -> None:
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
             result = c1[part] + (b * tendency + r * (c1[part] - c[part]))
             c2[part] = result
             c[part] = result + s * tendency
@@ -137,19 +126,12 @@ def stages(sweep: Callable[..., None]) -> dict[str, Callable[..., None]]:
         sweep(update, box, c1, u, v, w, bottom, top, *geometry)
 
     def stage3(
-        box: Box,
-        c2: Host,
-        u: Host,
-        v: Host,
-        w: Host,
-        c: Host,
-        bottom: int,
-        top: int,
+        box: Box, c2: Host, u: Host, v: Host, w: Host, c: Host, bottom: int, top: int,
         *numbers: float,
-    ) -> None:
+    ) -> None:  # fmt: skip
         *geometry, third = numbers
 
-        def update(part: Part, tendency: Host) -> None:
+        def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
             c[part] += third * tendency
 
         sweep(update, box, c2, u, v, w, bottom, top, *geometry)

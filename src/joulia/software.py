@@ -35,7 +35,7 @@ def code(kernel: str, bridge: str) -> str:
     folder = registry.kernel(kernel).folder
     files += [path for path in [*folder.iterdir(), *folder.parent.glob("_*.py")] if path.is_file()]
     if module:
-        files += [Path(module), *Path(module).parent.glob("_*.py")]
+        files += [Path(module), *Path(module).parent.glob("_*.*")]  # its parts, OKL among them
     every = hashlib.sha256()
     for path in sorted(files):
         if path.suffix in {".py", ".jl", ".okl", ".toml"} and path.name != "Manifest.toml":

@@ -21,7 +21,7 @@ from joulia.ranks import HaloExchange, OneRank
 
 
 class Cut:
-    """An exchange whose boxes are cut into many, some of them empty along an axis or all."""
+    """An exchange whose boxes are cut into many, some of them empty along some axes or all."""
 
     def __init__(self, exchange: HaloExchange, seed: int) -> None:
         self.exchange = exchange
@@ -32,8 +32,8 @@ class Cut:
         for box in self.exchange(*arrays):
             ranges = []
             for low, high in pairs(box):
-                at = np.sort(self.rng.integers(low, high + 1, 3))
-                ends = [low, *map(int, at), high]
+                first, second = sorted(map(int, self.rng.integers(low, high + 1, 2)))
+                ends = [low, first, first, second, high]
                 ranges.append(list(itertools.pairwise(ends)))
             for part in itertools.product(*ranges):
                 yield flatten(list(part))

@@ -38,4 +38,5 @@ def environment(folder: Path, prefix: Path) -> dict[str, str]:
         "JOULIA_CACHE_DIR": str(cache),
         "LD_LIBRARY_PATH": str(driver(folder / "lib").parent),
         "OCCA_CUDA_COMPILER": str(compiler(folder / "bin")),
+        "OCCA_CXXFLAGS": "-O0",  # of what OCCA compiles for launches only
     }

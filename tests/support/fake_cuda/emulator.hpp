@@ -24,6 +24,7 @@ using std::sqrt;
 #define __global__ __attribute__((visibility("default")))
 #define __device__ static
 #define __constant__ static const
+#define __launch_bounds__(threads)
 #define __shared__ static __attribute__((section("emulated_shared")))
 
 extern char __start_emulated_shared[] __attribute__((weak, visibility("hidden")));

@@ -18,12 +18,9 @@ FLAGS = ["-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off", 
 
 def emulated(text: str) -> str:
     """A translated kernel's source, for the processor."""
-    old = os.environ.get("FAKE_CUDA_OLD", "")
-    if old:  # a mutation, which a test must find out
-        if old not in text and "_occa_gather_" not in text:
-            sys.exit(f"nvcc: there is no {old} to be mutated")
+    if old := os.environ.get("FAKE_CUDA_OLD"):  # a mutation, which a test must find out
         text = text.replace(old, os.environ["FAKE_CUDA_NEW"])
-    names = re.findall(r'extern "C" __global__ void (\w+)\(', text)
+    names = re.findall(r'extern "C" __global__ (?:__launch_bounds__\(\d+\) )?void (\w+)\(', text)
     barriers = "" if "__syncthreads" in text else "#define EMULATED_NO_BARRIERS\n"
     launches = "".join(f"EMULATED({name})\n" for name in names)
     return f'{barriers}#include "{HERE / "emulator.hpp"}"\n{text}\n{launches}'
@@ -55,8 +52,8 @@ def main(arguments: list[str]) -> int:
         for part in (option.split(",") if option.startswith("-fPIC") else [option])
     ]
     options = [f"-Wl,{o}" if o.startswith("-rpath") else o for o in options]
-    # After what is given: joulia's own cuda.h stands before the toolkit's.
-    return subprocess.call(["g++", *options, "-idirafter", str(HERE)])
+    # After what is given: joulia's own cuda.h stands before the toolkit's. Speed does not matter.
+    return subprocess.call(["g++", *options, "-O0", "-idirafter", str(HERE)])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+"""What CuPy's arrays do under the bridge's primitives; print it as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+
+from joulia import measure
+from joulia.api import make_case
+from joulia.case import Settings
+from joulia.grid import slices
+from joulia.ranks import OneRank
+
+run, _ = measure.prepare(make_case("heat", "cupy", size="tiny"), Settings(), OneRank())
+ops = run.ops
+host = np.random.default_rng(5).random((6, 7, 8))
+told = {}
+
+array, other = ops.array(host), ops.array(np.zeros_like(host))
+ops.copy(array, other)
+told["copied"] = bool((ops.host(other) == host).all())
+
+box = (1, 4, 2, 5, 3, 8)
+inside = slices(box)
+parcel = ops.parcel(host.shape, box, 2, "float64")
+parcel.pack([array, array])
+told["packed"] = bool((parcel.message.reshape(2, 3, 3, 5) == host[inside]).all())
+
+target = ops.array(np.zeros_like(host))
+sent = np.arange(parcel.message.size, dtype=float)
+parcel.message[:] = sent
+parcel.unpack([target, array])
+parcel.message[:] = math.nan  # the next message comes
+expected = np.zeros_like(host)
+expected[inside] = sent[:45].reshape(3, 3, 5)
+told["unpacked"] = bool((ops.host(target) == expected).all())
+
+ops.copier(host.shape, [((0, 2, 0, 7, 0, 8), (4, 6, 0, 7, 0, 8))])(other)
+expected = host.copy()
+expected[4:6] = host[:2]
+told["moved"] = bool((ops.host(other) == expected).all())
+
+told["addressed"] = ops.address(array[1:]) - ops.address(array) == array[0].nbytes
+told["through"] = ops.through
+print(json.dumps(told))
