@@ -54,9 +54,11 @@ def start() -> dict[str, str]:
     except Exception as error:
         raise Unavailable(
             f"Numba cannot use the GPU: {type(error).__name__}: {' '.join(str(error).split())}",
-            f"pip install 'joulia[cuda{min(13, cuda.survey().driver[0])}]'",
+            f"pip install '{cuda.extra()}'",
         ) from error
-    cuda.require_toolkit(numba_cuda.runtime.get_version(), "Numba's CUDA")
+    toolkit = numba_cuda.runtime.get_version()
+    cuda.require_toolkit(toolkit, "Numba's CUDA")
+    cuda.require_compiler(toolkit, "Numba")
     version = getattr(numba_cuda, "__version__", "with numba")
     return {"numba-cuda": version} | told
 

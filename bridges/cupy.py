@@ -90,9 +90,7 @@ def missing() -> Unavailable | None:
     """Why CuPy cannot be used here, or None."""
     no_gpu = cuda.missing()
     if importlib.util.find_spec("cupy") is None:
-        # A CuPy is built for one CUDA: the newest that the driver runs, where there is one.
-        extra = "cuda12" if no_gpu or cuda.survey().driver[0] < 13 else "cuda13"
-        return Unavailable("cupy is not installed", f"pip install 'joulia[{extra}]'")
+        return Unavailable("cupy is not installed", f"pip install '{cuda.extra()}'")
     return no_gpu
 
 
@@ -112,6 +110,7 @@ def start(case: Case) -> dict[str, str]:
         raise unusable(error) from error
     version = (number // 1000, number % 1000 // 10)
     cuda.require_toolkit(version, "CuPy")
+    cuda.require_compiler(version, "CuPy")
     try:
         # CuPy compiles what it runs: a first operation shows whether its compiler is there.
         one = cupy.zeros(1)
@@ -125,7 +124,7 @@ def start(case: Case) -> dict[str, str]:
 def unusable(error: Exception) -> Unavailable:
     return Unavailable(
         f"CuPy cannot use the GPU: {type(error).__name__}: {' '.join(str(error).split())}",
-        f"pip install 'joulia[cuda{12 if cuda.survey().driver[0] < 13 else 13}]'",
+        f"pip install '{cuda.extra()}'",
     )
 
 

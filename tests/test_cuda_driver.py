@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,19 @@ def test_a_driver_that_hangs_is_given_up(python: Ask) -> None:
     assert told[0] == "the NVIDIA driver does not answer within 1 s"
 
 
+def test_nobody_waits_for_a_process_that_cannot_be_killed(python: Ask) -> None:
+    """As one that is stuck inside the driver."""
+    began = time.monotonic()
+    told = python(
+        "import os, subprocess\nimmortal = []\ncuda.PATIENCE_S = 1.0\n"
+        "subprocess.Popen.kill = lambda self: immortal.append(self.pid)\n"
+        f"{MISSING}\nos.kill(immortal[0], 9)",
+        "hang=1",
+    )
+    assert told[0] == "the NVIDIA driver does not answer within 1 s"
+    assert time.monotonic() - began < 30.0
+
+
 def test_no_driver_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "LIBRARY", "libcuda-that-is-not-there.so.1")
     cuda._asked.cache_clear()
@@ -123,6 +137,39 @@ def test_a_driver_older_than_the_toolkit(
     assert (told and told[0]) == reason
     if told:
         assert "update the driver" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("driver", "extra"),
+    [
+        ("driver=12040,capability=90", "joulia[cuda12]"),
+        ("driver=13000,capability=90", "joulia[cuda13]"),
+        ("driver=13000,capability=75", "joulia[cuda13]"),
+        ("driver=13000,capability=70", "joulia[cuda12]"),  # CUDA 13 has dropped Volta
+        ("driver=14000,capability=100", "joulia[cuda13]"),
+        ("driver=11040,capability=70", "joulia[cuda12]"),
+        ("fault=100", "joulia[cuda12]"),
+    ],
+)
+def test_the_extra_suits_driver_and_gpu(python: Ask, driver: str, extra: str) -> None:
+    assert python("print(json.dumps(cuda.extra()))", driver) == extra
+
+
+@pytest.mark.parametrize(
+    ("runtime", "capability", "refused"),
+    [((13, 0), 70, True), ((13, 0), 75, False), ((12, 9), 70, False), ((14, 0), 70, False)],
+)
+def test_a_gpu_that_the_runtime_has_no_code_for(
+    python: Ask, runtime: tuple[int, int], capability: int, refused: bool
+) -> None:
+    told = python(
+        "from joulia.errors import Unavailable\n"
+        f"try:\n    cuda.require_compiler({runtime}, 'it')\n    print(json.dumps(None))\n"
+        "except Unavailable as e:\n    print(json.dumps([e.reason, e.remedy]))",
+        f"driver=14000,capability={capability}",
+    )
+    wanted = ["CUDA 13.0 of it does not compile for sm_70 (Stub GPU 0)"]
+    assert told == ([*wanted, "pip install 'joulia[cuda12]'"] if refused else None)
 
 
 ROOM = (
@@ -162,6 +209,7 @@ def test_room_on_a_gpu(
         ("gpus=2", 0, f"GPU-{uuid('a0')},GPU-{uuid('a1')}"),
         ("gpus=2", 1, f"GPU-{uuid('a1')},GPU-{uuid('a0')}"),
         ("gpus=2", 2, f"GPU-{uuid('a0')},GPU-{uuid('a1')}"),
+        ("gpus=2", 3, f"GPU-{uuid('a1')},GPU-{uuid('a0')}"),
         ("gpus=1", 3, f"GPU-{uuid('a0')}"),
         ("gpus=2,mig=1", 1, f"MIG-{uuid('b1')}"),
     ],

@@ -7,6 +7,7 @@ CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -96,25 +97,29 @@ def _asked() -> Survey | Unavailable:
         return Unavailable(
             f"no NVIDIA driver ({LIBRARY} is not there)", f"install NVIDIA's driver; {HIDDEN}"
         )
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "joulia.cuda"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "joulia.cuda"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        told_text, _ = asked.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
+        # A process that is stuck inside the driver cannot even be killed: nobody waits for its end.
+        asked.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            asked.wait(1.0)
         return Unavailable(
             f"the NVIDIA driver does not answer within {PATIENCE_S:g} s",
             "`nvidia-smi` and the kernel's log tell more",
         )
     try:
-        told = json.loads(done.stdout.splitlines()[-1])
+        told = json.loads(told_text.splitlines()[-1])
     except (IndexError, ValueError):
         return Unavailable(
-            f"the NVIDIA driver ended the process that asked it (exit code {done.returncode})",
+            f"the NVIDIA driver ended the process that asked it (exit code {asked.returncode})",
             "`nvidia-smi` and the kernel's log tell more",
         )
     if "fault" in told:
@@ -148,6 +153,23 @@ def missing() -> Unavailable | None:
     return found if isinstance(found, Unavailable) else None
 
 
+OLDEST = {12: (5, 0), 13: (7, 5)}
+"""The least compute capability that each CUDA compiles for: 13 has dropped Volta (V100)."""
+
+
+def extra() -> str:
+    """The extra of joulia whose CUDA suits the driver and the GPU."""
+    found = _asked()
+    if isinstance(found, Unavailable):
+        return "joulia[cuda12]"
+    fitting = [
+        major
+        for major, least in OLDEST.items()
+        if major <= found.driver[0] and least <= current().capability
+    ]
+    return f"joulia[cuda{max(fitting, default=min(OLDEST))}]"
+
+
 def require_toolkit(version: tuple[int, int], what: str) -> None:
     """Raise Unavailable where the driver is older than the CUDA that a runtime was built for.
 
@@ -155,10 +177,23 @@ def require_toolkit(version: tuple[int, int], what: str) -> None:
     """
     driver = survey().driver
     if driver[0] < version[0]:
+        # Nothing that joulia installs is older than CUDA 12.
+        other = f", or pip install '{extra()}'" if driver[0] >= min(OLDEST) else ""
         raise Unavailable(
             f"the driver serves CUDA {driver[0]}.{driver[1]}, {what} needs "
             f"{version[0]}.{version[1]}",
-            f"update the driver, or install joulia[cuda{driver[0]}]",
+            f"update the driver{other}",
+        )
+
+
+def require_compiler(version: tuple[int, int], what: str) -> None:
+    """Raise Unavailable where the CUDA that a runtime brings has no code for the GPU any more."""
+    gpu = current()
+    if gpu.capability < OLDEST.get(version[0], (0, 0)):
+        raise Unavailable(
+            f"CUDA {version[0]}.{version[1]} of {what} does not compile for {gpu.architecture} "
+            f"({gpu.name})",
+            f"pip install '{extra()}'",
         )
 
 
