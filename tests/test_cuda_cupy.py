@@ -218,7 +218,7 @@ def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):
         (
             {"FAKE_CUPY_FAULT": "version"},
             "the driver serves CUDA 12.4, CuPy needs 99.0",
-            "install joulia[cuda12]",
+            "pip install 'joulia[cuda12]'",
         ),
     ],
 )
@@ -230,7 +230,10 @@ def test_what_is_missing_is_said(settings, reason, remedy, gpu, measured):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is here")
-@pytest.mark.parametrize(("driver", "extra"), [("12040", "cuda12"), ("13000", "cuda13")])
+@pytest.mark.parametrize(
+    ("driver", "extra"),
+    [("12040", "cuda12"), ("13000", "cuda12"), ("13000,capability=90", "cuda13")],
+)
 def test_without_cupy_the_one_for_the_driver_is_named(driver, extra, stub, measured):
     env = {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": f"driver={driver}"}
     (record,) = measured("heat", "-b", "cupy", "--size", "tiny", env=env)
