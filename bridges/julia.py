@@ -18,7 +18,6 @@ from typing import Any
 
 import joulia
 from joulia.bridge import Device, HostOps, Ops, Source, rows
-from joulia.bridges import _julia_cuda
 from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box
@@ -90,18 +89,14 @@ def find() -> tuple[str, str]:
 
 
 def devices() -> tuple[Device, ...]:
-    missing = on_gpu = None
+    missing = None
     try:
         if importlib.util.find_spec("juliacall") is None:
             raise Unavailable("juliacall is not installed", "pip install juliacall")
-        _, project = find()
-        on_gpu = _julia_cuda.missing(project)
+        find()
     except Unavailable as error:
-        missing = on_gpu = error
-    return (
-        Device(missing=missing),
-        Device("cuda", threads=False, missing=on_gpu, unproven=_julia_cuda.UNPROVEN),
-    )
+        missing = error
+    return (Device(missing=missing),)
 
 
 # ---- starting ------------------------------------------------------------------------------
@@ -154,9 +149,7 @@ def start(case: Case) -> dict[str, str]:
     ready = Main.seval(f"isdefined(Base, :isprecompiled) && Base.isprecompiled({package_id})")
     Main.seval("import JouliaKernels")
     _state.update(main=Main, package=Main.JouliaKernels, cache="warm" if ready else "cold")
-    versions = _julia_cuda.start(Main, PACKAGE) if case.on_gpu else {}
-    # An extension's methods are newer than the code that Python runs in: ask for the latest.
-    _state["backend"] = Main.Base.invokelatest(Main.JouliaKernels.backend, case.device)
+    _state["backend"] = Main.JouliaKernels.backend(case.device)
     threads = int(Main.seval("Threads.nthreads()"))
     if threads != case.threads:
         raise Unavailable(f"Julia runs {threads} threads instead of {case.threads}")
@@ -165,7 +158,7 @@ def start(case: Case) -> dict[str, str]:
         "KernelAbstractions": str(
             Main.seval("string(pkgversion(JouliaKernels.KernelAbstractions))")
         ),
-    } | versions
+    }
 
 
 class JuliaOps(HostOps):
@@ -212,10 +205,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         _state["cache"] = "cold"
     module = getattr(package, kernel.name)
     constants = kernel.constants(case) if kernel.constants is not None else None
-    functions = {f.name: caller(module, f, constants) for f in kernel.functions}
-    if case.on_gpu:
-        return _julia_cuda.JuliaDeviceOps(functions, package, _state["backend"])
-    return JuliaOps(functions, case.threads)
+    return JuliaOps({f.name: caller(module, f, constants) for f in kernel.functions}, case.threads)
 
 
 def cache() -> str:

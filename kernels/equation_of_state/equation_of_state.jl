@@ -29,14 +29,10 @@ end
 # Base.sqrt checks its argument's sign, and the branch would stop the vectoriser.
 @inline sqrt_of(x) = Base.FastMath.sqrt_fast(x)
 
-"Constants in the precision of the arrays, so that nothing is computed in another."
-in_precision(::Type{T}, c::NamedTuple{K}) where {T,K} =
-    NamedTuple{K}(ntuple(i -> T(c[i]), Val(length(K))))
-
 function specialize(; constants...)
     c = values(constants)
     density(backend, box, theta, salinity, z, rho) =
-        each_row(points, backend, box, theta, salinity, z, rho, in_precision(eltype(theta), c))
+        each_row(points, backend, box, theta, salinity, z, rho, c)
     return (; density)
 end
 

@@ -14,49 +14,38 @@ module euler
 
 using KernelAbstractions
 
-using ..JouliaKernels: OneCell, constants_on
-
 include("lanes.jl")
 
 const GAMMA = 1.4
 const INTERNAL = 1 / (GAMMA - 1)
 
-# Constants in the precision of the numbers beside them; lanes take any.
-@inline like(::T, x) where {T<:AbstractFloat} = T(x)
-@inline like(::Lanes, x) = x
-
-@inline larger(a::T, b::T) where {T<:AbstractFloat} = ifelse(a > b, a, b)
-
 @inline function primitive(rho, mx, my, mz, energy)
-    half = like(rho, 0.5)
-    inverse = like(rho, 1.0) / rho
+    inverse = 1.0 / rho
     u, v, w = mx * inverse, my * inverse, mz * inverse
-    return u, v, w, like(rho, GAMMA - 1) * (energy - half * (mx * u + my * v + mz * w))
+    return u, v, w, (GAMMA - 1) * (energy - 0.5 * (mx * u + my * v + mz * w))
 end
 
 "Kinetic-energy and pressure-equilibrium preserving (Shima et al. 2021)."
 @inline function two_point((ra, na, ta, ba, pa), (rb, nb, tb, bb, pb))
-    h = like(ra, 0.5)
-    normal = h * (na + nb)
-    p = h * (pa + pb)
-    mass = h * (ra + rb) * normal
-    half = h * mass
+    normal = 0.5 * (na + nb)
+    p = 0.5 * (pa + pb)
+    mass = 0.5 * (ra + rb) * normal
+    half = 0.5 * mass
     kinetic = half * (na * nb + ta * tb + ba * bb)
     return (mass, half * (na + nb) + p, half * (ta + tb), half * (ba + bb),
-            like(ra, INTERNAL) * p * normal + kinetic + h * (pa * nb + pb * na))
+            INTERNAL * p * normal + kinetic + 0.5 * (pa * nb + pb * na))
 end
 
 "The flux between two states, the second on the side of larger coordinate."
 @inline function rusanov((ra, na, ta, ba, pa, ea), (rb, nb, tb, bb, pb, eb))
-    h, gamma = like(ra, 0.5), like(ra, GAMMA)
-    sound = larger(sqrt(gamma * pa / ra), sqrt(gamma * pb / rb))
+    sound = larger(sqrt(GAMMA * pa / ra), sqrt(GAMMA * pb / rb))
     speed = larger(abs(na), abs(nb)) + sound
     ma, mb = ra * na, rb * nb
-    return (h * (ma + mb) - h * speed * (rb - ra),
-            h * ((ma * na + pa) + (mb * nb + pb)) - h * speed * (mb - ma),
-            h * (ma * ta + mb * tb) - h * speed * (rb * tb - ra * ta),
-            h * (ma * ba + mb * bb) - h * speed * (rb * bb - ra * ba),
-            h * ((ea + pa) * na + (eb + pb) * nb) - h * speed * (eb - ea))
+    return (0.5 * (ma + mb) - 0.5 * speed * (rb - ra),
+            0.5 * ((ma * na + pa) + (mb * nb + pb)) - 0.5 * speed * (mb - ma),
+            0.5 * (ma * ta + mb * tb) - 0.5 * speed * (rb * tb - ra * ta),
+            0.5 * (ma * ba + mb * bb) - 0.5 * speed * (rb * bb - ra * ba),
+            0.5 * ((ea + pa) * na + (eb + pb) * nb) - 0.5 * speed * (eb - ea))
 end
 
 "Where the normal, the two tangential and the other variables of a direction lie."
@@ -224,8 +213,6 @@ function (stage::Stage{N,SPLIT,W})(backend, box, u::Array{T}, k, out, a, b, cx, 
     end
     return nothing
 end
-
-include("nodes.jl")
 
 "The functions for p + 1 = `nodes`."
 function specialize(; nodes, split, volume, lift, lanes)

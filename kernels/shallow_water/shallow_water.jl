@@ -5,50 +5,33 @@ each is computed once.
 """
 module shallow_water
 
-using ..JouliaKernels: OneCell, each_block, each_row
+using ..JouliaKernels: each_block
 
 # Row buffers: V, U, q and B of the rows of either parity, each COLUMNS + 1 long.
 const ROWS, COLUMNS = 32, 2048
 
-"The flux through the west face of cell (x, y)."
-@inline west_flux(u, h, x, y) = @inbounds eltype(u)(0.5) * (h[x-1, y] + h[x, y]) * u[x, y]
-
-"The flux through its south face."
-@inline south_flux(v, h, x, y) = @inbounds eltype(v)(0.5) * (h[x, y-1] + h[x, y]) * v[x, y]
-
-"The Bernoulli function at its centre."
-@inline function bernoulli(u, v, h, g, x, y)
-    @inbounds begin
-        squares = muladd(u[x, y], u[x, y], u[x+1, y] * u[x+1, y]) +
-                  muladd(v[x, y], v[x, y], v[x, y+1] * v[x, y+1])
-        return muladd(g, h[x, y], eltype(u)(0.25) * squares)
-    end
-end
-
-"Potential vorticity at its south-west corner."
-@inline function vorticity(u, v, h, f, idx, idy, x, y)
-    @inbounds begin
-        spin = muladd(v[x, y] - v[x-1, y], idx, -(u[x, y] - u[x, y-1]) * idy)
-        depth = (h[x-1, y-1] + h[x, y-1]) + (h[x-1, y] + h[x, y])
-        return (f + spin) / (eltype(u)(0.25) * depth)
-    end
-end
-
 "U and B of row y, V and q of row y + 1; V and B begin one cell west of U and q."
 @inline function advance(rows, y, first_x, n, u, v, h, f, g, idx, idy)
+    T = eltype(u)
     here_rows, above_rows = mod(y, 2) + 1, mod(y + 1, 2) + 1
     west = first_x - 2
     @inbounds @simd ivdep for i in 1:n+1
         x = west + i
-        rows[i, 1, above_rows] = south_flux(v, h, x, y + 1)
-        rows[i, 2, here_rows] = west_flux(u, h, x + 1, y)
-        rows[i, 4, here_rows] = bernoulli(u, v, h, g, x, y)
-        rows[i, 3, above_rows] = vorticity(u, v, h, f, idx, idy, x + 1, y + 1)
+        here = h[x, y] + h[x+1, y]
+        above = h[x, y+1] + h[x+1, y+1]
+        rows[i, 1, above_rows] = T(0.5) * (h[x, y] + h[x, y+1]) * v[x, y+1]
+        rows[i, 2, here_rows] = T(0.5) * here * u[x+1, y]
+        squares = muladd(u[x, y], u[x, y], u[x+1, y] * u[x+1, y]) +
+                  muladd(v[x, y], v[x, y], v[x, y+1] * v[x, y+1])
+        rows[i, 4, here_rows] = muladd(g, h[x, y], T(0.25) * squares)
+        vorticity = muladd(v[x+1, y+1] - v[x, y+1], idx, -(u[x+1, y+1] - u[x+1, y]) * idy)
+        rows[i, 3, above_rows] = (f + vorticity) / (T(0.25) * (here + above))
     end
 end
 
 "The rates of cell i of a row: from its own buffers, V and q of row y + 1, U and B of row y - 1."
 @inline function rates(rows, i, own, other, idx, idy)
+    T = eltype(rows)
     @inbounds begin
         V0, V1 = rows[i, 1, own], rows[i+1, 1, own]
         U0, U1 = rows[i, 2, own], rows[i+1, 2, own]
@@ -56,22 +39,13 @@ end
         B0, B1 = rows[i, 4, own], rows[i+1, 4, own]
         N0, N1 = rows[i, 1, other], rows[i+1, 1, other]
         S0, S1 = rows[i, 2, other], rows[i+1, 2, other]
-        return combine(V0, V1, N0, N1, U0, U1, S0, S1, q0, q1, rows[i, 3, other], B0, B1,
-                       rows[i+1, 4, other], idx, idy)
+        turning_u = muladd(q0, V0 + V1, rows[i, 3, other] * (N0 + N1))
+        turning_v = muladd(q0, S0 + U0, q1 * (S1 + U1))
+        du = muladd(T(0.25), turning_u, -(B1 - B0) * idx)
+        dv = muladd(T(-0.25), turning_v, -(B1 - rows[i+1, 4, other]) * idy)
+        dh = muladd(U0 - U1, idx, (V1 - N1) * idy)
+        return du, dv, dh
     end
-end
-
-"""
-The rates of a cell from V and B of its own row (0: one cell west), V and q of the row to the north
-(N, qn), U of the row to the south (S) and B there (Bs).
-"""
-@inline function combine(V0::T, V1, N0, N1, U0, U1, S0, S1, q0, q1, qn, B0, B1, Bs, idx, idy) where {T}
-    turning_u = muladd(q0, V0 + V1, qn * (N0 + N1))
-    turning_v = muladd(q0, S0 + U0, q1 * (S1 + U1))
-    du = muladd(T(0.25), turning_u, -(B1 - B0) * idx)
-    dv = muladd(T(-0.25), turning_v, -(B1 - Bs) * idy)
-    dh = muladd(U0 - U1, idx, (V1 - N1) * idy)
-    return du, dv, dh
 end
 
 """
@@ -126,33 +100,6 @@ second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r
           (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
 third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
     sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
-
-# On a GPU a work-item computes all that its cell needs: what neighbours share, caches serve.
-
-@inline function rates_of(x, y, (u, v, h), (f, g, idx, idy))
-    return combine(south_flux(v, h, x - 1, y), south_flux(v, h, x, y),
-                   south_flux(v, h, x - 1, y + 1), south_flux(v, h, x, y + 1),
-                   west_flux(u, h, x, y), west_flux(u, h, x + 1, y),
-                   west_flux(u, h, x, y - 1), west_flux(u, h, x + 1, y - 1),
-                   vorticity(u, v, h, f, idx, idy, x, y),
-                   vorticity(u, v, h, f, idx, idy, x + 1, y),
-                   vorticity(u, v, h, f, idx, idy, x, y + 1),
-                   bernoulli(u, v, h, g, x - 1, y), bernoulli(u, v, h, g, x, y),
-                   bernoulli(u, v, h, g, x, y - 1), idx, idy)
-end
-
-@inline function cell(xs, y, update::F, state, geometry, args) where {F}
-    x = first(xs)
-    update(x, y, rates_of(x, y, state, geometry), args...)
-end
-
-stage1(on::OneCell, box, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
-    each_row(cell, on, box, first_update, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
-stage2(on::OneCell, box, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
-    each_row(cell, on, box, second_update, (u1, v1, h1), (f, g, idx, idy),
-             (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
-stage3(on::OneCell, box, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
-    each_row(cell, on, box, third_update, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
 
 const BLOCK = (COLUMNS, ROWS)
 const BUFFERS = (COLUMNS + 8, 4, 2)

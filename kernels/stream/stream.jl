@@ -1,7 +1,7 @@
 "STREAM with KernelAbstractions."
 module stream
 
-using ..JouliaKernels: OneCell, each_block, each_row
+using ..JouliaKernels: each_block, each_row
 
 @inline function copy_part(xs, c, a)
     @inbounds @simd ivdep for x in xs
@@ -32,19 +32,6 @@ const CHAIN, PASSES, SMALL = 16, 64, 1024
     end
 end
 
-# On a GPU a work-item keeps its element in a register.
-@inline function fma_cell(xs, b, a, s)
-    @inbounds for x in xs
-        plus = b[x]
-        value = plus
-        for _ in 1:PASSES
-            value = chain(value, s, plus)
-        end
-        a[x] = value
-    end
-end
-
-multiply_add(on::OneCell, box, b, a, s) = each_row(fma_cell, on, box, b, a, s)
 multiply_add(backend, box, b, a, s) = each_block(fma_block, backend, box, (SMALL,), (0,), b, a, s)
 copy_to(backend, box, c, a) = each_row(copy_part, backend, box, c, a)
 triad(backend, box, b, c, a, s) = each_row(triad_part, backend, box, b, c, a, s)

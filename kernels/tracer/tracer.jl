@@ -4,9 +4,7 @@ and y and a plane buffer in z, so that every face is computed once.
 """
 module tracer
 
-using KernelAbstractions
-
-using ..JouliaKernels: OneCell, each_block
+using ..JouliaKernels: each_block
 
 const COLUMNS, ROWS, PLANES = 512, 16, 32
 const BLOCK = (COLUMNS, ROWS, PLANES)
@@ -142,35 +140,26 @@ end
     end
 end
 
-@inline update1(x, y, z, rate, c, c1, a) = @inbounds c1[x, y, z] = muladd(a, rate, c[x, y, z])
-
-@inline function update2(x, y, z, rate, c1, c, c2, b, r, s)
-    @inbounds begin
-        one = c1[x, y, z]
-        result = one + muladd(b, rate, r * (one - c[x, y, z]))
-        c2[x, y, z] = result
-        c[x, y, z] = muladd(s, rate, result)
-    end
-end
-
-@inline update3(x, y, z, rate, c, third) =
-    @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
-
 @inline function block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, a)
     sweep(xs, ys, zs, rows, c, u, v, w, walls, geometry) do x, y, z, rate
-        update1(x, y, z, rate, c, c1, a)
+        @inbounds c1[x, y, z] = muladd(a, rate, c[x, y, z])
     end
 end
 
 @inline function block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, b, r, s)
     sweep(xs, ys, zs, rows, c1, u, v, w, walls, geometry) do x, y, z, rate
-        update2(x, y, z, rate, c1, c, c2, b, r, s)
+        @inbounds begin
+            one = c1[x, y, z]
+            result = one + muladd(b, rate, r * (one - c[x, y, z]))
+            c2[x, y, z] = result
+            c[x, y, z] = muladd(s, rate, result)
+        end
     end
 end
 
 @inline function block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third)
     sweep(xs, ys, zs, rows, c2, u, v, w, walls, geometry) do x, y, z, rate
-        update3(x, y, z, rate, c, third)
+        @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
     end
 end
 
@@ -183,98 +172,6 @@ stage2(backend, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz,
 stage3(backend, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
     each_block(block3, backend, box, BLOCK, BUFFERS, c2, u, v, w, c, (bottom, top),
                (idx, idy, idz, kx, ky, kz), third)
-
-# On a GPU a group of work-items computes a tile of cells: first the fluxes through all of its west,
-# south and bottom faces, and those that close it in the east, north and top, one after the other to
-# whichever work-item is next; then the cells. About 3.8 fluxes a cell, where three are the least.
-
-const TX, TY, TZ = 32, 4, 2
-const ITEMS = TX * TY * TZ
-const WESTS, SOUTHS, BOTTOMS = (TX + 1) * TY * TZ, TX * (TY + 1) * TZ, TX * TY * (TZ + 1)
-const FACES = WESTS + SOUTHS + BOTTOMS
-
-"Where in the tile the places of a block of faces `nx` x `ny` x ... lie, from zero."
-@inline place(n, nx, ny) = (n % nx, n ÷ nx % ny, n ÷ (nx * ny))
-
-"""
-The flux through face `n` of the tile whose first cell is `low`; 0 where no cell of the box up to `high`
-needs it. One call for the faces of all directions: the same face, the same bits.
-"""
-@inline function tile_flux(n, low, high, c, (u, v, w), (bottom, top), (kx, ky, kz))
-    if n < WESTS
-        d, at = 1, place(n, TX + 1, TY)
-    elseif n < WESTS + SOUTHS
-        d, at = 2, place(n - WESTS, TX, TY + 1)
-    else
-        d, at = 3, place(n - WESTS - SOUTHS, TX, TY)
-    end
-    x, y, z = low .+ at
-    inside = x <= high[1] + (d == 1) && y <= high[2] + (d == 2) && z <= high[3] + (d == 3)
-    inside || return zero(eltype(c))
-    stride = d == 1 ? 1 : d == 2 ? size(c, 1) : size(c, 1) * size(c, 2)
-    i = x + size(c, 1) * (y - 1 + size(c, 2) * (z - 1))
-    @inbounds begin
-        speed = d == 1 ? u[i] : d == 2 ? v[i] : w[i]
-        k = d == 1 ? kx : d == 2 ? ky : kz
-        reach = d == 3 ? min(z - bottom, top - z) : 3
-        if reach >= 3
-            return flux5(speed, c[i-3stride], c[i-2stride], c[i-stride], c[i], c[i+stride],
-                         c[i+2stride], k)
-        elseif reach == 2
-            return flux3(speed, c[i-2stride], c[i-stride], c[i], c[i+stride], k)
-        elseif reach == 1
-            return flux1(speed, c[i-stride], c[i], k)
-        end
-        return zero(eltype(c))
-    end
-end
-
-@kernel function tiles!(update, c, velocity, first_cell, last_cell, walls, diffusion, inverse, args)
-    item = @index(Local, Linear)
-    group = @index(Group, NTuple)
-    faces = @localmem eltype(c) (FACES,)
-    first_of_tile = first_cell .+ (group .- 1) .* (TX, TY, TZ)
-    n = item - 1
-    while n < FACES
-        @inbounds faces[n+1] =
-            tile_flux(n, first_of_tile, last_cell, c, velocity, walls, diffusion)
-        n += ITEMS
-    end
-    @synchronize
-    one = @index(Local, Linear)
-    tile = @index(Group, NTuple)
-    i, j, k = place(one - 1, TX, TY)
-    x, y, z = first_cell .+ (tile .- 1) .* (TX, TY, TZ) .+ (i, j, k)
-    if x <= last_cell[1] && y <= last_cell[2] && z <= last_cell[3]
-        west = i + (TX + 1) * (j + TY * k) + 1
-        south = WESTS + i + TX * (j + (TY + 1) * k) + 1
-        under = WESTS + SOUTHS + i + TX * (j + TY * k) + 1
-        @inbounds begin
-            rate = muladd(faces[west] - faces[west+1], inverse[1],
-                          muladd(faces[south] - faces[south+TX], inverse[2],
-                                 (faces[under] - faces[under+TX*TY]) * inverse[3]))
-        end
-        update(x, y, z, rate, args...)
-    end
-end
-
-function each_tile(update::F, on::OneCell, box, c, velocity, walls, geometry, args...) where {F}
-    z0, z1, y0, y1, x0, x1 = box
-    (x1 <= x0 || y1 <= y0 || z1 <= z0) && return nothing
-    tiles = cld.((x1 - x0, y1 - y0, z1 - z0), (TX, TY, TZ))
-    tiles!(on.backend, (TX, TY, TZ))(
-        update, c, velocity, (x0, y0, z0) .+ 1, (x1, y1, z1), walls .+ 1, geometry[4:6],
-        geometry[1:3], args; ndrange = tiles .* (TX, TY, TZ))
-    return nothing
-end
-
-stage1(on::OneCell, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, a) =
-    each_tile(update1, on, box, c, (u, v, w), (bottom, top), (idx, idy, idz, kx, ky, kz), c, c1, a)
-stage2(on::OneCell, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, b, r, s) =
-    each_tile(update2, on, box, c1, (u, v, w), (bottom, top), (idx, idy, idz, kx, ky, kz), c1, c, c2,
-              b, r, s)
-stage3(on::OneCell, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
-    each_tile(update3, on, box, c2, (u, v, w), (bottom, top), (idx, idy, idz, kx, ky, kz), c, third)
 
 "The precision is that of the arrays."
 specialize(; constants...) = (; stage1, stage2, stage3)

@@ -17,8 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from joulia import cuda, launch, prepare_occa_cuda, registry, software
-from joulia.bridges import _julia_cuda
+from joulia import launch, prepare_occa_cuda, registry, software
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.bridges import julia as julia_bridge
 from joulia.case import DTYPES, Case, Settings
@@ -215,9 +214,8 @@ def julia(out: Console, source: Path | None) -> None:
         out.print(f"julia: using {named[0]} with the project {named[1]}", markup=False)
         return
     with contextlib.suppress(Unavailable):
-        exe, project = julia_bridge.find()
+        exe, _ = julia_bridge.find()
         out.print(f"julia: found {exe}", markup=False)
-        add_cuda(out, exe, project)
         return
     out.print("julia: resolving Julia and its packages (juliapkg)", markup=False)
     script = (
@@ -236,29 +234,6 @@ def julia(out: Console, source: Path | None) -> None:
         )
     noted = json.loads(done.stdout.splitlines()[-1])
     julia_bridge.prepared().write_text(json.dumps(noted))
-    add_cuda(out, noted["exe"], noted["project"])
-
-
-def add_cuda(out: Console, exe: str, project: str) -> None:
-    """CUDA.jl into joulia's own project, where there is a GPU and it is not there yet."""
-    if cuda.missing() is not None or _julia_cuda.has_cuda(Path(project)):
-        return
-    out.print("julia: adding CUDA.jl for the GPU", markup=False)
-    script = f'import Pkg; Pkg.add(name="CUDA", uuid="{_julia_cuda.UUID}")'
-    done = subprocess.run(
-        [exe, f"--project={project}", "--startup-file=no", "-e", script],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "rror" in line]
-        out.print(
-            f"julia: no CUDA.jl ({lines[0].strip() if lines else 'Pkg.add failed'}); julia:cuda "
-            f"stays missing. Where there is a network: {exe} --project={project} -e '{script}'",
-            style="yellow",
-            markup=False,
-        )
 
 
 # ---- warm caches ---------------------------------------------------------------------------

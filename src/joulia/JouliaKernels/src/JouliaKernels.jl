@@ -9,14 +9,6 @@ module JouliaKernels
 
 using KernelAbstractions
 
-"""
-The work-items of a GPU: one a cell or a node, on a backend of KernelAbstractions. A backend by itself
-is a processor, whose work-items take rows and blocks.
-"""
-struct OneCell{B}
-    backend::B
-end
-
 "Elements that a work-item of a one-dimensional function computes."
 const CHUNK = 16384
 
@@ -26,7 +18,8 @@ const ROWS = 32
 # A body computes a run of consecutive x: `body(xs, y, z, args...)`. On a CPU a work-item gets whole
 # rows, which the compiler vectorises, and several of them: starting one costs about a microsecond,
 # as much as a row. The work itself is a function of its own, with the arguments in one tuple: in
-# the body of a @kernel the compiler calls a function that it was given dynamically.
+# the body of a @kernel the compiler calls a function that it was given dynamically. On a device
+# with many lanes a work-item gets a single cell.
 
 @kernel function rows!(body, xs, origin, last_y, args)
     at = @index(Global, NTuple)
@@ -52,11 +45,9 @@ end
 end
 
 @kernel function cells!(body, origin, args)
-    at = @index(Global, NTuple)
-    some_cell(body, at .+ origin, args)
+    x, rest... = @index(Global, NTuple) .+ origin
+    body(x:x, rest..., args...)
 end
-
-@inline some_cell(body::F, at, args) where {F} = body(at[1]:at[1], Base.tail(at)..., args...)
 
 """
     each_row(body, backend, box, args...)
@@ -85,12 +76,8 @@ function launch(body::F, backend::CPU, sizes::Tuple{Int,Vararg{Int}}, origin,
                                        ndrange = items)
 end
 
-"Work-items of a group, so that neighbours in x are neighbours in memory."
-group(::NTuple{1,Int}) = (256,)
-group(::NTuple{N,Int}) where {N} = (64, 4, ntuple(_ -> 1, Val(N - 2))...)
-
-function launch(body::F, on::OneCell, sizes, origin, args::Vararg{Any,M}) where {F,M}
-    cells!(on.backend, group(sizes))(body, origin, args; ndrange = sizes)
+function launch(body::F, backend, sizes, origin, args::Vararg{Any,M}) where {F,M}
+    cells!(backend)(body, origin, args; ndrange = sizes)
 end
 
 # A body that keeps what neighbouring cells share computes a block of cells with buffers of its own.
@@ -139,10 +126,7 @@ end
 end
 
 backend(device::AbstractString) =
-    device == "cpu" ? CPU(; static = true) : gpu(Val(Symbol(device)))
-
-"Where a GPU's work goes; an extension adds the method."
-gpu(::Val{D}) where {D} = error("JouliaKernels has no device $D; is its package loaded?")
+    device == "cpu" ? CPU(; static = true) : error("JouliaKernels has no device $device")
 
 """
     bind(f, backend, box, arrays, ints, reals)
@@ -182,8 +166,6 @@ wrap(::Type{T}, address::Integer, shape) where {T} =
 const ELEMENTS = Dict("float64" => Float64, "float32" => Float32, "int64" => Int64)
 
 element(name::AbstractString) = ELEMENTS[name]
-
-include("device.jl")
 
 # The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl.
 const KERNELS = normpath(joinpath(@__DIR__, "..", "..", "kernels"))
