@@ -153,12 +153,18 @@ third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
 const BLOCK = (COLUMNS, ROWS)
 const BUFFERS = (COLUMNS + 8, 4, 2)
 
-stage1(backend, box, args...) = each_block(first_block, backend, box, BLOCK, BUFFERS, args...)
-stage2(backend, box, args...) = each_block(second_block, backend, box, BLOCK, BUFFERS, args...)
-stage3(backend, box, args...) = each_block(third_block, backend, box, BLOCK, BUFFERS, args...)
+stage1(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(first_block, backend, box, BLOCK, BUFFERS, args...)
+stage2(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(second_block, backend, box, BLOCK, BUFFERS, args...)
+stage3(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(third_block, backend, box, BLOCK, BUFFERS, args...)
 
-stage1(device::OneCell, box, args...) = each_row(first_cell, device, box, args...)
-stage2(device::OneCell, box, args...) = each_row(second_cell, device, box, args...)
-stage3(device::OneCell, box, args...) = each_row(third_cell, device, box, args...)
+stage1(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(first_cell, device, box, args...)
+stage2(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(second_cell, device, box, args...)
+stage3(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(third_cell, device, box, args...)
 
 end

@@ -53,6 +53,16 @@ function download!(device::OneCell, array, address)
     synchronize(device)
 end
 
+"A copy of a host's array in the device's memory."
+function on(device::OneCell, host::Array)
+    array = allocate(device, eltype(host), size(host))
+    GC.@preserve host begin
+        upload!(device, UInt(pointer(host)), array)
+        synchronize(device)
+    end
+    return array
+end
+
 function copy!(device::OneCell, source, target)
     isempty(source) || KernelAbstractions.copyto!(device.backend, target, source)
     return nothing
