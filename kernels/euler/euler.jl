@@ -15,7 +15,7 @@ velocity (n, t, b) and the momentum are rotated so that n is normal. Offsets cou
 module euler
 
 using KernelAbstractions
-using ..JouliaKernels: JouliaKernels, OneCell
+using ..JouliaKernels: OneCell, on
 
 include("lanes.jl")
 
@@ -116,7 +116,7 @@ end
     for i in 0:N-2
         a = own(s, at + i * jump, to, L)
         for l in i+1:N-1
-            f = two_point(a[1:5], own(s, at + l * jump, to, L)[1:5])
+            f = two_point(a, own(s, at + l * jump, to, L))
             add!(r, at + i * jump, to, c * unsafe_load(matrix, i * N + l + 1), f, L)
             add!(r, at + l * jump, to, c * unsafe_load(matrix, l * N + i + 1), f, L)
         end

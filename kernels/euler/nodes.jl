@@ -34,8 +34,8 @@ end
                         ::Type{T}) where {N,T}
     total = ntuple(_ -> zero(T), Val(5))
     for l in 0:N-1
-        other = neighbour(u, line + l * jump, to, T)
-        total = along_with(total, load(T, matrix, i * N + l), two_point(mine[1:5], other[1:5]))
+        total = along_with(total, load(T, matrix, i * N + l),
+                           two_point(mine, neighbour(u, line + l * jump, to, T)))
     end
     return total
 end
@@ -84,14 +84,15 @@ end
     # Each direction has its momentum in the order (n, t, b).
     rates = (dx[1] + dy[1] + dz[1], dx[2] + dy[4] + dz[3], dx[3] + dy[2] + dz[4],
              dx[4] + dy[3] + dz[2], dx[5] + dy[5] + dz[5])
-    for v in 0:4
+    map((0, 1, 2, 3, 4), rates) do v, rate
         here = at + v * component + 1
         @inbounds begin
-            change = muladd(a, k[here], rates[v+1])
+            change = muladd(a, k[here], rate)
             k[here] = change
             out[here] = muladd(b, change, u[here])
         end
     end
+    return nothing
 end
 
 function (stage::Stage{N,SPLIT})(device::OneCell, box, u::AbstractArray{T}, k, out, a, b, cx, cy,
@@ -99,7 +100,7 @@ function (stage::Stage{N,SPLIT})(device::OneCell, box, u::AbstractArray{T}, k, o
     z0, z1, y0, y1, x0, x1 = box
     (z1 <= z0 || y1 <= y0 || x1 <= x0) && return nothing
     matrix = get!(stage.placed, (device, T)) do
-        JouliaKernels.on(device, convert(Vector{T}, stage.matrix))
+        on(device, convert(Vector{T}, stage.matrix))
     end
     parts = cld(N^3, NODES)
     nodes!(device.backend, (ELEMENTS, cld(N^3, parts), 1, 1))(

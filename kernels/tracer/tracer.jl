@@ -185,7 +185,7 @@ end
 @inline corner(tile, first_cell) = first_cell .+ (tile .- 1) .* TILE .- 1
 
 @inline function faces(west, south, under, (i, j, k), corner, last_cell, c, u, v, w, walls, geometry)
-    kx, ky, kz = geometry[4:6]
+    _, _, _, kx, ky, kz = geometry
     west_face(west, (i, j, k), corner, last_cell, c, u, kx)
     south_face(south, (i, j, k), corner, last_cell, c, v, ky)
     bottom_face(under, (i, j, k), corner, last_cell, c, w, walls, kz)
@@ -232,9 +232,10 @@ end
 @inline function cell(update::F, west, south, under, (i, j, k), corner, last_cell, geometry,
                       args) where {F}
     x, y, z = corner .+ (i, j, k)
+    idx, idy, idz, _, _, _ = geometry
     if x <= last_cell[1] && y <= last_cell[2] && z <= last_cell[3]
         @inbounds rate = rate_of(west[i, j, k], west[i+1, j, k], south[i, j, k], south[i, j+1, k],
-                                 under[i, j, k], under[i, j, k+1], geometry[1:3]...)
+                                 under[i, j, k], under[i, j, k+1], idx, idy, idz)
         update(x, y, z, rate, args...)
     end
 end
