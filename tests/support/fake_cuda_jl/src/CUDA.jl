@@ -13,8 +13,17 @@ CUDABackend() = CPU(; static = true)
 function functional(show_reason::Bool = false)
     fault = get(ENV, "FAKE_CUDA_JL_FAULT", "")
     show_reason && fault != "" && error(fault)
+    take_context()
     haskey(ENV, "FAKE_CUDA_JL_MUTATION") && mutate(split(ENV["FAKE_CUDA_JL_MUTATION"], '\t')...)
     return fault == ""
+end
+
+"As CUDA.jl does, make the primary context that of the thread."
+function take_context()
+    context = Ref{Ptr{Cvoid}}(C_NULL)
+    @ccall "libcuda.so.1".cuInit(0::Cuint)::Cint
+    @ccall "libcuda.so.1".cuDevicePrimaryCtxRetain(context::Ptr{Ptr{Cvoid}}, 0::Cint)::Cint
+    @ccall "libcuda.so.1".cuCtxSetCurrent(context[]::Ptr{Cvoid})::Cint
 end
 
 runtime_version() = VersionNumber(get(ENV, "FAKE_CUDA_JL_RUNTIME", "12.4"))
