@@ -49,7 +49,7 @@ end
 "The flux between two states, the second on the side of larger coordinate."
 @inline function rusanov((ra, na, ta, ba, pa, ea), (rb, nb, tb, bb, pb, eb))
     gamma, h = typeof(ra)(GAMMA), typeof(ra)(0.5)
-    sound = larger(sqrt(gamma * pa / ra), sqrt(gamma * pb / rb))
+    sound = root(larger(gamma * pa / ra, gamma * pb / rb))
     speed = larger(abs(na), abs(nb)) + sound
     ma, mb = ra * na, rb * nb
     return (h * (ma + mb) - h * speed * (rb - ra),
