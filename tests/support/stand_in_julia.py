@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import stand_in
@@ -22,8 +23,16 @@ def project(folder: Path, base: Path) -> Path:
         if "[deps]\n" in text
         else f"{text}\n[deps]\n{added}"
     )
+    # Paths are relative to the manifest; other packages' extensions want the real CUDA.jl.
+    packages = re.sub(
+        r'^path = "(.+)"$',
+        lambda found: f'path = "{(base / found[1]).resolve()}"',
+        locked.read_text(),
+        flags=re.MULTILINE,
+    )
+    packages = re.sub(r'^ *\w+ = "CUDA"\n', "", packages, flags=re.MULTILINE)
     (folder / locked.name).write_text(
-        f"{locked.read_text()}\n[[deps.CUDA]]\n"
+        f"{packages}\n[[deps.CUDA]]\n"
         f'deps = ["KernelAbstractions"]\npath = "{PACKAGE}"\n'
         f'uuid = "{_julia_cuda.UUID}"\nversion = "5.8.5"\n'
     )
