@@ -149,9 +149,10 @@ def start(case: Case) -> dict[str, str]:
             f"run `joulia prepare julia`; a site's own project needs PythonCall "
             f"{importlib.metadata.version('juliacall')}, as the installed juliacall is",
         ) from error
-    # A site's project need not know JouliaKernels. As a project, and before others, its folder also
-    # tells of its extensions: a manifest that knows the package may be older than they are.
-    Main.seval(f"pushfirst!(LOAD_PATH, {json.dumps(str(PACKAGE))})")
+    # A site's project need not know JouliaKernels. Its own folder is a project that tells of it and of
+    # its extensions; packages are sought from the start of the path to where they are named, so that
+    # it comes last.
+    Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE))})")
     package_id = 'Base.PkgId(Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels")'
     ready = Main.seval(f"isdefined(Base, :isprecompiled) && Base.isprecompiled({package_id})")
     Main.seval("import JouliaKernels")
