@@ -1,7 +1,8 @@
 """Julia through juliacall: the package JouliaKernels, KernelAbstractions kernels, shared memory.
 
 Julia is started once a process. Python's arrays are wrapped as real Julia arrays over the same
-memory (x first), and a call's arguments are converted once (`JouliaKernels.bind`).
+memory (x first), and a call's arguments are converted once (`JouliaKernels.bind`). On a GPU arrays
+are CUDA.jl's (_julia_cuda.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import joulia
 from joulia.bridge import Device, HostOps, Ops, Source, rows
+from joulia.bridges import _julia_cuda
 from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box
@@ -89,14 +91,17 @@ def find() -> tuple[str, str]:
 
 
 def devices() -> tuple[Device, ...]:
-    missing = None
+    missing = no_gpu = None
     try:
         if importlib.util.find_spec("juliacall") is None:
             raise Unavailable("juliacall is not installed", "pip install juliacall")
-        find()
+        no_gpu = _julia_cuda.missing(Path(find()[1]))
     except Unavailable as error:
         missing = error
-    return (Device(missing=missing),)
+    return (
+        Device(missing=missing),
+        Device("cuda", threads=False, missing=missing or no_gpu, unproven=_julia_cuda.UNPROVEN),
+    )
 
 
 # ---- starting ------------------------------------------------------------------------------
@@ -112,6 +117,7 @@ def configure(threads: int) -> None:
     # Threads stay on the cores that the process was given, one each.
     os.environ.setdefault("JULIA_EXCLUSIVE", "0")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _julia_cuda.configure()
     if cold := os.environ.get("JOULIA_COLD_DIR"):
         os.environ["JULIA_DEPOT_PATH"] = cold_depot(Path(cold) / "depot")
 
@@ -143,13 +149,20 @@ def start(case: Case) -> dict[str, str]:
             f"run `joulia prepare julia`; a site's own project needs PythonCall "
             f"{importlib.metadata.version('juliacall')}, as the installed juliacall is",
         ) from error
-    # A site's project need not know JouliaKernels: the folder above it works as a package folder.
-    Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE.parent))})")
+    # A site's project need not know JouliaKernels. Its own folder is a project that tells of it and of
+    # its extensions; packages are sought from the start of the path to where they are named, so that
+    # it comes last.
+    Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE))})")
     package_id = 'Base.PkgId(Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels")'
     ready = Main.seval(f"isdefined(Base, :isprecompiled) && Base.isprecompiled({package_id})")
     Main.seval("import JouliaKernels")
-    _state.update(main=Main, package=Main.JouliaKernels, cache="warm" if ready else "cold")
-    _state["backend"] = Main.JouliaKernels.backend(case.device)
+    package = Main.JouliaKernels
+    _state.update(main=Main, package=package, cache="warm" if ready else "cold")
+    versions: dict[str, str] = {}
+    if case.on_gpu:
+        _state["backend"], versions = _julia_cuda.start(Main, package)
+    else:
+        _state["backend"] = package.backend(case.device)
     threads = int(Main.seval("Threads.nthreads()"))
     if threads != case.threads:
         raise Unavailable(f"Julia runs {threads} threads instead of {case.threads}")
@@ -158,7 +171,7 @@ def start(case: Case) -> dict[str, str]:
         "KernelAbstractions": str(
             Main.seval("string(pkgversion(JouliaKernels.KernelAbstractions))")
         ),
-    }
+    } | versions
 
 
 class JuliaOps(HostOps):
@@ -198,6 +211,16 @@ class JuliaOps(HostOps):
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    functions = callers(kernel, source, case)
+    if case.on_gpu:
+        # CUDA.jl compiles for the GPU in every process.
+        _state["cache"] = "cold"
+        return _julia_cuda.JuliaDeviceOps(functions, _state["package"], _state["backend"])
+    return JuliaOps(functions, case.threads)
+
+
+def callers(kernel: Kernel, source: Source, case: Case) -> dict[str, Callable[..., None]]:
+    """The kernel's functions by name, on the backend that was started."""
     package = _state["package"]
     if not _state["main"].isdefined(package, _state["main"].Symbol(kernel.name)):
         # A kernel of another distribution: compiled into the package at run time.
@@ -205,7 +228,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         _state["cache"] = "cold"
     module = getattr(package, kernel.name)
     constants = kernel.constants(case) if kernel.constants is not None else None
-    return JuliaOps({f.name: caller(module, f, constants) for f in kernel.functions}, case.threads)
+    return {f.name: caller(module, f, constants) for f in kernel.functions}
 
 
 def cache() -> str:

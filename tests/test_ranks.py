@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from joulia import launch, launchers
+from joulia import launch, launchers, registry
 from joulia.api import make_case
 from joulia.case import Settings
+
+from .conftest import require
 
 PROGRAM = Path(__file__).parent / "programs" / "fields.py"
 
@@ -46,6 +48,36 @@ def test_one_to_four_ranks_give_the_same_bits(backend, dtype, tmp_path):
     assert np.isfinite(alone["u"]).all()
     for ranks in (2, 3, 4):
         together = fields(tmp_path, backend, ranks, dtype)
+        for name, field in alone.items():
+            assert field.tobytes() == together[name].tobytes(), f"{name} on {ranks} ranks"
+
+
+EVERY_KERNEL = [
+    ("stream", "1013", ()),
+    ("equation_of_state", "1013", ()),
+    ("shallow_water", "13x11", ()),
+    ("heat", "13x10x7", ()),
+    ("tracer", "13x10x7", ()),
+    ("tracer", "13x10x7", ("z=walls",)),
+    ("euler", "3x2x5", ("p=2", "state=wave")),
+    ("euler", "3x2x5", ("p=3", "state=wave", "form=split")),
+]
+
+
+def test_no_kernel_is_left_out():
+    assert {kernel for kernel, *_ in EVERY_KERNEL} == set(registry.kernels())
+
+
+@pytest.mark.parametrize(("kernel", "shape", "params"), EVERY_KERNEL)
+def test_every_kernel_of_julias_gives_the_same_bits_on_one_to_four_ranks(
+    kernel, shape, params, tmp_path
+):
+    require("julia")
+    case = {"kernel": kernel, "shape": shape, "params": params, "steps": 3}
+    alone = fields(tmp_path, "julia", 1, **case)
+    assert all(np.isfinite(field).all() for field in alone.values())
+    for ranks in (2, 3, 4):
+        together = fields(tmp_path, "julia", ranks, **case)
         for name, field in alone.items():
             assert field.tobytes() == together[name].tobytes(), f"{name} on {ranks} ranks"
 

@@ -29,10 +29,16 @@ end
 # Base.sqrt checks its argument's sign, and the branch would stop the vectoriser.
 @inline sqrt_of(x) = Base.FastMath.sqrt_fast(x)
 
+"The constants in a precision; the arithmetic takes that of its widest operand."
+converted(::Type{T}, constants) where {T} =
+    NamedTuple{keys(constants)}(Tuple(T[constants...]))
+
 function specialize(; constants...)
-    c = values(constants)
-    density(backend, box, theta, salinity, z, rho) =
-        each_row(points, backend, box, theta, salinity, z, rho, c)
+    doubles, singles = converted(Float64, values(constants)), converted(Float32, values(constants))
+    density(backend, box, theta::AbstractArray{Float64}, salinity, z, rho) =
+        each_row(points, backend, box, theta, salinity, z, rho, doubles)
+    density(backend, box, theta::AbstractArray{Float32}, salinity, z, rho) =
+        each_row(points, backend, box, theta, salinity, z, rho, singles)
     return (; density)
 end
 

@@ -4,7 +4,9 @@ euler with KernelAbstractions: a work-item a row of elements, vectors of neighbo
 A few elements that are neighbours in x are computed together, one in each lane of a vector, so that
 everything is vector arithmetic for any degree. Lanes beyond the end of a row compute on whatever
 follows in memory (a field ends in a plane of halo, so something does) and are not stored: an
-element's result does not depend on its lane, its row's length or its rank.
+element's result does not depend on its lane, its row's length or its rank. On a device with many
+lanes of its own a work-item has a single node (nodes.jl); the arithmetic on numbers and on lanes is
+the same.
 
 Scratch memory holds, by lanes, the primitive variables `s` [rho, u, v, w, p, E][node], the change
 `r` [component][node] and the fluxes `f` [component][node of a line]. Along a direction d the
@@ -13,39 +15,48 @@ velocity (n, t, b) and the momentum are rotated so that n is normal. Offsets cou
 module euler
 
 using KernelAbstractions
+using ..JouliaKernels: OneCell, on
 
 include("lanes.jl")
 
 const GAMMA = 1.4
 const INTERNAL = 1 / (GAMMA - 1)
 
-@inline function primitive(rho, mx, my, mz, energy)
-    inverse = 1.0 / rho
+@inline function primitive(rho::L, mx, my, mz, energy) where {L}
+    inverse = L(1.0) / rho
     u, v, w = mx * inverse, my * inverse, mz * inverse
-    return u, v, w, (GAMMA - 1) * (energy - 0.5 * (mx * u + my * v + mz * w))
+    return u, v, w, L(GAMMA - 1) * (energy - L(0.5) * (mx * u + my * v + mz * w))
+end
+
+"The flux along the normal."
+@inline function flux((rho, n, t, b, p, energy))
+    mass = rho * n
+    return mass, mass * n + p, mass * t, mass * b, (energy + p) * n
 end
 
 "Kinetic-energy and pressure-equilibrium preserving (Shima et al. 2021)."
 @inline function two_point((ra, na, ta, ba, pa), (rb, nb, tb, bb, pb))
-    normal = 0.5 * (na + nb)
-    p = 0.5 * (pa + pb)
-    mass = 0.5 * (ra + rb) * normal
-    half = 0.5 * mass
+    h = typeof(ra)(0.5)
+    normal = h * (na + nb)
+    p = h * (pa + pb)
+    mass = h * (ra + rb) * normal
+    half = h * mass
     kinetic = half * (na * nb + ta * tb + ba * bb)
     return (mass, half * (na + nb) + p, half * (ta + tb), half * (ba + bb),
-            INTERNAL * p * normal + kinetic + 0.5 * (pa * nb + pb * na))
+            typeof(ra)(INTERNAL) * p * normal + kinetic + h * (pa * nb + pb * na))
 end
 
 "The flux between two states, the second on the side of larger coordinate."
 @inline function rusanov((ra, na, ta, ba, pa, ea), (rb, nb, tb, bb, pb, eb))
-    sound = larger(sqrt(GAMMA * pa / ra), sqrt(GAMMA * pb / rb))
+    gamma, h = typeof(ra)(GAMMA), typeof(ra)(0.5)
+    sound = root(larger(gamma * pa / ra, gamma * pb / rb))
     speed = larger(abs(na), abs(nb)) + sound
     ma, mb = ra * na, rb * nb
-    return (0.5 * (ma + mb) - 0.5 * speed * (rb - ra),
-            0.5 * ((ma * na + pa) + (mb * nb + pb)) - 0.5 * speed * (mb - ma),
-            0.5 * (ma * ta + mb * tb) - 0.5 * speed * (rb * tb - ra * ta),
-            0.5 * (ma * ba + mb * bb) - 0.5 * speed * (rb * bb - ra * ba),
-            0.5 * ((ea + pa) * na + (eb + pb) * nb) - 0.5 * speed * (eb - ea))
+    return (h * (ma + mb) - h * speed * (rb - ra),
+            h * ((ma * na + pa) + (mb * nb + pb)) - h * speed * (mb - ma),
+            h * (ma * ta + mb * tb) - h * speed * (rb * tb - ra * ta),
+            h * (ma * ba + mb * bb) - h * speed * (rb * bb - ra * ba),
+            h * ((ea + pa) * na + (eb + pb) * nb) - h * speed * (eb - ea))
 end
 
 "Where the normal, the two tangential and the other variables of a direction lie."
@@ -84,14 +95,10 @@ end
 @inline function weak!(s, r, f, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,W,T,L<:Lanes{W,T}}
     line = N * W
     for l in 0:N-1
-        rho, un, ut, ub, p, energy = own(s, at + l * jump, to, L)
-        mass = rho * un
         here = l * W
-        store!(f, here, mass)
-        store!(f, here + to.one * line, mass * un + p)
-        store!(f, here + to.two * line, mass * ut)
-        store!(f, here + to.three * line, mass * ub)
-        store!(f, here + 4 * line, (energy + p) * un)
+        for (v, x) in zip((0, to.one, to.two, to.three, 4), flux(own(s, at + l * jump, to, L)))
+            store!(f, here + v * line, x)
+        end
     end
     for i in 0:N-1, v in 0:4
         first = v * line
@@ -109,17 +116,21 @@ end
     for i in 0:N-2
         a = own(s, at + i * jump, to, L)
         for l in i+1:N-1
-            f = two_point(a[1:5], own(s, at + l * jump, to, L)[1:5])
+            f = two_point(a, own(s, at + l * jump, to, L))
             add!(r, at + i * jump, to, c * unsafe_load(matrix, i * N + l + 1), f, L)
             add!(r, at + l * jump, to, c * unsafe_load(matrix, l * N + i + 1), f, L)
         end
     end
 end
 
-"What `stage` is compiled for; `euler.constants` defines the parts."
+"""
+What `stage` is compiled for; `euler.constants` defines the parts. `placed` keeps the matrix as
+devices hold it, by device and precision.
+"""
 struct Stage{N,SPLIT,W}
     matrix::Vector{Float64}
     lift::Float64
+    placed::Dict{Any,Any}
 end
 
 "`count` elements from offset `first` of the fields, whose padded shape is (nx, ny, ...)."
@@ -214,10 +225,12 @@ function (stage::Stage{N,SPLIT,W})(backend, box, u::Array{T}, k, out, a, b, cx, 
     return nothing
 end
 
+include("nodes.jl")
+
 "The functions for p + 1 = `nodes`."
 function specialize(; nodes, split, volume, lift, lanes)
     matrix = parse.(Float64, Base.split(volume, ","))
-    return (stage = Stage{Int(nodes),split != 0,Int(lanes)}(matrix, lift),)
+    return (stage = Stage{Int(nodes),split != 0,Int(lanes)}(matrix, lift, Dict()),)
 end
 
 end

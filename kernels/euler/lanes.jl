@@ -63,7 +63,7 @@ for (symbol, operation) in ((:+, "fadd"), (:-, "fsub"), (:*, "fmul"), (:/, "fdiv
     end
 end
 
-for (symbol, intrinsic) in ((:(Base.sqrt), "sqrt"), (:(Base.abs), "fabs"))
+for (symbol, intrinsic) in ((:root, "sqrt"), (:(Base.abs), "fabs"))
     @eval @generated function $symbol(a::Lanes{W,T}) where {W,T}
         v = vector(W, T)
         name = "@llvm.$($intrinsic).v$(W)$(suffix(T))"

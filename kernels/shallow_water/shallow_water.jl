@@ -1,50 +1,68 @@
 """
 shallow_water with KernelAbstractions: a work-item goes up a block of rows and keeps what
 neighbouring rows share (fluxes, potential vorticity, the Bernoulli function) in row buffers, so that
-each is computed once.
+each is computed once. Where a work-item has a single cell, it computes all that its cell needs.
 """
 module shallow_water
 
-using ..JouliaKernels: each_block
+using ..JouliaKernels: OneCell, each_block, each_row
 
 # Row buffers: V, U, q and B of the rows of either parity, each COLUMNS + 1 long.
 const ROWS, COLUMNS = 32, 2048
 
+# On the C-grid, x and y being a cell's indices: U and V are the fluxes through its west and south
+# faces, q the potential vorticity at its south-west corner, B the Bernoulli function at its centre.
+
+Base.@propagate_inbounds flux_u(u, h, x, y) = eltype(u)(0.5) * (h[x-1, y] + h[x, y]) * u[x, y]
+
+Base.@propagate_inbounds flux_v(v, h, x, y) = eltype(v)(0.5) * (h[x, y-1] + h[x, y]) * v[x, y]
+
+Base.@propagate_inbounds function vorticity(u, v, h, f, idx, idy, x, y)
+    curl = muladd(v[x, y] - v[x-1, y], idx, -(u[x, y] - u[x, y-1]) * idy)
+    depths = (h[x-1, y-1] + h[x, y-1]) + (h[x-1, y] + h[x, y])
+    return (f + curl) / (eltype(u)(0.25) * depths)
+end
+
+Base.@propagate_inbounds function bernoulli(u, v, h, g, x, y)
+    squares = muladd(u[x, y], u[x, y], u[x+1, y] * u[x+1, y]) +
+              muladd(v[x, y], v[x, y], v[x, y+1] * v[x, y+1])
+    return muladd(g, h[x, y], eltype(u)(0.25) * squares)
+end
+
+"du, dv and dh of a cell. V0 to B1 are its own values and its eastern neighbour's."
+@inline function rates(V0, V1, U0, U1, q0, q1, B0, B1, north, south, idx, idy)
+    N0, N1, q_north = north
+    S0, S1, B_south = south
+    T = typeof(V0)
+    turning_u = muladd(q0, V0 + V1, q_north * (N0 + N1))
+    turning_v = muladd(q0, S0 + U0, q1 * (S1 + U1))
+    du = muladd(T(0.25), turning_u, -(B1 - B0) * idx)
+    dv = muladd(T(-0.25), turning_v, -(B1 - B_south) * idy)
+    dh = muladd(U0 - U1, idx, (V1 - N1) * idy)
+    return du, dv, dh
+end
+
 "U and B of row y, V and q of row y + 1; V and B begin one cell west of U and q."
 @inline function advance(rows, y, first_x, n, u, v, h, f, g, idx, idy)
-    T = eltype(u)
     here_rows, above_rows = mod(y, 2) + 1, mod(y + 1, 2) + 1
     west = first_x - 2
     @inbounds @simd ivdep for i in 1:n+1
         x = west + i
-        here = h[x, y] + h[x+1, y]
-        above = h[x, y+1] + h[x+1, y+1]
-        rows[i, 1, above_rows] = T(0.5) * (h[x, y] + h[x, y+1]) * v[x, y+1]
-        rows[i, 2, here_rows] = T(0.5) * here * u[x+1, y]
-        squares = muladd(u[x, y], u[x, y], u[x+1, y] * u[x+1, y]) +
-                  muladd(v[x, y], v[x, y], v[x, y+1] * v[x, y+1])
-        rows[i, 4, here_rows] = muladd(g, h[x, y], T(0.25) * squares)
-        vorticity = muladd(v[x+1, y+1] - v[x, y+1], idx, -(u[x+1, y+1] - u[x+1, y]) * idy)
-        rows[i, 3, above_rows] = (f + vorticity) / (T(0.25) * (here + above))
+        rows[i, 1, above_rows] = flux_v(v, h, x, y + 1)
+        rows[i, 2, here_rows] = flux_u(u, h, x + 1, y)
+        rows[i, 3, above_rows] = vorticity(u, v, h, f, idx, idy, x + 1, y + 1)
+        rows[i, 4, here_rows] = bernoulli(u, v, h, g, x, y)
     end
 end
 
 "The rates of cell i of a row: from its own buffers, V and q of row y + 1, U and B of row y - 1."
-@inline function rates(rows, i, own, other, idx, idy)
-    T = eltype(rows)
+@inline function buffered(rows, i, own, other, idx, idy)
     @inbounds begin
-        V0, V1 = rows[i, 1, own], rows[i+1, 1, own]
-        U0, U1 = rows[i, 2, own], rows[i+1, 2, own]
-        q0, q1 = rows[i, 3, own], rows[i+1, 3, own]
-        B0, B1 = rows[i, 4, own], rows[i+1, 4, own]
-        N0, N1 = rows[i, 1, other], rows[i+1, 1, other]
-        S0, S1 = rows[i, 2, other], rows[i+1, 2, other]
-        turning_u = muladd(q0, V0 + V1, rows[i, 3, other] * (N0 + N1))
-        turning_v = muladd(q0, S0 + U0, q1 * (S1 + U1))
-        du = muladd(T(0.25), turning_u, -(B1 - B0) * idx)
-        dv = muladd(T(-0.25), turning_v, -(B1 - rows[i+1, 4, other]) * idy)
-        dh = muladd(U0 - U1, idx, (V1 - N1) * idy)
-        return du, dv, dh
+        north = (rows[i, 1, other], rows[i+1, 1, other], rows[i, 3, other])
+        south = (rows[i, 2, other], rows[i+1, 2, other], rows[i+1, 4, other])
+        return rates(rows[i, 1, own], rows[i+1, 1, own], rows[i, 2, own], rows[i+1, 2, own],
+                     rows[i, 3, own], rows[i+1, 3, own], rows[i, 4, own], rows[i+1, 4, own],
+                     north, south, idx, idy)
     end
 end
 
@@ -60,8 +78,29 @@ captured in a closure: LLVM would load the arrays from it in every cell, and fin
         advance(rows, y, x0, n, state..., geometry...)
         own, other = mod(y, 2) + 1, mod(y + 1, 2) + 1
         @inbounds @simd ivdep for i in 1:n
-            update(x0 - 1 + i, y, rates(rows, i, own, other, idx, idy), args...)
+            update(x0 - 1 + i, y, buffered(rows, i, own, other, idx, idy), args...)
         end
+    end
+end
+
+"`update` cells without buffers."
+@inline function alone(update::F, xs, y, state, geometry, args) where {F}
+    u, v, h = state
+    f, g, idx, idy = geometry
+    for x in xs
+        @inbounds begin
+            north = (flux_v(v, h, x - 1, y + 1), flux_v(v, h, x, y + 1),
+                     vorticity(u, v, h, f, idx, idy, x, y + 1))
+            south = (flux_u(u, h, x, y - 1), flux_u(u, h, x + 1, y - 1),
+                     bernoulli(u, v, h, g, x, y - 1))
+            rate = rates(flux_v(v, h, x - 1, y), flux_v(v, h, x, y),
+                         flux_u(u, h, x, y), flux_u(u, h, x + 1, y),
+                         vorticity(u, v, h, f, idx, idy, x, y),
+                         vorticity(u, v, h, f, idx, idy, x + 1, y),
+                         bernoulli(u, v, h, g, x - 1, y), bernoulli(u, v, h, g, x, y),
+                         north, south, idx, idy)
+        end
+        update(x, y, rate, args...)
     end
 end
 
@@ -93,6 +132,8 @@ end
     end
 end
 
+# A sweep with buffers is given (xs, ys, rows), one without (xs, y).
+
 first_block(xs, ys, rows, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
     sweep(first_update, xs, ys, rows, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
 second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
@@ -101,14 +142,29 @@ second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r
 third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
     sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
 
+first_cell(xs, y, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
+    alone(first_update, xs, y, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
+second_cell(xs, y, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
+    alone(second_update, xs, y, (u1, v1, h1), (f, g, idx, idy),
+          (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
+third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
+    alone(third_update, xs, y, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
+
 const BLOCK = (COLUMNS, ROWS)
 const BUFFERS = (COLUMNS + 8, 4, 2)
 
-stage1(backend, box, u, v, h, u1, v1, h1, constants...) =
-    each_block(first_block, backend, box, BLOCK, BUFFERS, u, v, h, u1, v1, h1, constants...)
-stage2(backend, box, u1, v1, h1, u, v, h, u2, v2, h2, constants...) = each_block(
-    second_block, backend, box, BLOCK, BUFFERS, u1, v1, h1, u, v, h, u2, v2, h2, constants...)
-stage3(backend, box, u2, v2, h2, u, v, h, constants...) =
-    each_block(third_block, backend, box, BLOCK, BUFFERS, u2, v2, h2, u, v, h, constants...)
+stage1(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(first_block, backend, box, BLOCK, BUFFERS, args...)
+stage2(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(second_block, backend, box, BLOCK, BUFFERS, args...)
+stage3(backend, box, args::Vararg{Any,M}) where {M} =
+    each_block(third_block, backend, box, BLOCK, BUFFERS, args...)
+
+stage1(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(first_cell, device, box, args...)
+stage2(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(second_cell, device, box, args...)
+stage3(device::OneCell, box, args::Vararg{Any,M}) where {M} =
+    each_row(third_cell, device, box, args...)
 
 end

@@ -1,7 +1,7 @@
 "STREAM with KernelAbstractions."
 module stream
 
-using ..JouliaKernels: each_block, each_row
+using ..JouliaKernels: OneCell, each_block, each_row
 
 @inline function copy_part(xs, c, a)
     @inbounds @simd ivdep for x in xs
@@ -32,6 +32,19 @@ const CHAIN, PASSES, SMALL = 16, 64, 1024
     end
 end
 
+"The same in a register, where a work-item has one element."
+@inline function fma_cell(xs, b, a, s)
+    @inbounds for x in xs
+        plus = b[x]
+        y = plus
+        for _ in 1:PASSES
+            y = chain(y, s, plus)
+        end
+        a[x] = y
+    end
+end
+
+multiply_add(device::OneCell, box, b, a, s) = each_row(fma_cell, device, box, b, a, s)
 multiply_add(backend, box, b, a, s) = each_block(fma_block, backend, box, (SMALL,), (0,), b, a, s)
 copy_to(backend, box, c, a) = each_row(copy_part, backend, box, c, a)
 triad(backend, box, b, c, a, s) = each_row(triad_part, backend, box, b, c, a, s)

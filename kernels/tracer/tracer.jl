@@ -1,10 +1,12 @@
 """
 tracer with KernelAbstractions: a work-item sweeps a block and keeps its row buffers of fluxes in x
-and y and a plane buffer in z, so that every face is computed once.
+and y and a plane buffer in z, so that every face is computed once. Where a work-item has a single
+cell, those of a tile share their fluxes.
 """
 module tracer
 
-using ..JouliaKernels: each_block
+using KernelAbstractions
+using ..JouliaKernels: OneCell, corners, each_block
 
 const COLUMNS, ROWS, PLANES = 512, 16, 32
 const BLOCK = (COLUMNS, ROWS, PLANES)
@@ -68,21 +70,44 @@ end
 @inline flux1(vel::T, r::T, s::T, k::T) where {T} =
     muladd(vel, ifelse(vel > zero(T), r, s), -k * (s - r))
 
+# The fluxes through the west, the south and the bottom face of a cell; through the bottom, away from
+# walls and two cells or one cell away from one.
+
+Base.@propagate_inbounds flux_x(x, y, z, c, u, k) =
+    flux5(u[x, y, z], c[x-3, y, z], c[x-2, y, z], c[x-1, y, z], c[x, y, z], c[x+1, y, z],
+          c[x+2, y, z], k)
+
+Base.@propagate_inbounds flux_y(x, y, z, c, v, k) =
+    flux5(v[x, y, z], c[x, y-3, z], c[x, y-2, z], c[x, y-1, z], c[x, y, z], c[x, y+1, z],
+          c[x, y+2, z], k)
+
+Base.@propagate_inbounds flux_z5(x, y, z, c, w, k) =
+    flux5(w[x, y, z], c[x, y, z-3], c[x, y, z-2], c[x, y, z-1], c[x, y, z], c[x, y, z+1],
+          c[x, y, z+2], k)
+
+Base.@propagate_inbounds flux_z3(x, y, z, c, w, k) =
+    flux3(w[x, y, z], c[x, y, z-2], c[x, y, z-1], c[x, y, z], c[x, y, z+1], k)
+
+Base.@propagate_inbounds flux_z1(x, y, z, c, w, k) =
+    flux1(w[x, y, z], c[x, y, z-1], c[x, y, z], k)
+
+"The rate of change of a cell from the fluxes through its faces."
+@inline rate_of(west, east, south, north, under, top, idx, idy, idz) =
+    muladd(west - east, idx, muladd(south - north, idy, (under - top) * idz))
+
+# ---- a work-item sweeps a block ----------------------------------------------------------------
+
 @inline function faces_x(rows, xs, y, z, c, u, k)
     west = first(xs) - 1
     @inbounds @simd ivdep for i in 1:length(xs)+1
-        x = west + i
-        rows[i, WEST] = flux5(u[x, y, z], c[x-3, y, z], c[x-2, y, z], c[x-1, y, z], c[x, y, z],
-                              c[x+1, y, z], c[x+2, y, z], k)
+        rows[i, WEST] = flux_x(west + i, y, z, c, u, k)
     end
 end
 
 @inline function faces_y(rows, row, xs, y, z, c, v, k)
     west = first(xs) - 1
     @inbounds @simd ivdep for i in 1:length(xs)
-        x = west + i
-        rows[i, row] = flux5(v[x, y, z], c[x, y-3, z], c[x, y-2, z], c[x, y-1, z], c[x, y, z],
-                             c[x, y+1, z], c[x, y+2, z], k)
+        rows[i, row] = flux_y(west + i, y, z, c, v, k)
     end
 end
 
@@ -92,19 +117,15 @@ end
     reach = min(z - bottom, top - z)
     if reach >= 3
         @inbounds @simd ivdep for i in 1:n
-            x = west + i
-            rows[i, row] = flux5(w[x, y, z], c[x, y, z-3], c[x, y, z-2], c[x, y, z-1], c[x, y, z],
-                                 c[x, y, z+1], c[x, y, z+2], k)
+            rows[i, row] = flux_z5(west + i, y, z, c, w, k)
         end
     elseif reach == 2
         @inbounds @simd ivdep for i in 1:n
-            x = west + i
-            rows[i, row] = flux3(w[x, y, z], c[x, y, z-2], c[x, y, z-1], c[x, y, z], c[x, y, z+1], k)
+            rows[i, row] = flux_z3(west + i, y, z, c, w, k)
         end
     elseif reach == 1
         @inbounds @simd ivdep for i in 1:n
-            x = west + i
-            rows[i, row] = flux1(w[x, y, z], c[x, y, z-1], c[x, y, z], k)
+            rows[i, row] = flux_z1(west + i, y, z, c, w, k)
         end
     else
         @inbounds @simd ivdep for i in 1:n
@@ -130,9 +151,8 @@ end
             faces_y(rows, north, xs, y + 1, z, c, v, ky)
             faces_z(rows, TOP, xs, y, z + 1, c, w, bottom, top, kz)
             @inbounds @simd ivdep for i in 1:length(xs)
-                rate = muladd(rows[i, WEST] - rows[i+1, WEST], idx,
-                              muladd(rows[i, south] - rows[i, north], idy,
-                                     (rows[i, under] - rows[i, TOP]) * idz))
+                rate = rate_of(rows[i, WEST], rows[i+1, WEST], rows[i, south], rows[i, north],
+                               rows[i, under], rows[i, TOP], idx, idy, idz)
                 rows[i, under] = rows[i, TOP]
                 update(west + i, y, z, rate)
             end
@@ -140,26 +160,127 @@ end
     end
 end
 
+# ---- a work-item has a cell of a tile ----------------------------------------------------------
+
+const TILE = (32, 4, 4)
+const WIDTH, HEIGHT, DEPTH = TILE
+
+"""
+Fluxes through the west, south and bottom faces of a tile's cells, and through the far faces of its
+last ones, go to local memory; then each cell takes what its neighbours have computed. `corner` is
+where the tile of a group begins. Faces that no cell of the box has are left out.
+"""
+@kernel function tiles!(update, first_cell, last_cell, c, u, v, w, walls, geometry, args)
+    tile = @index(Group, NTuple)
+    item = @index(Local, NTuple)
+    west = @localmem eltype(c) (WIDTH + 1, HEIGHT, DEPTH)
+    south = @localmem eltype(c) (WIDTH, HEIGHT + 1, DEPTH)
+    under = @localmem eltype(c) (WIDTH, HEIGHT, DEPTH + 1)
+    faces(west, south, under, item, corner(tile, first_cell), last_cell, c, u, v, w, walls, geometry)
+    @synchronize
+    cell(update, west, south, under, item, corner(tile, first_cell), last_cell, geometry, args)
+end
+
+"The cell before a tile's first one."
+@inline corner(tile, first_cell) = first_cell .+ (tile .- 1) .* TILE .- 1
+
+@inline function faces(west, south, under, (i, j, k), corner, last_cell, c, u, v, w, walls, geometry)
+    _, _, _, kx, ky, kz = geometry
+    west_face(west, (i, j, k), corner, last_cell, c, u, kx)
+    south_face(south, (i, j, k), corner, last_cell, c, v, ky)
+    bottom_face(under, (i, j, k), corner, last_cell, c, w, walls, kz)
+    j == HEIGHT && south_face(south, (i, j + 1, k), corner, last_cell, c, v, ky)
+    k == DEPTH && bottom_face(under, (i, j, k + 1), corner, last_cell, c, w, walls, kz)
+    # The east faces lie across the rows: one row of work-items computes them side by side.
+    if j == 1 && k == 1 && i <= HEIGHT * DEPTH
+        east = (WIDTH + 1, (i - 1) % HEIGHT + 1, (i - 1) ÷ HEIGHT + 1)
+        west_face(west, east, corner, last_cell, c, u, kx)
+    end
+end
+
+@inline function west_face(west, at, corner, last_cell, c, u, k)
+    x, y, z = corner .+ at
+    if x <= last_cell[1] + 1 && y <= last_cell[2] && z <= last_cell[3]
+        @inbounds west[at...] = flux_x(x, y, z, c, u, k)
+    end
+end
+
+@inline function south_face(south, at, corner, last_cell, c, v, k)
+    x, y, z = corner .+ at
+    if x <= last_cell[1] && y <= last_cell[2] + 1 && z <= last_cell[3]
+        @inbounds south[at...] = flux_y(x, y, z, c, v, k)
+    end
+end
+
+@inline function bottom_face(under, at, corner, last_cell, c, w, walls, k)
+    x, y, z = corner .+ at
+    bottom, top = walls .+ 1
+    if x <= last_cell[1] && y <= last_cell[2] && z <= last_cell[3] + 1
+        reach = min(z - bottom, top - z)
+        @inbounds under[at...] = if reach >= 3
+            flux_z5(x, y, z, c, w, k)
+        elseif reach == 2
+            flux_z3(x, y, z, c, w, k)
+        elseif reach == 1
+            flux_z1(x, y, z, c, w, k)
+        else
+            zero(eltype(under))
+        end
+    end
+end
+
+@inline function cell(update::F, west, south, under, (i, j, k), corner, last_cell, geometry,
+                      args) where {F}
+    x, y, z = corner .+ (i, j, k)
+    idx, idy, idz, _, _, _ = geometry
+    if x <= last_cell[1] && y <= last_cell[2] && z <= last_cell[3]
+        @inbounds rate = rate_of(west[i, j, k], west[i+1, j, k], south[i, j, k], south[i, j+1, k],
+                                 under[i, j, k], under[i, j, k+1], idx, idy, idz)
+        update(x, y, z, rate, args...)
+    end
+end
+
+function each_tile(update::F, device, box, c, u, v, w, walls, geometry,
+                   args::Vararg{Any,M}) where {F,M}
+    first_cell, last_cell = corners(box)
+    sizes = last_cell .- first_cell .+ 1
+    any(<=(0), sizes) && return nothing
+    tiles!(device.backend, TILE)(update, first_cell, last_cell, c, u, v, w, walls, geometry, args;
+                                 ndrange = TILE .* cld.(sizes, TILE))
+    return nothing
+end
+
+# ---- the stages --------------------------------------------------------------------------------
+
+@inline update1(x, y, z, rate, c, c1, a) = @inbounds c1[x, y, z] = muladd(a, rate, c[x, y, z])
+
+@inline function update2(x, y, z, rate, c1, c, c2, b, r, s)
+    @inbounds begin
+        one = c1[x, y, z]
+        result = one + muladd(b, rate, r * (one - c[x, y, z]))
+        c2[x, y, z] = result
+        c[x, y, z] = muladd(s, rate, result)
+    end
+end
+
+@inline update3(x, y, z, rate, c, third) =
+    @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
+
 @inline function block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, a)
     sweep(xs, ys, zs, rows, c, u, v, w, walls, geometry) do x, y, z, rate
-        @inbounds c1[x, y, z] = muladd(a, rate, c[x, y, z])
+        update1(x, y, z, rate, c, c1, a)
     end
 end
 
 @inline function block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, b, r, s)
     sweep(xs, ys, zs, rows, c1, u, v, w, walls, geometry) do x, y, z, rate
-        @inbounds begin
-            one = c1[x, y, z]
-            result = one + muladd(b, rate, r * (one - c[x, y, z]))
-            c2[x, y, z] = result
-            c[x, y, z] = muladd(s, rate, result)
-        end
+        update2(x, y, z, rate, c1, c, c2, b, r, s)
     end
 end
 
 @inline function block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third)
     sweep(xs, ys, zs, rows, c2, u, v, w, walls, geometry) do x, y, z, rate
-        @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
+        update3(x, y, z, rate, c, third)
     end
 end
 
@@ -172,6 +293,14 @@ stage2(backend, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz,
 stage3(backend, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
     each_block(block3, backend, box, BLOCK, BUFFERS, c2, u, v, w, c, (bottom, top),
                (idx, idy, idz, kx, ky, kz), third)
+
+stage1(device::OneCell, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, a) =
+    each_tile(update1, device, box, c, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz), c, c1, a)
+stage2(device::OneCell, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, b, r, s) =
+    each_tile(update2, device, box, c1, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz),
+              c1, c, c2, b, r, s)
+stage3(device::OneCell, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
+    each_tile(update3, device, box, c2, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz), c, third)
 
 "The precision is that of the arrays."
 specialize(; constants...) = (; stage1, stage2, stage3)

@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from joulia import launch, prepare_occa_cuda, registry, software
+from joulia import cuda, launch, prepare_occa_cuda, registry, software
+from joulia.bridges import _julia_cuda
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.bridges import julia as julia_bridge
 from joulia.case import DTYPES, Case, Settings
@@ -28,6 +29,8 @@ from joulia.show import console
 OCCA_SDIST = "occa==0.3.6"
 """The source distribution on PyPI that carries the whole OCCA 1.0.8 C++ library."""
 OCCA_SHA256 = "1c0ddecb7ca0dfcf9f6fe5c3d911a695cb5115533777316edfff45e5685dde99"
+CUDA_JL = f"uuid='{_julia_cuda.UUID}', version='{_julia_cuda.VERSIONS}'"
+"""CUDA.jl, as juliapkg takes it."""
 WHAT = ("occa", "julia", "numba")
 
 
@@ -209,17 +212,39 @@ def build(out: Console, tree: Path, compiler: str) -> None:
 
 
 def julia(out: Console, source: Path | None) -> None:
-    """A site's Julia (both of juliacall's variables), else what juliapkg finds or installs."""
+    """A site's Julia (both of juliacall's variables), else what juliapkg finds or installs.
+
+    CUDA.jl is added where there is a GPU, and to joulia's own project only.
+    """
+    gpu = cuda.missing() is None
     if named := julia_bridge.site():
         out.print(f"julia: using {named[0]} with the project {named[1]}", markup=False)
+        if gpu and not _julia_cuda.in_project(Path(named[1])):
+            out.print("julia: for julia:cuda, add CUDA to that project", markup=False)
         return
     with contextlib.suppress(Unavailable):
-        exe, _ = julia_bridge.find()
-        out.print(f"julia: found {exe}", markup=False)
-        return
+        exe, project = julia_bridge.find()
+        if not gpu or _julia_cuda.in_project(Path(project)):
+            out.print(f"julia: found {exe}", markup=False)
+            return
     out.print("julia: resolving Julia and its packages (juliapkg)", markup=False)
+    noted = None
+    if gpu:
+        out.print(f"julia: with CUDA.jl for {cuda.current().name}", markup=False)
+        try:
+            noted = resolve(f"juliapkg.add('CUDA', {CUDA_JL}); ")
+        except Unavailable as error:
+            out.print(f"julia: without CUDA.jl: {error.reason}", style="yellow", markup=False)
+    julia_bridge.prepared().write_text(json.dumps(noted or resolve("juliapkg.rm('CUDA'); ")))
+
+
+def resolve(change: str) -> dict[str, str]:
+    """Resolve joulia's project with juliapkg after a change; its Julia and its folder.
+
+    juliapkg keeps what it resolved in its state, so that it gets a process of its own.
+    """
     script = (
-        "import json, juliapkg; juliapkg.resolve(); "
+        f"import json, juliapkg; {change}juliapkg.resolve(); "
         "print(json.dumps({'exe': juliapkg.executable(), 'project': juliapkg.project()}))"
     )
     done = subprocess.run(
@@ -232,8 +257,8 @@ def julia(out: Console, source: Path | None) -> None:
             "install Julia 1.10.3 or newer where there is a network, or set "
             f"{julia_bridge.EXE} and {julia_bridge.PROJECT} to a site's own",
         )
-    noted = json.loads(done.stdout.splitlines()[-1])
-    julia_bridge.prepared().write_text(json.dumps(noted))
+    noted: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return noted
 
 
 # ---- warm caches ---------------------------------------------------------------------------

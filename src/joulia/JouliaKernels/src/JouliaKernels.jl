@@ -19,7 +19,7 @@ const ROWS = 32
 # rows, which the compiler vectorises, and several of them: starting one costs about a microsecond,
 # as much as a row. The work itself is a function of its own, with the arguments in one tuple: in
 # the body of a @kernel the compiler calls a function that it was given dynamically. On a device
-# with many lanes a work-item gets a single cell.
+# with many lanes a work-item gets a single cell (cells.jl).
 
 @kernel function rows!(body, xs, origin, last_y, args)
     at = @index(Global, NTuple)
@@ -42,11 +42,6 @@ end
 @noinline function some_cells(body::F, xs, i, args) where {F}
     first_x = first(xs) + (i - 1) * CHUNK
     body(first_x:min(first_x + CHUNK - 1, last(xs)), args...)
-end
-
-@kernel function cells!(body, origin, args)
-    x, rest... = @index(Global, NTuple) .+ origin
-    body(x:x, rest..., args...)
 end
 
 """
@@ -74,10 +69,6 @@ function launch(body::F, backend::CPU, sizes::Tuple{Int,Vararg{Int}}, origin,
     items = (cld(sizes[2], ROWS), sizes[3:end]...)
     rows!(backend, map(_ -> 1, items))(body, xs, Base.tail(origin), origin[2] + sizes[2], args;
                                        ndrange = items)
-end
-
-function launch(body::F, backend, sizes, origin, args::Vararg{Any,M}) where {F,M}
-    cells!(backend)(body, origin, args; ndrange = sizes)
 end
 
 # A body that keeps what neighbouring cells share computes a block of cells with buffers of its own.
@@ -125,8 +116,16 @@ end
     return nothing
 end
 
-backend(device::AbstractString) =
-    device == "cpu" ? CPU(; static = true) : error("JouliaKernels has no device $device")
+include("cells.jl")
+
+"What computes on a device, by joulia's name of it. Extensions add methods, GPUs' packages bring them."
+backend(name::AbstractString) = device(Val(Symbol(name)))
+
+device(::Val{:cpu}) = CPU(; static = true)
+device(::Val{name}) where {name} = error("JouliaKernels has no device $name here")
+
+"The version of the toolkit that a device's package computes with."
+function toolkit end
 
 """
     bind(f, backend, box, arrays, ints, reals)
