@@ -149,9 +149,9 @@ def start(case: Case) -> dict[str, str]:
             f"run `joulia prepare julia`; a site's own project needs PythonCall "
             f"{importlib.metadata.version('juliacall')}, as the installed juliacall is",
         ) from error
-    # A site's project need not know JouliaKernels. Its own folder is a project that tells of it and of
-    # its extensions; packages are sought from the start of the path to where they are named, so that
-    # it comes last.
+    # A site's project need not know JouliaKernels. Its own folder is a project that tells of it and
+    # of its extensions; packages are sought from the start of the path to where they are named, so
+    # that it comes last.
     Main.seval(f"push!(LOAD_PATH, {json.dumps(str(PACKAGE))})")
     package_id = 'Base.PkgId(Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels")'
     ready = Main.seval(f"isdefined(Base, :isprecompiled) && Base.isprecompiled({package_id})")
