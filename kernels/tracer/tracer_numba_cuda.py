@@ -4,7 +4,7 @@ A thread owns a column. Level by level it computes the fluxes through the west, 
 top face of its cell; the flux through the bottom is that of the level before, in a register, and so
 are the six cells of the column around the top face. The fluxes through the east and north faces are
 those of the neighbouring threads, in shared memory. Blocks overlap by a column and a row, which
-compute fluxes but update no cell: of all fluxes 6 % are computed twice.
+compute fluxes but update no cell: about 7 % of the fluxes are computed twice.
 
 Two buffers take turns, so that one barrier a level is enough: a thread that writes a buffer again
 has passed the barrier of the level between, and by then all have read it.
