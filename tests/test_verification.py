@@ -19,6 +19,13 @@ def test_a_mutated_kernel_is_invalid_and_publishes_no_time(mutant, measured, plu
     assert record["reasons"]
 
 
+def test_a_kernel_that_stops_after_the_first_step_is_invalid(measured, plugins):
+    """It conserves what it must, and every repeat ends alike: only a first step tells it apart."""
+    (record,) = measured("tracer", "-b", "stale", "--shape", "9x8x10", env=plugins)
+    assert record["status"] == "invalid", record
+    assert any("the first step, again" in reason for reason in record["reasons"])
+
+
 def test_the_same_bridge_without_a_mutation_is_valid(measured, plugins):
     (record,) = measured("heat", "-b", "slow", "--shape", "12x10x8", env=plugins)
     assert record["status"] == "valid", record["reasons"]
