@@ -8,8 +8,8 @@ element's result does not depend on its lane, its row's length or its rank. On a
 lanes of its own a work-item has a single node (nodes.jl); the arithmetic on numbers and on lanes is
 the same.
 
-Scratch memory holds, by lanes, the primitive variables `s` [rho, u, v, w, p, E][node], the change
-`r` [component][node] and the fluxes `f` [component][node of a line]. Along a direction d the
+Scratch memory holds, by lanes, the primitive variables `s` [rho, u, v, w, p, E][node] and the
+change `r` [component][node]. Along a direction d the
 velocity (n, t, b) and the momentum are rotated so that n is normal. Offsets count from zero.
 """
 module euler
@@ -69,12 +69,15 @@ end
 
 Rotated(step, d) = Rotated(step, 1 + d, 1 + (d + 1) % 3, 1 + (d + 2) % 3)
 
+"Where the components of a flux lie."
+@inline places(to::Rotated) = map(v -> v * to.step, (0, to.one, to.two, to.three, 4))
+
 "r += c f at a node."
 @inline function add!(r, at, to::Rotated, c, f, ::Type{L}) where {L}
-    for (v, x) in zip((0, to.one, to.two, to.three, 4), f)
-        here = at + v * to.step
-        store!(r, here, load(L, r, here) + c * x)
+    map(places(to), f) do place, x
+        store!(r, at + place, load(L, r, at + place) + c * x)
     end
+    return nothing
 end
 
 "rho, velocity, p and E of a node in scratch memory."
@@ -91,23 +94,19 @@ end
     return (rho, primitive(rho, momentum..., energy)..., energy)
 end
 
+"sum_l w_l f_l, from `sum` on."
+@inline weighted(sum, ::Tuple{}, ::Tuple{}) = sum
+@inline weighted(sum, w, f) =
+    weighted(map((a, x) -> a + first(w) * x, sum, first(f)), Base.tail(w), Base.tail(f))
+
 "r_i += c sum_l V_il f_l along the line of nodes at, at + jump, ..."
-@inline function weak!(s, r, f, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,W,T,L<:Lanes{W,T}}
-    line = N * W
-    for l in 0:N-1
-        here = l * W
-        for (v, x) in zip((0, to.one, to.two, to.three, 4), flux(own(s, at + l * jump, to, L)))
-            store!(f, here + v * line, x)
-        end
-    end
-    for i in 0:N-1, v in 0:4
-        first = v * line
-        total = unsafe_load(matrix, i * N + 1) * load(L, f, first)
-        for l in 1:N-1
-            total = total + unsafe_load(matrix, i * N + l + 1) * load(L, f, first + l * W)
-        end
-        here = at + i * jump + v * to.step
-        store!(r, here, load(L, r, here) + c * total)
+@inline function weak!(s, r, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,L}
+    # In a tuple, not in memory: the compiler would fear that a store to r changes them.
+    f = ntuple(l -> flux(own(s, at + (l - 1) * jump, to, L)), Val(N))
+    for i in 0:N-1
+        w = ntuple(l -> L(unsafe_load(matrix, i * N + l)), Val(N))
+        start = map(x -> first(w) * x, first(f))
+        add!(r, at + i * jump, to, c, weighted(start, Base.tail(w), Base.tail(f)), L)
     end
 end
 
@@ -141,7 +140,6 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
     component = nodes * nx
     step = nodes * W
     s, r = scratch, scratch + 6 * step * sizeof(T)
-    f = r + 5 * step * sizeof(T)
     # Along x, y, z: from an element to the next, in the fields.
     across = (1, 5 * component, ny * 5 * component)
     for x in 0:W:count-1
@@ -151,7 +149,7 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
             rho, energy = load(L, u, at), load(L, u, at + 4 * component)
             q = primitive(rho, load(L, u, at + component), load(L, u, at + 2 * component),
                           load(L, u, at + 3 * component), energy)
-            for (v, value) in zip(0:5, (rho, q..., energy))
+            map((0, 1, 2, 3, 4, 5), (rho, q..., energy)) do v, value
                 store!(s, m * W + v * step, value)
             end
         end
@@ -169,7 +167,7 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
                 if SPLIT
                     split!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
                 else
-                    weak!(s, r, f, m * W, jump * W, inside, c, matrix, Val(N), L)
+                    weak!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
                 end
                 below = neighbour(u, base - across[d+1] + last * nx, outside, L)
                 lower = rusanov(below, own(s, m * W, inside, L))
@@ -189,11 +187,12 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
                 store!(k, at, change)
                 store!(out, at, value)
             else
+                # The primitive variables are not needed any more.
                 store!(s, 0, change)
-                store!(f, 0, value)
+                store!(s, W, value)
                 for lane in 1:count-x
                     unsafe_store!(k, unsafe_load(s, lane), at + lane)
-                    unsafe_store!(out, unsafe_load(f, lane), at + lane)
+                    unsafe_store!(out, unsafe_load(s, W + lane), at + lane)
                 end
             end
         end
@@ -210,12 +209,12 @@ end
          b, scales, stage)
 end
 
-function (stage::Stage{N,SPLIT,W})(backend, box, u::Array{T}, k, out, a, b, cx, cy,
+function (stage::Stage{N,SPLIT,W})(backend::CPU, box, u::Array{T}, k, out, a, b, cx, cy,
                                    cz) where {N,SPLIT,W,T}
     z0, z1, y0, y1, x0, x1 = box
     (z1 <= z0 || y1 <= y0 || x1 <= x0) && return nothing
     nx, ny = size(u, 1), size(u, 6)
-    scratch = Vector{T}(undef, Threads.maxthreadid() * (11 * N^3 + 5 * N) * W)
+    scratch = Vector{T}(undef, Threads.maxthreadid() * 11 * N^3 * W)
     matrix = convert(Vector{T}, stage.matrix)
     GC.@preserve u k out scratch matrix begin
         rows!(backend, (1, 1))(stage, u, k, out, (x0, y0, z0), x1 - x0, nx, ny, scratch,
