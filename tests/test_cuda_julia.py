@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -185,16 +186,18 @@ def test_what_does_not_go_together_is_said(settings, reason, gpu, measured):
 @cache
 def items(dtype: str) -> dict[str, str]:
     require("julia")
-    done = subprocess.run(
-        [sys.executable, str(PROGRAMS / "items.py"), dtype],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "items.json"
+        done = subprocess.run(
+            [sys.executable, str(PROGRAMS / "items.py"), dtype, str(out)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, str] = json.loads(out.read_text())
+        return found
 
 
 def calls(code: str) -> set[str]:

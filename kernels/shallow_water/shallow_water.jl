@@ -142,12 +142,12 @@ second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r
 third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
     sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
 
-first_cell(xs, y, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
+@inline first_cell(xs, y, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
     alone(first_update, xs, y, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
-second_cell(xs, y, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
+@inline second_cell(xs, y, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
     alone(second_update, xs, y, (u1, v1, h1), (f, g, idx, idy),
           (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
-third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
+@inline third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
     alone(third_update, xs, y, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
 
 const BLOCK = (COLUMNS, ROWS)

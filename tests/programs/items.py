@@ -1,6 +1,6 @@
 """What a work-item of Julia's kernels compiles to on the processor, as JSON: LLVM's code by name.
 
-python items.py FLOAT
+python items.py FLOAT OUT.json
 
 A GPU's compiler gets the same functions with arrays of its own; it can call nothing of Julia's
 runtime and computes in the precision that the code has.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from joulia.api import make_case
 from joulia.bridges import julia
@@ -57,4 +58,5 @@ llvm(f, types) = sprint(io -> code_llvm(io, f, types; debuginfo = :none))
 """
 )
 code = Main.seval("Dict(name => llvm(item...) for (name, item) in items())")
-print(json.dumps({str(name): str(text) for name, text in code.items()}))
+# Not to stdout: Julia makes it non-blocking, and a pipe takes 64 KiB at a time.
+Path(sys.argv[2]).write_text(json.dumps({str(name): str(text) for name, text in code.items()}))
