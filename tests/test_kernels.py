@@ -91,6 +91,9 @@ def test_a_cold_start_compiles_and_a_warm_one_does_not(backend, measured):
     case = ("heat", "-b", backend, "--size", "tiny", "--threads", "1")
     *_, warm = [measured(*case, "--no-resume")[-1] for _ in range(2)]
     cold = measured(*case, "--cold")[-1]
+    if backend in ("numba:cuda", "julia:cuda"):  # neither keeps a GPU's machine code on disk
+        assert warm["startup"]["cache"] == cold["startup"]["cache"] == "cold"
+        return
     assert warm["startup"]["cache"] == "warm", warm["startup"]
     assert cold["startup"]["cache"] == "cold", cold["startup"]
     start = [s["startup"]["import_s"] + s["startup"]["load_s"] for s in (cold, warm)]
