@@ -26,8 +26,13 @@ solution = solve(
 )
 tiles = comm.gather((solution.tile.start, solution.tile.stop, solution.fields))
 if comm.rank == 0:
-    whole = {name: np.empty(solution.tile.grid, dtype) for name in solution.fields}
+    whole = {}
     for start, stop, fields in tiles:
+        *outer, last = (slice(a, b) for a, b in zip(start, stop, strict=True))
         for name, part in fields.items():
-            whole[name][tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = part
+            # An element's nodes lie before the last axis of the grid.
+            inside = part.shape[len(start) - 1 : -1]
+            grid = solution.tile.grid
+            every = whole.setdefault(name, np.empty((*grid[:-1], *inside, grid[-1]), dtype))
+            every[(*outer, ..., last)] = part
     np.savez(out, **whole)
