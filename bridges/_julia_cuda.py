@@ -28,8 +28,7 @@ VERSIONS = "5.4, 6"
 """Of CUDA.jl, as in JouliaKernels/Project.toml."""
 UNPROVEN = "no GPU has run it yet: its functions are verified on processors, a work-item a cell"
 ADD = "`joulia prepare julia` where the GPU is; in a site's own project, add CUDA"
-CUDA_13_NEEDS = (7, 5)
-"""The least compute capability that CUDA 13 compiles for."""
+OLDER = 'in the project of julia:cuda, call CUDA.set_runtime_version!(v"12.9")'
 
 
 def in_project(project: Path) -> bool:
@@ -73,17 +72,12 @@ def start(main: Any, package: Any) -> tuple[Any, dict[str, str]]:
     version = main.seval("JouliaKernels.toolkit(Val(:cuda))")
     toolkit = (int(version.major), int(version.minor))
     cuda.require_toolkit(toolkit, "CUDA.jl")
-    gpu = cuda.current()
-    if toolkit[0] >= 13 and gpu.capability < CUDA_13_NEEDS:
-        raise Unavailable(
-            f"CUDA {toolkit[0]}.{toolkit[1]} does not compile for {gpu.architecture} ({gpu.name})",
-            'in the project of julia:cuda, call CUDA.set_runtime_version!(v"12.9")',
-        )
+    cuda.require_compiler(toolkit, "CUDA.jl", OLDER)
     return device, {
         "CUDA.jl": str(main.string(main.pkgversion(module))),
         "cuda-runtime": f"{toolkit[0]}.{toolkit[1]}",
         "driver": "{}.{}".format(*cuda.survey().driver),
-        "gpu": gpu.name,
+        "gpu": cuda.current().name,
     }
 
 

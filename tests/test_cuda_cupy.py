@@ -11,8 +11,6 @@ import inspect
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,14 @@ import numpy as np
 import pytest
 
 import joulia
-from joulia import launch, launchers, registry
-from joulia.api import make_case
-from joulia.case import DTYPES, Settings
+from joulia import registry
+from joulia.case import DTYPES
 from joulia.grid import Box, slices
 from joulia.kernels._cupy import parts
 
+from .programs_run import PROGRAMS, boxes, fields, program, same_bits
+
 HERE = Path(__file__).parent
-PROGRAMS = HERE / "programs"
 FAKE = HERE / "support" / "fake_cupy"
 
 VARIANTS: list[tuple[str, tuple[str, ...]]] = [
@@ -50,19 +48,6 @@ def gpu(stub: Path, tmp_path: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "JOULIA_CACHE_DIR": str(tmp_path / "cache"),
     }
-
-
-def program(env: dict[str, str], *arguments: str | Path) -> str:
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def options(params: tuple[str, ...]) -> list[str]:
@@ -89,8 +74,7 @@ def test_every_kernel_is_valid(kernel, params, dtype, gpu, measured):
 @pytest.mark.parametrize(("kernel", "params"), VARIANTS)
 def test_no_bit_depends_on_the_boxes(kernel, params, dtype, gpu):
     shape = SHAPES.get(kernel, "1000")
-    printed = program(gpu, PROGRAMS / "boxes.py", "cupy", kernel, dtype, shape, "11", *params)
-    whole, cut = printed.split()
+    whole, cut = boxes("cupy", kernel, shape, params, gpu, dtype)
     assert whole == cut
 
 
@@ -177,26 +161,9 @@ def test_arrays_are_copied_packed_and_moved(gpu):
 @pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("tracer", "9x8x7")])
 def test_one_and_two_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
     """Messages are packed by CuPy and sent from pinned host memory."""
-    found = {}
-    for ranks in (1, 2):
-        out = tmp_path / f"{ranks}.npz"
-        environment = launch.environment(
-            make_case(kernel, "cupy", ranks=ranks), Settings(), tmp_path
-        )
-        done = subprocess.run(
-            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
-            + [str(PROGRAMS / "fields.py"), "cupy", kernel, "float64", "3", "overlap"]
-            + [shape, str(out)],
-            env=environment | gpu,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as data:
-            found[ranks] = {name: values.tobytes() for name, values in data.items()}
-    assert found[2] == found[1]
+    case = {"kernel": kernel, "shape": shape, "steps": 3, "env": gpu}
+    alone = fields(tmp_path, "cupy", 1, **case)
+    assert same_bits(alone, fields(tmp_path, "cupy", 2, **case))
 
 
 def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):

@@ -16,20 +16,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import stand_in_julia
 
-from joulia import cuda, launch, launchers, prepare, registry
-from joulia.api import make_case
+from joulia import cuda, prepare, registry
 from joulia.bridges import _julia_cuda
 from joulia.bridges import julia as bridge
-from joulia.case import DTYPES, Settings
+from joulia.case import DTYPES
 from joulia.errors import Unavailable
 
 from .conftest import require
+from .programs_run import PROGRAMS, boxes, fields, same_bits
 
-PROGRAMS = Path(__file__).parent / "programs"
 KERNELS = Path(registry.__file__).parent / "kernels"
 CELLS = bridge.PACKAGE / "src" / "cells.jl"
 
@@ -82,17 +80,7 @@ def test_every_kernel_is_valid(kernel, dtype, params, gpu, measured):
 )
 def test_boxes_change_no_bit(kernel, shape, params, gpu):
     """More cells than a group on some axes, fewer on others; boxes cut at random, some empty."""
-    done = subprocess.run(
-        [sys.executable, str(PROGRAMS / "boxes.py"), "julia:cuda", kernel, "float64", shape, "5"]
-        + [*params],
-        env=os.environ | gpu,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    whole, cut = done.stdout.split()
+    whole, cut = boxes("julia:cuda", kernel, shape, params, gpu)
     assert cut == whole
 
 
@@ -107,27 +95,10 @@ def test_boxes_change_no_bit(kernel, shape, params, gpu):
 )
 def test_one_to_three_ranks_give_the_same_bits(kernel, shape, params, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
-    found = {}
-    for ranks in (1, 2, 3):
-        out = tmp_path / f"{ranks}.npz"
-        environment = launch.environment(
-            make_case(kernel, "julia:cuda", ranks=ranks), Settings(), tmp_path
-        )
-        done = subprocess.run(
-            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
-            + [str(PROGRAMS / "fields.py"), "julia:cuda", kernel, "float64", "3", "overlap"]
-            + [shape, str(out), *params],
-            env=environment | gpu,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as data:
-            found[ranks] = {name: values.tobytes() for name, values in data.items()}
-    assert found[2] == found[1]
-    assert found[3] == found[1]
+    case = {"kernel": kernel, "shape": shape, "steps": 3, "params": params, "env": gpu}
+    alone = fields(tmp_path, "julia:cuda", 1, **case)
+    for ranks in (2, 3):
+        assert same_bits(alone, fields(tmp_path, "julia:cuda", ranks, **case)), f"{ranks} ranks"
 
 
 MUTATIONS = [
@@ -170,7 +141,7 @@ def registry_shape(kernel: str) -> str:
         (
             {"FAKE_CUDA_CAPABILITY": "70", "FAKE_CUDA_JL_RUNTIME": "13.0"}
             | {"FAKE_CUDA_DRIVER": "13000"},
-            "CUDA 13.0 does not compile for sm_70 (Stand-in GPU)",
+            "CUDA 13.0 of CUDA.jl does not compile for sm_70 (Stand-in GPU)",
         ),
     ],
 )

@@ -6,37 +6,14 @@ nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
 import stand_in
 
-from joulia import launch, launchers, registry
-from joulia.api import make_case
+from joulia import registry
 from joulia.bridges import _occa_library
-from joulia.case import Settings
 
 from .conftest import require
-
-PROGRAMS = Path(__file__).parent / "programs"
-
-
-def python(env: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from .programs_run import boxes, fields, program, same_bits
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +29,7 @@ def bare(tmp_path_factory):
 def gpu(tmp_path_factory, bare):
     """The stand-in's environment, with a CUDA mode built as `joulia prepare occa` builds it."""
     env = bare | stand_in.environment(tmp_path_factory.mktemp("gpu"), _occa_library.own_prefix())
-    told = python(
+    told = program(
         env,
         "-c",
         "from rich.console import Console; from joulia import prepare_occa_cuda as p\n"
@@ -113,7 +90,7 @@ assert driver.fake_allocations() == before
 
 
 def test_the_primitives_of_device_memory(gpu):
-    python(gpu, "-c", PRIMITIVES)
+    program(gpu, "-c", PRIMITIVES)
 
 
 VARIANTS = [
@@ -151,47 +128,19 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(kernel, shape, para
     """More cells than a tile on some axes, fewer on others; boxes cut at random, some empty."""
     seen = set()
     for order in ("forward", "backward", "shuffled"):
-        told = python(
-            gpu | {"EMULATED_ORDER": order},
-            str(PROGRAMS / "boxes.py"), "occa:cuda", kernel, "float64", shape, "5", *params,
-        )  # fmt: skip
-        seen |= set(told.split())
+        seen |= set(boxes("occa:cuda", kernel, shape, params, gpu | {"EMULATED_ORDER": order}))
     assert len(seen) == 1, seen
 
 
-def across_ranks(env: dict[str, str], kernel: str, ranks: int, folder: Path) -> dict[str, bytes]:
-    """The bits of a kernel's fields after three steps on some ranks."""
-    out, jobs = folder / f"{ranks}.npz", folder / "jobs.json"
-    shape = {"heat": (13, 10, 7), "tracer": (12, 10, 13), "euler": (5, 3, 2)}[kernel]
-    if kernel == "euler":
-        job = {"name": "u", "shape": shape, "dtype": "float64", "steps": 3, "params": {"p": 2}}
-        jobs.write_text(json.dumps([job]))
-        program = ["elements.py", "occa:cuda", str(jobs), str(out), "ranks"]
-    else:
-        text = "x".join(map(str, shape))
-        program = ["fields.py", "occa:cuda", kernel, "float64", "3", "overlap", text, str(out)]
-    case = make_case(kernel, "occa:cuda", ranks=ranks)
-    done = subprocess.run(
-        [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py"]
-        + [str(PROGRAMS / program[0]), *program[1:]],
-        env=launch.environment(case, Settings(), folder) | env,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    with np.load(out) as data:
-        fields = {name: values for name, values in data.items() if ":" not in name}
-    assert all(np.isfinite(values).all() for values in fields.values())
-    return {name: values.tobytes() for name, values in fields.items()}
-
-
-@pytest.mark.parametrize("kernel", ["heat", "tracer", "euler"])
-def test_four_ranks_give_the_same_bits_as_one(kernel, gpu, tmp_path):
+@pytest.mark.parametrize(
+    ("kernel", "shape", "params"),
+    [("heat", "13x10x7", ()), ("tracer", "12x10x13", ()), ("euler", "5x3x2", ("p=2",))],
+)
+def test_four_ranks_give_the_same_bits_as_one(kernel, shape, params, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
-    alone = across_ranks(gpu, kernel, 1, tmp_path)
-    assert across_ranks(gpu, kernel, 4, tmp_path) == alone
+    case = {"kernel": kernel, "shape": shape, "steps": 3, "params": params, "env": gpu}
+    alone = fields(tmp_path, "occa:cuda", 1, **case)
+    assert same_bits(alone, fields(tmp_path, "occa:cuda", 4, **case))
 
 
 MUTATIONS = [

@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from joulia import launch, launchers, registry
-from joulia.api import make_case
-from joulia.case import Settings
+from joulia import registry
 
 from .conftest import require
-
-PROGRAM = Path(__file__).parent / "programs" / "fields.py"
-
-
-def fields(
-    tmp_path: Path, backend: str, ranks: int, dtype: str = "float64", overlap: str = "overlap",
-    kernel: str = "heat", shape: str = "13x10x7", steps: int = 5,
-    params: tuple[str, ...] = (),
-) -> dict[str, np.ndarray]:  # fmt: skip
-    case = make_case(kernel, backend, ranks=ranks)
-    out = tmp_path / f"{backend.replace(':', '-')}-{ranks}-{dtype}-{overlap}.npz"
-    options = launchers.choose(ranks, 1).command
-    # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
-    done = subprocess.run(
-        [*options, sys.executable, "-m", "mpi4py", str(PROGRAM), backend, kernel, dtype]
-        + [str(steps), overlap, shape, str(out), *params],
-        env=launch.environment(case, Settings(), tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    with np.load(out) as data:
-        return dict(data)
+from .programs_run import fields
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_one_to_four_ranks_give_the_same_bits(backend, dtype, tmp_path):
     """An uneven grid: 13 x 10 x 7 cells divide by neither 2 nor 3 nor 4 on every axis."""
     alone = fields(tmp_path, backend, 1, dtype)
-    assert np.isfinite(alone["u"]).all()
     for ranks in (2, 3, 4):
         together = fields(tmp_path, backend, ranks, dtype)
         for name, field in alone.items():
@@ -75,7 +43,6 @@ def test_every_kernel_of_julias_gives_the_same_bits_on_one_to_four_ranks(
     require("julia")
     case = {"kernel": kernel, "shape": shape, "params": params, "steps": 3}
     alone = fields(tmp_path, "julia", 1, **case)
-    assert all(np.isfinite(field).all() for field in alone.values())
     for ranks in (2, 3, 4):
         together = fields(tmp_path, "julia", ranks, **case)
         for name, field in alone.items():

@@ -160,9 +160,8 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
         for d in 0:2
             inside, outside = Rotated(step, d), Rotated(component, d)
             c = scales[d+1]
-            for line in 0:N*N-1
-                # Lines start at the nodes whose index along d is 0.
-                m = line ÷ jump * (jump * N) + line % jump
+            # Lines start at the nodes whose index along d is 0.
+            for outer in 0:jump*N:nodes-1, m in outer:outer+jump-1
                 last = m + (N - 1) * jump
                 if SPLIT
                     split!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 
 from joulia import machine, uncertainty
 from joulia.accounting import Seen
-from joulia.energy import Energy, Window
+from joulia.energy import Energy
 from joulia.errors import JouliaError
 from joulia.ranks import OneRank
+from joulia.readings import Window
 from joulia.show import console
 
 LINEAR_LIMIT = 0.05

@@ -186,14 +186,17 @@ def require_toolkit(version: tuple[int, int], what: str) -> None:
         )
 
 
-def require_compiler(version: tuple[int, int], what: str) -> None:
-    """Raise Unavailable where the CUDA that a runtime brings has no code for the GPU any more."""
+def require_compiler(version: tuple[int, int], what: str, remedy: str | None = None) -> None:
+    """Raise Unavailable where the CUDA that a runtime brings has no code for the GPU any more.
+
+    `remedy` is what helps where joulia's extras do not.
+    """
     gpu = current()
     if gpu.capability < OLDEST.get(version[0], (0, 0)):
         raise Unavailable(
             f"CUDA {version[0]}.{version[1]} of {what} does not compile for {gpu.architecture} "
             f"({gpu.name})",
-            f"pip install '{extra()}'",
+            remedy or f"pip install '{extra()}'",
         )
 
 

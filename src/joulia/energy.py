@@ -7,8 +7,8 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from joulia import accounting, meters, uncertainty
@@ -18,51 +18,14 @@ from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter
 from joulia.meters._files import text
 from joulia.ranks import Comm
+from joulia.readings import Key, Reading, Window, minus
 from joulia.update_periods import update_periods
-
-Key = tuple[str, str]
-"""(meter id, domain)."""
 
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0
 NODE_CORES = os.cpu_count() or 1
 """A sampler takes one core of these; the work has the others."""
 MARGIN, LEAST_MARGIN = 1.5, 1.2
 """A window is planned this much longer than it must be: steps are counted before it, not in it."""
-
-
-@dataclass
-class Reading:
-    """One rank's cumulative joules at one moment of its own clock."""
-
-    at: float
-    cost_s: float
-    """Seconds that this reading took."""
-    sampler_s: float = 0.0
-    """Processor seconds of the samplers so far."""
-    faults: dict[str, int] = field(default_factory=dict)
-    """Failed reads of each meter so far, also those between two readings."""
-    joules: dict[Key, float] = field(default_factory=dict)
-    checks: dict[Key, float] = field(default_factory=dict)
-    active: dict[str, float] = field(default_factory=dict)
-    """Seconds so far in which each device computed, by meter."""
-
-
-@dataclass
-class Window:
-    """Joules between two readings on all nodes, the longest time between them, and the rest.
-
-    `active` is the share of the window in which each device computed, by meter, where it is told.
-    """
-
-    seconds: float
-    cost_s: float
-    joules: dict[Key, float]
-    checks: dict[Key, float]
-    active: dict[str, float] = field(default_factory=dict)
-    waiting: float = 0.0
-
-    def total(self, counted: Sequence[Seen]) -> float:
-        return sum(self.joules[one.key] for one in counted)
 
 
 class Energy:
@@ -324,8 +287,8 @@ class Energy:
         mine = Window(
             after.at - before.at,
             before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / NODE_CORES,
-            _minus(after.joules, before.joules, faulty),
-            _minus(after.checks, before.checks, faulty),
+            minus(after.joules, before.joules, faulty),
+            minus(after.checks, before.checks, faulty),
             {
                 meter: min(1.0, max(0.0, (seconds - before.active[meter]) / (after.at - before.at)))
                 for meter, seconds in after.active.items()
@@ -389,16 +352,6 @@ def _seen(node: str, meter: Meter) -> list[Seen]:
     ]
 
 
-def _minus(
-    after: dict[Key, float], before: dict[Key, float], faulty: Collection[str]
-) -> dict[Key, float]:
-    return {
-        key: joules - before[key]
-        for key, joules in after.items()
-        if key in before and key[0] not in faulty
-    }
-
-
 def _name(key: Key) -> str:
     return f"{key[0]}:{key[1]}"
 
@@ -412,4 +365,4 @@ def _load(stat: Any) -> tuple[float, float] | None:
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
-__all__ = ["Energy", "Reading", "Window", "raw_clock"]
+__all__ = ["Energy", "raw_clock"]

@@ -8,7 +8,8 @@ from joulia import stats, uncertainty
 from joulia.uncertainty import Part, Spread
 
 if TYPE_CHECKING:
-    from joulia.energy import Energy, Key, Window
+    from joulia.energy import Energy
+    from joulia.readings import Key, Window
 
 BUSY_LIMIT = 0.05
 """More than this share of all cores busy while this job slept: somebody else is on the node."""

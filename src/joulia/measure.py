@@ -375,11 +375,10 @@ def communication(run: Run, comm: Comm) -> dict[str, Any]:
     run.step()
     run.ops.synchronize()
     sent = comm.gather((exchange.sent_messages, exchange.sent_bytes))
-    packing = [exchange.packing(arrays) for arrays in exchange.seen()]
     transport = ping_pong(comm)
     return {
         "through": run.ops.through,
-        "packing_bytes_per_s": -comm.size * comm.max(-min(packing, default=0.0)),
+        "packing_bytes_per_s": -comm.size * comm.max(-exchange.packing()),
         "messages": max(m for m, _ in sent),
         "bytes": max(b for _, b in sent),
         **transport.to_json(),

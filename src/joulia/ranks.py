@@ -127,7 +127,6 @@ class HaloExchange:
                 cut[axis] = (low or t < 0, high or t > 0)
         self.core, self.shell = split(tile.interior, cut, tile.halo)
         self.messages: dict[tuple[int, str], _Messages] = {}
-        self.last: dict[int, tuple[Any, ...]] = {}
         self.seconds = 0.0
         self.sent_messages = 0
         self.sent_bytes = 0
@@ -142,7 +141,7 @@ class HaloExchange:
             yield self.interior
             return
         messages = self._messages(arrays)
-        self.last[len(arrays)] = arrays
+        messages.last = arrays
         self.sent_messages += len(messages.outgoing)
         self.sent_bytes += messages.bytes
         messages.start(arrays)
@@ -172,28 +171,12 @@ class HaloExchange:
             )
         return self.messages[key]
 
-    def seen(self) -> list[tuple[Any, ...]]:
-        """The arrays that the last exchange of each kind was called with."""
-        return list(self.last.values())
+    def packing(self) -> float:
+        """Bytes per second at which the slowest kind of message is packed and unpacked; 0 if none.
 
-    def packing(self, arrays: Sequence[Any], rounds: int = 5) -> float:
-        """Bytes per second at which messages are packed and unpacked, without sending any.
-
-        A value is read and written when it is packed, and again when it is unpacked. What is
-        unpacked is what the halo of these arrays holds already.
+        Nothing is sent.
         """
-        messages = self._messages(arrays)
-        best = float("inf")
-        for _ in range(rounds):
-            self.ops.synchronize()
-            began = time.perf_counter()
-            for parcel in [*messages.outgoing, *messages.incoming]:
-                parcel.pack(arrays)
-            for parcel in messages.incoming:
-                parcel.unpack(arrays)
-            self.ops.synchronize()
-            best = min(best, time.perf_counter() - began)
-        return 2.0 * (messages.bytes + 2.0 * messages.incoming_bytes) / best
+        return min((messages.packing() for messages in self.messages.values()), default=0.0)
 
 
 def _opposite(every: list[Link], link: Link) -> Link:
@@ -209,6 +192,7 @@ class _Messages:
         self, comm: Any, ops: Ops, shape: Shape, remote: list[Link], fields: int, dtype: str
     ) -> None:
         self.ops = ops
+        self.last: Sequence[Any] = ()
         self.prequest = comm.mpi.Prequest
         self.outgoing = [ops.parcel(shape, link.send, fields, dtype) for link in remote]
         self.incoming = [ops.parcel(shape, link.receive, fields, dtype) for link in remote]
@@ -238,6 +222,24 @@ class _Messages:
         for parcel in self.incoming:
             parcel.unpack(arrays)
         self.prequest.Waitall(self.sends)
+
+    def packing(self, rounds: int = 5) -> float:
+        """Bytes per second at which the arrays sent last are packed and unpacked, sending nothing.
+
+        A value is read and written when it is packed, and again when it is unpacked. What is
+        unpacked is what the halo of these arrays holds already.
+        """
+        best = float("inf")
+        for _ in range(rounds):
+            self.ops.synchronize()
+            began = time.perf_counter()
+            for parcel in [*self.outgoing, *self.incoming]:
+                parcel.pack(self.last)
+            for parcel in self.incoming:
+                parcel.unpack(self.last)
+            self.ops.synchronize()
+            best = min(best, time.perf_counter() - began)
+        return 2.0 * (self.bytes + 2.0 * self.incoming_bytes) / best
 
 
 def _directions(dims: int) -> list[Shape]:

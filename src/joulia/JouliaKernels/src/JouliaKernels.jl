@@ -138,8 +138,32 @@ function bind(f, backend, box, arrays, ints, reals)
     return Bound(f, backend, Tuple(Int(i) for i in box), args)
 end
 
-@inline function copy_rows(is, field, length, sources, targets)
+# LLVM's prefetch takes an LLVM pointer, which Ptr is not in all versions, and literal kinds.
+const Address = Core.LLVMPtr{UInt8,0}
+
+"Ask for the cache line of an address, to read it."
+@inline prefetch_to_read(x::Ptr) = ccall(
+    "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
+    reinterpret(Address, x), Int32(0), Int32(3), Int32(1),
+)
+
+"Ask for the cache line of an address, to write it."
+@inline prefetch_to_write(x::Ptr) = ccall(
+    "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
+    reinterpret(Address, x), Int32(1), Int32(3), Int32(1),
+)
+
+# Short rows are misses that no processor foresees: those this far ahead are asked for now.
+const AHEAD = 24
+
+"Rows that a work-item copies."
+const COPIES = 512
+
+@inline function copy_rows(is, _, field, length, sources, targets)
     @inbounds for i in is
+        ahead = min(i + AHEAD, last(is))
+        prefetch_to_read(pointer(field, sources[ahead] + 1))
+        prefetch_to_write(pointer(field, targets[ahead] + 1))
         source, target = sources[i], targets[i]
         for j in 1:length
             field[target+j] = field[source+j]
@@ -148,7 +172,7 @@ end
 end
 
 copy_rows!(backend, box, field, sources, targets, length) =
-    each_row(copy_rows, backend, box, field, length, sources, targets)
+    each_block(copy_rows, backend, box, (COPIES,), (0,), field, length, sources, targets)
 
 """
     bind_copy(backend, field, length, sources, targets)

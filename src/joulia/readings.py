@@ -1,0 +1,57 @@
+"""Joules so far at one moment, and the joules between two such moments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from joulia.accounting import Seen
+
+Key = tuple[str, str]
+"""(meter id, domain)."""
+
+
+@dataclass
+class Reading:
+    """One rank's cumulative joules at one moment of its own clock."""
+
+    at: float
+    cost_s: float
+    """Seconds that this reading took."""
+    sampler_s: float = 0.0
+    """Processor seconds of the samplers so far."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """Failed reads of each meter so far, also those between two readings."""
+    joules: dict[Key, float] = field(default_factory=dict)
+    checks: dict[Key, float] = field(default_factory=dict)
+    active: dict[str, float] = field(default_factory=dict)
+    """Seconds so far in which each device computed, by meter."""
+
+
+@dataclass
+class Window:
+    """Joules between two readings on all nodes, the longest time between them, and the rest.
+
+    `active` is the share of the window in which each device computed, by meter, where it is told.
+    """
+
+    seconds: float
+    cost_s: float
+    joules: dict[Key, float]
+    checks: dict[Key, float]
+    active: dict[str, float] = field(default_factory=dict)
+    waiting: float = 0.0
+
+    def total(self, counted: Sequence[Seen]) -> float:
+        return sum(self.joules[one.key] for one in counted)
+
+
+def minus(
+    after: dict[Key, float], before: dict[Key, float], faulty: Collection[str]
+) -> dict[Key, float]:
+    """What was added from one moment to the other, without what faulty meters tell."""
+    return {
+        key: joules - before[key]
+        for key, joules in after.items()
+        if key in before and key[0] not in faulty
+    }

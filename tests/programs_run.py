@@ -1,0 +1,75 @@
+"""Run the programs of `programs/`: a kernel's fields over ranks, its bits whatever the boxes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from joulia import launch, launchers
+from joulia.api import make_case
+from joulia.case import Settings
+
+PROGRAMS = Path(__file__).parent / "programs"
+TIMEOUT_S = 240
+
+
+def program(env: Mapping[str, str], *arguments: str | Path) -> str:
+    """What a Python program prints, with these variables set."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=os.environ | dict(env),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def boxes(
+    backend: str, kernel: str, shape: str, params: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None, dtype: str = "float64",
+) -> list[str]:  # fmt: skip
+    """The digests of a step in the exchange's boxes, and in boxes cut at random."""
+    return program(
+        env or {}, PROGRAMS / "boxes.py", backend, kernel, dtype, shape, "5", *params
+    ).split()
+
+
+def fields(
+    folder: Path, backend: str, ranks: int, dtype: str = "float64", overlap: str = "overlap",
+    kernel: str = "heat", shape: str = "13x10x7", steps: int = 5,
+    params: tuple[str, ...] = (), env: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """The whole fields after some steps on some ranks; all of them finite."""
+    case = make_case(kernel, backend, ranks=ranks)
+    out = folder / f"{backend.replace(':', '-')}-{ranks}-{dtype}-{overlap}.npz"
+    options = launchers.choose(ranks, 1).command
+    # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
+    done = subprocess.run(
+        [*options, sys.executable, "-m", "mpi4py", str(PROGRAMS / "fields.py"), backend, kernel]
+        + [dtype, str(steps), overlap, shape, str(out), *params],
+        env=launch.environment(case, Settings(), folder) | dict(env or {}),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as data:
+        found = dict(data)
+    assert all(np.isfinite(values).all() for values in found.values())
+    return found
+
+
+def same_bits(alone: Mapping[str, np.ndarray], together: Mapping[str, np.ndarray]) -> bool:
+    """Whether two sets of fields agree bit for bit."""
+    return {name: values.tobytes() for name, values in alone.items()} == {
+        name: values.tobytes() for name, values in together.items()
+    }
