@@ -17,8 +17,6 @@ from joulia.kernel import Kernel
 SUFFIX = "_numba.py"
 SUFFIXES = {"cuda": "_numba_cuda.py"}
 
-AHEAD = 24
-
 _loaded: list[Any] = []
 
 
@@ -41,29 +39,6 @@ class NumbaOps(HostOps):
 
     def synchronize(self) -> None:
         """A parallel region ends with a join: calls return when their work is done."""
-
-
-def compiled_copy(dtype: str) -> Any:
-    """Numba's version of copying rows within an array, for a precision."""
-    import numba
-
-    from joulia.bridges._numba_prefetch import prefetch_to_read, prefetch_to_write
-
-    signature = f"({dtype}[::1], int64, int64[::1], int64[::1])"
-
-    # Short rows are misses that no processor foresees: those AHEAD are asked for now.
-    @numba.njit(signature, parallel=True, cache=True)
-    def copy_rows(flat: Any, length: Any, sources: Any, targets: Any) -> None:
-        last = sources.size - 1
-        for i in numba.prange(sources.size):
-            ahead = min(i + AHEAD, last)
-            prefetch_to_read(flat, sources[ahead])
-            prefetch_to_write(flat, targets[ahead])
-            source, target = sources[i], targets[i]
-            for j in range(length):
-                flat[target + j] = flat[source + j]
-
-    return copy_rows
 
 
 def devices() -> tuple[Device, ...]:
@@ -97,7 +72,11 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     if case.on_gpu:
         _loaded.clear()
         return _numba_cuda.NumbaCudaOps(functions)
-    copy_rows = compiled_copy(case.dtype) if kernel.halo else None
+    copy_rows = None
+    if kernel.halo:
+        from joulia.bridges import _numba_copy
+
+        copy_rows = _numba_copy.compiled_copy(case.dtype)
     _loaded[:] = [*functions.values(), *([copy_rows] if copy_rows else [])]
     return NumbaOps(functions, case.threads, copy_rows)
 
