@@ -15,17 +15,17 @@ from joulia.api import make_case
 from joulia.case import Settings
 
 PROGRAMS = Path(__file__).parent / "programs"
-TIMEOUT_S = 240
+PATIENCE_S = 240
 
 
-def program(env: Mapping[str, str], *arguments: str | Path) -> str:
+def program(env: Mapping[str, str], *arguments: str | Path, timeout_s: int = PATIENCE_S) -> str:
     """What a Python program prints, with these variables set."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         env=os.environ | dict(env),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -34,18 +34,20 @@ def program(env: Mapping[str, str], *arguments: str | Path) -> str:
 
 def boxes(
     backend: str, kernel: str, shape: str, params: tuple[str, ...] = (),
-    env: Mapping[str, str] | None = None, dtype: str = "float64",
+    env: Mapping[str, str] | None = None, dtype: str = "float64", timeout_s: int = PATIENCE_S,
 ) -> list[str]:  # fmt: skip
     """The digests of a step in the exchange's boxes, and in boxes cut at random."""
     return program(
-        env or {}, PROGRAMS / "boxes.py", backend, kernel, dtype, shape, "5", *params
-    ).split()
+        env or {}, PROGRAMS / "boxes.py", backend, kernel, dtype, shape, "5", *params,
+        timeout_s=timeout_s,
+    ).split()  # fmt: skip
 
 
 def fields(
     folder: Path, backend: str, ranks: int, dtype: str = "float64", overlap: str = "overlap",
     kernel: str = "heat", shape: str = "13x10x7", steps: int = 5,
     params: tuple[str, ...] = (), env: Mapping[str, str] | None = None,
+    timeout_s: int = PATIENCE_S,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """The whole fields after some steps on some ranks; all of them finite."""
     case = make_case(kernel, backend, ranks=ranks)
@@ -58,7 +60,7 @@ def fields(
         env=launch.environment(case, Settings(), folder) | dict(env or {}),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -68,8 +70,7 @@ def fields(
     return found
 
 
-def same_bits(alone: Mapping[str, np.ndarray], together: Mapping[str, np.ndarray]) -> bool:
-    """Whether two sets of fields agree bit for bit."""
-    return {name: values.tobytes() for name, values in alone.items()} == {
-        name: values.tobytes() for name, values in together.items()
-    }
+def require_same_bits(alone: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> None:
+    assert other.keys() == alone.keys()
+    for name, values in alone.items():
+        assert values.tobytes() == other[name].tobytes(), name

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from joulia.analysis import compare, portability, ranksum, tables
-from joulia.analysis.compare import Figure
+from joulia.analysis.figure import Figure
 
 from .results import NOISE, noisy, record, write
 

@@ -24,7 +24,7 @@ from joulia.case import DTYPES
 from joulia.grid import Box, slices
 from joulia.kernels._cupy import parts
 
-from .programs_run import PROGRAMS, boxes, fields, program, same_bits
+from .programs_run import PROGRAMS, boxes, fields, program, require_same_bits
 
 HERE = Path(__file__).parent
 FAKE = HERE / "support" / "fake_cupy"
@@ -74,13 +74,15 @@ def test_every_kernel_is_valid(kernel, params, dtype, gpu, measured):
 @pytest.mark.parametrize(("kernel", "params"), VARIANTS)
 def test_no_bit_depends_on_the_boxes(kernel, params, dtype, gpu):
     shape = SHAPES.get(kernel, "1000")
-    whole, cut = boxes("cupy", kernel, shape, params, gpu, dtype)
+    whole, cut = boxes("cupy", kernel, shape, params, gpu, dtype, timeout_s=120)
     assert whole == cut
 
 
 @pytest.mark.parametrize(("kernel", "params"), VARIANTS)
 def test_a_step_neither_waits_nor_uploads(kernel, params, gpu):
-    for line in program(gpu, PROGRAMS / "cupy_step.py", kernel, *params).splitlines():
+    for line in program(
+        gpu, PROGRAMS / "cupy_step.py", kernel, *params, timeout_s=120
+    ).splitlines():
         assert json.loads(line) == {"synchronizations": 0, "uploads": 0}
 
 
@@ -153,17 +155,17 @@ def test_parts_cover_a_box_once_and_are_no_larger_than_asked(box: Box, limit: in
 
 
 def test_arrays_are_copied_packed_and_moved(gpu):
-    told = json.loads(program(gpu, PROGRAMS / "cupy_arrays.py"))
+    told = json.loads(program(gpu, PROGRAMS / "cupy_arrays.py", timeout_s=120))
     assert told.pop("through") == "pinned host buffers"
     assert told == dict.fromkeys(("copied", "packed", "unpacked", "moved", "addressed"), True)
 
 
 @pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("tracer", "9x8x7")])
-def test_one_and_two_ranks_give_the_same_bits(kernel, shape, gpu, tmp_path):
+def test_one_and_two_ranks_give_the_require_same_bits(kernel, shape, gpu, tmp_path):
     """Messages are packed by CuPy and sent from pinned host memory."""
-    case = {"kernel": kernel, "shape": shape, "steps": 3, "env": gpu}
+    case = {"kernel": kernel, "shape": shape, "steps": 3, "env": gpu, "timeout_s": 120}
     alone = fields(tmp_path, "cupy", 1, **case)
-    assert same_bits(alone, fields(tmp_path, "cupy", 2, **case))
+    require_same_bits(alone, fields(tmp_path, "cupy", 2, **case))
 
 
 def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):

@@ -26,7 +26,7 @@ from joulia.case import DTYPES
 from joulia.errors import Unavailable
 
 from .conftest import require
-from .programs_run import PROGRAMS, boxes, fields, same_bits
+from .programs_run import PROGRAMS, boxes, fields, require_same_bits
 
 KERNELS = Path(registry.__file__).parent / "kernels"
 CELLS = bridge.PACKAGE / "src" / "cells.jl"
@@ -93,12 +93,12 @@ def test_boxes_change_no_bit(kernel, shape, params, gpu):
         ("euler", "5x3x2", ("p=2",)),
     ],
 )
-def test_one_to_three_ranks_give_the_same_bits(kernel, shape, params, gpu, tmp_path):
+def test_one_to_three_ranks_give_the_require_same_bits(kernel, shape, params, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
     case = {"kernel": kernel, "shape": shape, "steps": 3, "params": params, "env": gpu}
     alone = fields(tmp_path, "julia:cuda", 1, **case)
     for ranks in (2, 3):
-        assert same_bits(alone, fields(tmp_path, "julia:cuda", ranks, **case)), f"{ranks} ranks"
+        require_same_bits(alone, fields(tmp_path, "julia:cuda", ranks, **case))
 
 
 MUTATIONS = [

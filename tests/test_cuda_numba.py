@@ -6,23 +6,14 @@ What it cannot show, the machine code, is in test_cuda_ptx.py.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from joulia import launch, launchers, registry
-from joulia.api import make_case
-from joulia.case import Settings
+from joulia import registry
 
-from .programs_run import fields
+from .programs_run import fields, require_same_bits
 
 SIMULATED = "Numba's CUDA simulator: it computes, but its times mean nothing"
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
-ELEMENTS = Path(__file__).parent / "programs" / "elements.py"
 
 # Odd shapes, which blocks do not divide, with every branch of the kernels.
 CASES = [
@@ -70,42 +61,15 @@ def test_ranks_give_the_same_bits(kernel, shape, ranks, params, dtype, tmp_path,
     given = {"kernel": kernel, "shape": shape, "steps": 1, "params": params}
     alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
     for count in ranks:
-        together = fields(tmp_path, "numba:cuda", count, dtype, **given)
-        for name, field in alone.items():
-            assert field.tobytes() == together[name].tobytes(), f"{name} on {count} ranks"
+        require_same_bits(alone, fields(tmp_path, "numba:cuda", count, dtype, **given))
 
 
-def test_ranks_give_the_same_bits_of_elements(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("form", "dtype"), [("weak", "float64"), ("split", "float32")])
+def test_ranks_give_the_same_bits_of_elements(form, dtype, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    jobs, found = tmp_path / "jobs.json", {}
-    cases = [("weak", "float64"), ("split", "float32")]
-    jobs.write_text(
-        json.dumps(
-            [
-                {"name": form, "shape": [3, 1, 2], "dtype": dtype, "steps": 1}
-                | {"params": {"p": 1, "form": form}}
-                for form, dtype in cases
-            ]
-        )
-    )
-    for ranks in (1, 2):
-        case = make_case("euler", "numba:cuda", ranks=ranks)
-        out = tmp_path / f"{ranks}.npz"
-        done = subprocess.run(
-            [*launchers.choose(ranks, 1).command, sys.executable, "-m", "mpi4py", str(ELEMENTS)]
-            + ["numba:cuda", str(jobs), str(out), "ranks"],
-            env=launch.environment(case, Settings(), tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        with np.load(out) as data:
-            found[ranks] = dict(data)
-    for form, _ in cases:
-        assert np.isfinite(found[1][form]).all()
-        assert found[1][form].tobytes() == found[2][form].tobytes()
+    given = {"kernel": "euler", "shape": "3x1x2", "steps": 1, "params": ("p=1", f"form={form}")}
+    alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
+    require_same_bits(alone, fields(tmp_path, "numba:cuda", 2, dtype, **given))
 
 
 MUTANTS = ["noop", "stale", "swapped", "flipped", "nohalo"]

@@ -13,7 +13,7 @@ from joulia import registry
 from joulia.bridges import _occa_library
 
 from .conftest import require
-from .programs_run import boxes, fields, program, same_bits
+from .programs_run import boxes, fields, program, require_same_bits
 
 
 @pytest.fixture(scope="session")
@@ -136,11 +136,11 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(kernel, shape, para
     ("kernel", "shape", "params"),
     [("heat", "13x10x7", ()), ("tracer", "12x10x13", ()), ("euler", "5x3x2", ("p=2",))],
 )
-def test_four_ranks_give_the_same_bits_as_one(kernel, shape, params, gpu, tmp_path):
+def test_four_ranks_give_the_require_same_bits_as_one(kernel, shape, params, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
     case = {"kernel": kernel, "shape": shape, "steps": 3, "params": params, "env": gpu}
     alone = fields(tmp_path, "occa:cuda", 1, **case)
-    assert same_bits(alone, fields(tmp_path, "occa:cuda", 4, **case))
+    require_same_bits(alone, fields(tmp_path, "occa:cuda", 4, **case))
 
 
 MUTATIONS = [

@@ -12,7 +12,7 @@ from rich.table import Table
 from joulia import cuda, launch, launchers, machine, meters, registry, software
 from joulia.bridge import Device
 from joulia.case import Case, Settings, backend_name
-from joulia.energy import raw_clock
+from joulia.clock import raw_clock
 from joulia.errors import Unavailable
 from joulia.places import cache_dir
 from joulia.show import console

@@ -363,6 +363,3 @@ def _load(stat: Any) -> tuple[float, float] | None:
         return None
     ticks = [float(tick) for tick in line[1:9]]
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
-
-
-__all__ = ["Energy", "raw_clock"]

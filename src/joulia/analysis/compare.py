@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from joulia import registry
 from joulia.analysis import ranksum
+from joulia.analysis.break_even import BreakEven, break_even
+from joulia.analysis.figure import Figure, figure
 from joulia.analysis.ranksum import Ratio
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError, suggest
 from joulia.record import Record
-from joulia.stats import median_interval
 
 LEVEL = 0.05
 """Largest p, after Holm's correction within a problem, at which a difference is called one."""
 MARGIN = 0.02
 """Differences below this are not called any: repeats in one process do not see what changes
 between processes (memory placement, clock rates), which is about this much."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A value with its 95 % interval, None where there are too few repeats for one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def map(self, f: Callable[[float], float]) -> Figure:
-        """The figure of a monotone function of it."""
-        if self.low is None or self.high is None:
-            return Figure(f(self.value))
-        ends = sorted((f(self.low), f(self.high)))
-        return Figure(f(self.value), *ends)
-
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Figure:
-        low, high = median_interval(samples) or (None, None)
-        return cls(statistics.median(samples), low, high)
 
 
 @dataclass(frozen=True)
@@ -54,18 +33,6 @@ class Difference:
     ratio: Figure
     p: float
     verdict: str
-
-
-@dataclass(frozen=True)
-class BreakEven:
-    """After how many steps the backend has used less in total than the baseline, start-up included.
-
-    `kind` is `after` (`steps` of them), `always`, `never` or `until` (it starts quicker and runs
-    slower: it wins up to `steps`).
-    """
-
-    kind: str
-    steps: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -241,11 +208,6 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
     )
 
 
-def figure(part: dict[str, Any]) -> Figure:
-    interval = part.get("ci95")
-    return Figure(part["median"], *(interval or (None, None)))
-
-
 def together(
     joules: Sequence[float],
     times: Sequence[float],
@@ -331,41 +293,6 @@ def verdict(ratio: Ratio, p: float, margin: float) -> str:
     if p > LEVEL or abs(math.log(ratio.value)) <= math.log1p(margin):
         return "no clear difference"
     return "better" if ratio.value > 1.0 else "worse"
-
-
-def break_even(
-    mine_low: float,
-    mine_high: float,
-    mine: Figure,
-    base_low: float,
-    base_high: float,
-    base: Figure,
-) -> BreakEven:
-    """Where two straight lines cross: start-up (between low and high) plus cost a step times steps.
-
-    The interval takes the ends of start-up and of the cost's intervals that lie furthest apart.
-    """
-    start = (mine_low + mine_high) / 2.0 - (base_low + base_high) / 2.0
-    gain = base.value - mine.value
-    if gain >= 0.0 and start <= 0.0:
-        return BreakEven("always")
-    if gain <= 0.0 and start >= 0.0:
-        return BreakEven("never")
-    ends = [mine.low, mine.high, base.low, base.high]
-    if None in ends:
-        return BreakEven("after" if gain > 0.0 else "until", Figure(start / gain))
-    starts = (mine_low - base_high, mine_high - base_low)
-    gains = (base.low - mine.high, base.high - mine.low)  # type: ignore[operator]
-    corners = sorted(crossing(s, g, gain) for s in starts for g in gains)
-    steps = Figure(start / gain, corners[0], corners[-1])
-    return BreakEven("after" if gain > 0.0 else "until", steps)
-
-
-def crossing(start: float, gain: float, sign: float) -> float:
-    """Steps at which a lead of `start` is used up at `gain` a step; infinite where it never is."""
-    if gain * sign <= 0.0:
-        return math.inf
-    return max(0.0, start / gain)
 
 
 def break_even_joules(one: Entry, base: Entry) -> BreakEven | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from joulia import registry, solution
-from joulia.analysis.compare import Figure, figure
+from joulia.analysis.figure import Figure, figure
 from joulia.analysis.tables import digits
 from joulia.case import DTYPES, Shape, Value
 from joulia.errors import JouliaError

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joulia.analysis.compare import Absent, BreakEven, Difference, Entry, Figure, Problem
+from joulia.analysis.break_even import BreakEven
+from joulia.analysis.compare import Absent, Difference, Entry, Problem
+from joulia.analysis.figure import Figure
 from joulia.analysis.portability import Portability
 from joulia.show import quantity
 

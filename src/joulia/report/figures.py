@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from joulia.analysis.advice import main_problems
-from joulia.analysis.compare import Entry, Figure, Problem
+from joulia.analysis.compare import Entry, Problem
+from joulia.analysis.figure import Figure
 from joulia.analysis.tables import digits
 from joulia.case import Place, count_of
 from joulia.report import charts

@@ -138,20 +138,16 @@ function bind(f, backend, box, arrays, ints, reals)
     return Bound(f, backend, Tuple(Int(i) for i in box), args)
 end
 
-# LLVM's prefetch takes an LLVM pointer, which Ptr is not in all versions, and literal kinds.
+# LLVM's prefetch takes an LLVM pointer, which Ptr is not in all versions, and literal kinds: the
+# line of an address is asked for to read it (0) or to write it (1).
 const Address = Core.LLVMPtr{UInt8,0}
 
-"Ask for the cache line of an address, to read it."
-@inline prefetch_to_read(x::Ptr) = ccall(
-    "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
-    reinterpret(Address, x), Int32(0), Int32(3), Int32(1),
-)
-
-"Ask for the cache line of an address, to write it."
-@inline prefetch_to_write(x::Ptr) = ccall(
-    "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
-    reinterpret(Address, x), Int32(1), Int32(3), Int32(1),
-)
+for (name, kind) in ((:prefetch_to_read, 0), (:prefetch_to_write, 1))
+    @eval @inline $name(x::Ptr) = ccall(
+        "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
+        reinterpret(Address, x), $(Int32(kind)), Int32(3), Int32(1),
+    )
+end
 
 # Short rows are misses that no processor foresees: those this far ahead are asked for now.
 const AHEAD = 24

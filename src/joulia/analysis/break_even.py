@@ -1,0 +1,55 @@
+"""After how many steps a slower start pays off: where two straight lines cross."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from joulia.analysis.figure import Figure
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """After how many steps the backend has used less in total than the baseline, start-up included.
+
+    `kind` is `after` (`steps` of them), `always`, `never` or `until` (it starts quicker and runs
+    slower: it wins up to `steps`).
+    """
+
+    kind: str
+    steps: Figure | None = None
+
+
+def break_even(
+    mine_low: float,
+    mine_high: float,
+    mine: Figure,
+    base_low: float,
+    base_high: float,
+    base: Figure,
+) -> BreakEven:
+    """Where two straight lines cross: start-up (between low and high) plus cost a step times steps.
+
+    The interval takes the ends of start-up and of the cost's intervals that lie furthest apart.
+    """
+    start = (mine_low + mine_high) / 2.0 - (base_low + base_high) / 2.0
+    gain = base.value - mine.value
+    if gain >= 0.0 and start <= 0.0:
+        return BreakEven("always")
+    if gain <= 0.0 and start >= 0.0:
+        return BreakEven("never")
+    ends = [mine.low, mine.high, base.low, base.high]
+    if None in ends:
+        return BreakEven("after" if gain > 0.0 else "until", Figure(start / gain))
+    starts = (mine_low - base_high, mine_high - base_low)
+    gains = (base.low - mine.high, base.high - mine.low)  # type: ignore[operator]
+    corners = sorted(crossing(s, g, gain) for s in starts for g in gains)
+    steps = Figure(start / gain, corners[0], corners[-1])
+    return BreakEven("after" if gain > 0.0 else "until", steps)
+
+
+def crossing(start: float, gain: float, sign: float) -> float:
+    """Steps at which a lead of `start` is used up at `gain` a step; infinite where it never is."""
+    if gain * sign <= 0.0:
+        return math.inf
+    return max(0.0, start / gain)
