@@ -56,6 +56,15 @@ def test_bounds_name_cores_and_gpus() -> None:
     ]
 
 
+def test_a_fraction_above_its_bound_is_explained() -> None:
+    above = show.bounds([record("numba", 1e-3, fraction=1.73)])
+    assert [line.partition(":")[0] for line in above] == [
+        "Bound for 1 core",
+        "Above 100 % of a bound",
+    ]
+    assert not [line for line in show.bounds([record("numba", fraction=1.0)]) if "Above" in line]
+
+
 def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
     one = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
     assert one.parallel is not None

@@ -224,6 +224,11 @@ def bounds(records: Sequence[Record]) -> list[str]:
         f"fused multiply-adds in {dtype}, {0.5 * value / 1e9:.2f} Gflop/s"
         for (place, dtype), value in sorted(peak.items())
     ]
+    if any(((r.rates or {}).get("fraction_of_bound") or 0.0) > 1.0 for r in records):
+        lines.append(
+            "Above 100 % of a bound: mostly multiply-adds (the compute bound is half their rate), "
+            "or the bound was measured while the machine did other work"
+        )
     return lines
 
 
