@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 
 from joulia import cuda, registry
+
+# A shell without job control starts what it puts into the background with interrupts ignored, and
+# processes inherit that: tests that interrupt joulia would wait for nothing.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()
