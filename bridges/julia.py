@@ -192,17 +192,15 @@ class JuliaOps(HostOps):
             (part.length, self.wrap(part.sources), self.wrap(part.targets))
             for part in rows(shape, copies)
         ]
+        parts = [(length, sources.julia, targets.julia) for length, sources, targets in every]
 
         @functools.cache
-        def bound(array: Array) -> list[Any]:
-            return [
-                package.bind_copy(backend, array.julia, length, sources.julia, targets.julia)
-                for length, sources, targets in every
-            ]
+        def bound(array: Array) -> Any:
+            return package.bind_copy(backend, array.julia, *parts)
 
         def copy(array: Array) -> None:
-            for part in bound(array):
-                part()
+            if every:
+                bound(array)()
 
         return copy
 

@@ -102,7 +102,10 @@ end
 "r_i += c sum_l V_il f_l along the line of nodes at, at + jump, ..."
 @inline function weak!(s, r, at, jump, to, c, matrix, ::Val{N}, ::Type{L}) where {N,L}
     # In a tuple, not in memory: the compiler would fear that a store to r changes them.
-    f = ntuple(l -> flux(own(s, at + (l - 1) * jump, to, L)), Val(N))
+    f = ntuple(Val(N)) do l
+        @inline  # else each flux is a call
+        flux(own(s, at + (l - 1) * jump, to, L))
+    end
     for i in 0:N-1
         w = ntuple(l -> L(unsafe_load(matrix, i * N + l)), Val(N))
         start = map(x -> first(w) * x, first(f))
@@ -132,9 +135,36 @@ struct Stage{N,SPLIT,W}
     placed::Dict{Any,Any}
 end
 
+"""
+r += c (volume and surface terms) along direction D of the elements at offset `base`, from which the
+next ones lie `across` away. For each D compiled by itself: offsets in scratch memory are constants.
+"""
+@noinline function direction!(::Val{D}, u, base, across, component, s, r, matrix, lift, c,
+                            ::Stage{N,SPLIT,W}, ::Type{L}) where {D,N,SPLIT,W,L}
+    nodes = N^3
+    step, row = nodes * W, component ÷ nodes
+    inside, outside = Rotated(step, D), Rotated(component, D)
+    jump = N^D
+    # Lines start at the nodes whose index along D is 0.
+    for outer in 0:jump*N:nodes-1, m in outer:outer+jump-1
+        last = m + (N - 1) * jump
+        if SPLIT
+            split!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
+        else
+            weak!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
+        end
+        below = neighbour(u, base - across + last * row, outside, L)
+        lower = rusanov(below, own(s, m * W, inside, L))
+        add!(r, m * W, inside, c * lift, lower, L)
+        above = neighbour(u, base + across + m * row, outside, L)
+        upper = rusanov(own(s, last * W, inside, L), above)
+        add!(r, last * W, inside, -c * lift, upper, L)
+    end
+end
+
 "`count` elements from offset `first` of the fields, whose padded shape is (nx, ny, ...)."
 function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a, b, scales,
-              ::Stage{N,SPLIT,W}) where {T,N,SPLIT,W}
+              stage::Stage{N,SPLIT,W}) where {T,N,SPLIT,W}
     L = Lanes{W,T}
     nodes = N^3
     component = nodes * nx
@@ -156,27 +186,9 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
         for m in 0:5*nodes-1
             store!(r, m * W, L(0))
         end
-        jump = 1
-        for d in 0:2
-            inside, outside = Rotated(step, d), Rotated(component, d)
-            c = scales[d+1]
-            # Lines start at the nodes whose index along d is 0.
-            for outer in 0:jump*N:nodes-1, m in outer:outer+jump-1
-                last = m + (N - 1) * jump
-                if SPLIT
-                    split!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
-                else
-                    weak!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
-                end
-                below = neighbour(u, base - across[d+1] + last * nx, outside, L)
-                lower = rusanov(below, own(s, m * W, inside, L))
-                add!(r, m * W, inside, c * lift, lower, L)
-                above = neighbour(u, base + across[d+1] + m * nx, outside, L)
-                upper = rusanov(own(s, last * W, inside, L), above)
-                add!(r, last * W, inside, -c * lift, upper, L)
-            end
-            jump *= N
-        end
+        direction!(Val(0), u, base, across[1], component, s, r, matrix, lift, scales[1], stage, L)
+        direction!(Val(1), u, base, across[2], component, s, r, matrix, lift, scales[2], stage, L)
+        direction!(Val(2), u, base, across[3], component, s, r, matrix, lift, scales[3], stage, L)
         whole = x + W <= count
         for m in 0:5*nodes-1
             at = base + m * nx

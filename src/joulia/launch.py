@@ -48,6 +48,9 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
         # Each thread on a core of its own. Where there are more threads than cores, binding and
         # spinning would make them fight instead.
         env |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
+        # Between two calls Julia's threads would go to sleep after 16 us, and on a virtual machine
+        # waking one costs more than the call. They wait as long as GNU OpenMP's: a millisecond.
+        env.setdefault("JULIA_THREAD_SLEEP_THRESHOLD", "1000000")
     env.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
     if settings.cold:
         # A site's installation stays where it is; only what is compiled is thrown away.

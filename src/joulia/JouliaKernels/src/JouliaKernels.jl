@@ -138,45 +138,7 @@ function bind(f, backend, box, arrays, ints, reals)
     return Bound(f, backend, Tuple(Int(i) for i in box), args)
 end
 
-# LLVM's prefetch takes an LLVM pointer, which Ptr is not in all versions, and literal kinds: the
-# line of an address is asked for to read it (0) or to write it (1).
-const Address = Core.LLVMPtr{UInt8,0}
-
-for (name, kind) in ((:prefetch_to_read, 0), (:prefetch_to_write, 1))
-    @eval @inline $name(x::Ptr) = ccall(
-        "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
-        reinterpret(Address, x), $(Int32(kind)), Int32(3), Int32(1),
-    )
-end
-
-# Short rows are misses that no processor foresees: those this far ahead are asked for now.
-const AHEAD = 24
-
-"Rows that a work-item copies."
-const COPIES = 512
-
-@inline function copy_rows(is, _, field, length, sources, targets)
-    @inbounds for i in is
-        ahead = min(i + AHEAD, last(is))
-        prefetch_to_read(pointer(field, sources[ahead] + 1))
-        prefetch_to_write(pointer(field, targets[ahead] + 1))
-        source, target = sources[i], targets[i]
-        for j in 1:length
-            field[target+j] = field[source+j]
-        end
-    end
-end
-
-copy_rows!(backend, box, field, sources, targets, length) =
-    each_block(copy_rows, backend, box, (COPIES,), (0,), field, length, sources, targets)
-
-"""
-    bind_copy(backend, field, length, sources, targets)
-
-Rows of `length` elements of `field` copied within it, from and to zero-based offsets.
-"""
-bind_copy(backend, field, length, sources, targets) =
-    Bound(copy_rows!, backend, (0, Base.length(sources)), (field, sources, targets, Int(length)))
+include("copies.jl")
 
 "A Julia array over memory that Python owns and keeps: `shape` has x first."
 wrap(::Type{T}, address::Integer, shape) where {T} =
