@@ -15,7 +15,7 @@ velocity (n, t, b) and the momentum are rotated so that n is normal. Offsets cou
 module euler
 
 using KernelAbstractions
-using ..JouliaKernels: OneCell, on
+using ..JouliaKernels: OneCell, on, scratch_memory
 
 include("lanes.jl")
 
@@ -215,9 +215,8 @@ end
     y, z = @index(Global, NTuple)
     first = ((origin[3] + z - 1) * ny + origin[2] + y - 1) * stride + origin[1]
     # Static scheduling: a work-item stays on its thread.
-    mine = pointer(scratch, (Threads.threadid() - 1) * (length(scratch) ÷ Threads.maxthreadid()) + 1)
-    row!(pointer(u), pointer(k), pointer(out), first, count, nx, ny, mine, pointer(matrix), lift, a,
-         b, scales, stage)
+    row!(pointer(u), pointer(k), pointer(out), first, count, nx, ny,
+         pointer(scratch[Threads.threadid()]), pointer(matrix), lift, a, b, scales, stage)
 end
 
 function (stage::Stage{N,SPLIT,W})(backend::CPU, box, u::Array{T}, k, out, a, b, cx, cy,
@@ -225,7 +224,7 @@ function (stage::Stage{N,SPLIT,W})(backend::CPU, box, u::Array{T}, k, out, a, b,
     z0, z1, y0, y1, x0, x1 = box
     (z1 <= z0 || y1 <= y0 || x1 <= x0) && return nothing
     nx, ny = size(u, 1), size(u, 6)
-    scratch = Vector{T}(undef, Threads.maxthreadid() * 11 * N^3 * W)
+    scratch = scratch_memory(T, (11 * N^3 * W,))
     matrix = convert(Vector{T}, stage.matrix)
     GC.@preserve u k out scratch matrix begin
         rows!(backend, (1, 1))(stage, u, k, out, (x0, y0, z0), x1 - x0, nx, ny, scratch,

@@ -134,8 +134,11 @@ end
     end
 end
 
-"Sweep a block in z and y, and `update(x, y, z, tendency)` each of its cells."
-@inline function sweep(update::F, xs, ys, zs, rows, c, u, v, w, walls, geometry) where {F}
+"""
+Sweep a block in z and y, and `update(x, y, z, tendency, args...)` each of its cells. `args` are not
+captured in a closure: LLVM would load the arrays from it in every cell.
+"""
+@inline function sweep(update::F, xs, ys, zs, rows, c, u, v, w, walls, geometry, args) where {F}
     idx, idy, idz, kx, ky, kz = geometry
     bottom, top = walls .+ 1
     west, y0 = first(xs) - 1, first(ys)
@@ -154,7 +157,7 @@ end
                 rate = rate_of(rows[i, WEST], rows[i+1, WEST], rows[i, south], rows[i, north],
                                rows[i, under], rows[i, TOP], idx, idy, idz)
                 rows[i, under] = rows[i, TOP]
-                update(west + i, y, z, rate)
+                update(west + i, y, z, rate, args...)
             end
         end
     end
@@ -266,23 +269,12 @@ end
 @inline update3(x, y, z, rate, c, third) =
     @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
 
-@inline function block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, a)
-    sweep(xs, ys, zs, rows, c, u, v, w, walls, geometry) do x, y, z, rate
-        update1(x, y, z, rate, c, c1, a)
-    end
-end
-
-@inline function block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, b, r, s)
-    sweep(xs, ys, zs, rows, c1, u, v, w, walls, geometry) do x, y, z, rate
-        update2(x, y, z, rate, c1, c, c2, b, r, s)
-    end
-end
-
-@inline function block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third)
-    sweep(xs, ys, zs, rows, c2, u, v, w, walls, geometry) do x, y, z, rate
-        update3(x, y, z, rate, c, third)
-    end
-end
+block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, a) =
+    sweep(update1, xs, ys, zs, rows, c, u, v, w, walls, geometry, (c, c1, a))
+block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, b, r, s) =
+    sweep(update2, xs, ys, zs, rows, c1, u, v, w, walls, geometry, (c1, c, c2, b, r, s))
+block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third) =
+    sweep(update3, xs, ys, zs, rows, c2, u, v, w, walls, geometry, (c, third))
 
 stage1(backend, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, a) =
     each_block(block1, backend, box, BLOCK, BUFFERS, c, u, v, w, c1, (bottom, top),

@@ -73,16 +73,34 @@ end
 
 # A body that keeps what neighbouring cells share computes a block of cells with buffers of its own.
 
-@kernel function blocks!(body, first_cell, last_cell, block, buffers, args)
+@kernel function blocks!(body, first_cell, last_cell, block, scratch, args)
     at = @index(Global, NTuple)
     low = first_cell .+ (at .- 1) .* block
     high = min.(low .+ block .- 1, last_cell)
-    some_block(body, map(:, low, high), buffers, args)
+    some_block(body, map(:, low, high), scratch, args)
 end
 
-@noinline function some_block(body::F, ranges, buffers, args) where {F}
-    scratch = Array{eltype(first(args))}(undef, buffers)
-    body(ranges..., scratch, args...)
+@noinline function some_block(body::F, ranges, scratch, args) where {F}
+    # Static scheduling: a work-item stays on its thread.
+    body(ranges..., scratch[Threads.threadid()], args...)
+end
+
+const SCRATCH = Dict{Any,Any}()
+
+# What was kept while the package was compiled is of another process, with threads of its own.
+__init__() = empty!(SCRATCH)
+
+"""
+    scratch_memory(T, sizes)
+
+An array for each thread, the same ones at every call: fresh ones would come from the system page by
+page, and waiting for that takes longer than small kernels.
+"""
+function scratch_memory(::Type{T}, sizes::NTuple{N,Int}) where {T,N}
+    arrays = get!(SCRATCH, (T, sizes)) do
+        [Array{T}(undef, sizes) for _ in 1:Threads.maxthreadid()]
+    end
+    return arrays::Vector{Array{T,N}}
 end
 
 """
@@ -90,7 +108,8 @@ end
 
 Compute the cells of `box` by calling `body(xs, ys, zs, scratch, args...)` (without `zs`, or `ys` and
 `zs`, in two dimensions or one) for every block of at most `block` cells (x first), with one-based
-indices. `scratch` is an array of the size `buffers` that belongs to the block; it is not initialised.
+indices. `scratch` is an array of the size `buffers` that nobody else uses meanwhile; what it holds
+is left from before.
 """
 function each_block(body::F, backend::CPU, box::NTuple{N,Int}, block, buffers,
                     args::Vararg{Any,M}) where {F,N,M}
@@ -98,7 +117,8 @@ function each_block(body::F, backend::CPU, box::NTuple{N,Int}, block, buffers,
     any(<=(0), sizes) && return nothing
     low = ntuple(d -> box[N-2d+1] + 1, Val(N ÷ 2))
     high = ntuple(d -> box[N-2d+2], Val(N ÷ 2))
-    blocks!(backend, map(_ -> 1, sizes))(body, low, high, block, buffers, args;
+    scratch = scratch_memory(eltype(first(args)), buffers)
+    blocks!(backend, map(_ -> 1, sizes))(body, low, high, block, scratch, args;
                                          ndrange = cld.(sizes, block))
     return nothing
 end
