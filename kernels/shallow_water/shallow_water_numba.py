@@ -14,11 +14,16 @@ import numpy as np
 from numba import prange
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz", "contract"}, "error_model": "numpy"}
+# For functions that allocate nothing: without reference counts, whose atomic operations for each
+# view of a row would cost as much as a row of a hundred cells.
+# They must not return arrays.
+ROW: dict[str, Any] = FLAGS | {"_nrt": False}
+INLINED: dict[str, Any] = ROW | {"forceinline": True}
 ROWS = 32
 COLUMNS = 2048
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def advance(
     V: Any, U: Any, q: Any, B: Any, P: Any, R: Any, q0: Any, Us: Any,
     u0: Any, u1: Any, v0: Any, v1: Any, h0: Any, h1: Any,
@@ -46,21 +51,21 @@ def advance(
         R[x] = q0[x] * (Us[x] + flux)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def blocks(box: Any) -> Any:
     """The number of blocks of a box: along y, along x."""
     y0, y1, x0, x1 = box
     return (y1 - y0 + ROWS - 1) // ROWS, (x1 - x0 + COLUMNS - 1) // COLUMNS
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**ROW)
 def part(box: Any, block: Any, along_x: Any) -> Any:
     y0, y1, x0, x1 = box
     ya, xa = y0 + block // along_x * ROWS, x0 + block % along_x * COLUMNS
     return ya, min(ya + ROWS, y1), xa, min(xa + COLUMNS, x1)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def rise(
     y: Any, xa: Any, xb: Any, rows: Any, u: Any, v: Any, h: Any,
     f: Any, g: Any, idx: Any, idy: Any,
@@ -79,16 +84,16 @@ def rise(
 
 
 @numba.njit(**FLAGS)
-def buffers(real: Any) -> Any:
-    """V, U, q, B, P and R of the even and the odd row, and three rows of rates.
+def buffers(n: Any, real: Any) -> Any:
+    """V, U, q, B, P and R of the even and the odd row, and three rows of rates, for `n` cells.
 
-    Zero, since a block's first R is made of rows that were not computed, and is not used. Rows of
-    a buffer keep a distance: LLVM takes adjacent ones for overlapping.
+    Not initialised: a block's first R is made of rows that were not computed, and is not used. Rows
+    of a buffer keep a distance: LLVM takes adjacent ones for overlapping.
     """
-    return np.zeros((2, 6, COLUMNS + 8), real), np.zeros((3, COLUMNS + 8), real)
+    return np.empty((2, 6, n + 8), real), np.empty((3, n + 8), real)
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def tendencies(
     du: Any, dv: Any, dh: Any,
     V: Any, U: Any, B: Any, P: Any, R: Any, Vn: Any, Bs: Any, Pn: Any,
@@ -102,7 +107,7 @@ def tendencies(
         dh[x] = (U[x] - U[x + 1]) * idx + (V[x] - Vn[x]) * idy
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def rates(y: Any, n: Any, rows: Any, rate: Any, idx: Any, idy: Any) -> None:
     own, other, m = rows[y & 1], rows[(y + 1) & 1], n + 1
     tendencies(
@@ -113,13 +118,13 @@ def rates(y: Any, n: Any, rows: Any, rate: Any, idx: Any, idy: Any) -> None:
     )  # fmt: skip
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def update1(rate: Any, old: Any, new: Any, a: Any) -> None:
     for x in range(rate.size):
         new[x] = old[x] + a * rate[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def update2(rate: Any, one: Any, old: Any, two: Any, b: Any, r: Any, s: Any) -> None:
     for x in range(rate.size):
         result = one[x] + (b * rate[x] + r * (one[x] - old[x]))
@@ -127,10 +132,61 @@ def update2(rate: Any, one: Any, old: Any, two: Any, b: Any, r: Any, s: Any) -> 
         old[x] = result + s * rate[x]
 
 
-@numba.njit(**FLAGS)
+@numba.njit(**INLINED)
 def update3(rate: Any, field: Any, c: Any) -> None:
     for x in range(rate.size):
         field[x] += c * rate[x]
+
+
+@numba.njit(**ROW)
+def block1(
+    part: Any, rows: Any, rate: Any, u: Any, v: Any, h: Any, u1: Any, v1: Any, h1: Any,
+    geometry: Any, a: Any,
+) -> None:  # fmt: skip
+    ya, yb, xa, xb = part
+    f, g, idx, idy = geometry
+    n = xb - xa
+    rise(ya - 1, xa, xb, rows, u, v, h, f, g, idx, idy)
+    for y in range(ya, yb):
+        rise(y, xa, xb, rows, u, v, h, f, g, idx, idy)
+        rates(y, n, rows, rate, idx, idy)
+        update1(rate[0, :n], u[y, xa:xb], u1[y, xa:xb], a)
+        update1(rate[1, :n], v[y, xa:xb], v1[y, xa:xb], a)
+        update1(rate[2, :n], h[y, xa:xb], h1[y, xa:xb], a)
+
+
+@numba.njit(**ROW)
+def block2(
+    part: Any, rows: Any, rate: Any, u1: Any, v1: Any, h1: Any, u: Any, v: Any, h: Any,
+    u2: Any, v2: Any, h2: Any, geometry: Any, b: Any, r: Any, s: Any,
+) -> None:  # fmt: skip
+    ya, yb, xa, xb = part
+    f, g, idx, idy = geometry
+    n = xb - xa
+    rise(ya - 1, xa, xb, rows, u1, v1, h1, f, g, idx, idy)
+    for y in range(ya, yb):
+        rise(y, xa, xb, rows, u1, v1, h1, f, g, idx, idy)
+        rates(y, n, rows, rate, idx, idy)
+        update2(rate[0, :n], u1[y, xa:xb], u[y, xa:xb], u2[y, xa:xb], b, r, s)
+        update2(rate[1, :n], v1[y, xa:xb], v[y, xa:xb], v2[y, xa:xb], b, r, s)
+        update2(rate[2, :n], h1[y, xa:xb], h[y, xa:xb], h2[y, xa:xb], b, r, s)
+
+
+@numba.njit(**ROW)
+def block3(
+    part: Any, rows: Any, rate: Any, u2: Any, v2: Any, h2: Any, u: Any, v: Any, h: Any,
+    geometry: Any, c: Any,
+) -> None:  # fmt: skip
+    ya, yb, xa, xb = part
+    f, g, idx, idy = geometry
+    n = xb - xa
+    rise(ya - 1, xa, xb, rows, u2, v2, h2, f, g, idx, idy)
+    for y in range(ya, yb):
+        rise(y, xa, xb, rows, u2, v2, h2, f, g, idx, idy)
+        rates(y, n, rows, rate, idx, idy)
+        update3(rate[0, :n], u[y, xa:xb], c)
+        update3(rate[1, :n], v[y, xa:xb], c)
+        update3(rate[2, :n], h[y, xa:xb], c)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -139,19 +195,12 @@ def stage1(
     f: Any, g: Any, idx: Any, idy: Any, a: Any,
 ) -> None:  # fmt: skip
     real = u.dtype.type
-    f, g, idx, idy, a = real(f), real(g), real(idx), real(idy), real(a)
+    geometry, a = (real(f), real(g), real(idx), real(idy)), real(a)
     along_y, along_x = blocks(box)
     for block in prange(along_y * along_x):
-        ya, yb, xa, xb = part(box, block, along_x)
-        n = xb - xa
-        rows, rate = buffers(u.dtype)
-        rise(ya - 1, xa, xb, rows, u, v, h, f, g, idx, idy)
-        for y in range(ya, yb):
-            rise(y, xa, xb, rows, u, v, h, f, g, idx, idy)
-            rates(y, n, rows, rate, idx, idy)
-            update1(rate[0, :n], u[y, xa:xb], u1[y, xa:xb], a)
-            update1(rate[1, :n], v[y, xa:xb], v1[y, xa:xb], a)
-            update1(rate[2, :n], h[y, xa:xb], h1[y, xa:xb], a)
+        place = part(box, block, along_x)
+        rows, rate = buffers(place[3] - place[2], u.dtype)
+        block1(place, rows, rate, u, v, h, u1, v1, h1, geometry, a)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -160,20 +209,13 @@ def stage2(
     f: Any, g: Any, idx: Any, idy: Any, b: Any, r: Any, s: Any,
 ) -> None:  # fmt: skip
     real = u.dtype.type
-    f, g, idx, idy = real(f), real(g), real(idx), real(idy)
+    geometry = (real(f), real(g), real(idx), real(idy))
     b, r, s = real(b), real(r), real(s)
     along_y, along_x = blocks(box)
     for block in prange(along_y * along_x):
-        ya, yb, xa, xb = part(box, block, along_x)
-        n = xb - xa
-        rows, rate = buffers(u.dtype)
-        rise(ya - 1, xa, xb, rows, u1, v1, h1, f, g, idx, idy)
-        for y in range(ya, yb):
-            rise(y, xa, xb, rows, u1, v1, h1, f, g, idx, idy)
-            rates(y, n, rows, rate, idx, idy)
-            update2(rate[0, :n], u1[y, xa:xb], u[y, xa:xb], u2[y, xa:xb], b, r, s)
-            update2(rate[1, :n], v1[y, xa:xb], v[y, xa:xb], v2[y, xa:xb], b, r, s)
-            update2(rate[2, :n], h1[y, xa:xb], h[y, xa:xb], h2[y, xa:xb], b, r, s)
+        place = part(box, block, along_x)
+        rows, rate = buffers(place[3] - place[2], u.dtype)
+        block2(place, rows, rate, u1, v1, h1, u, v, h, u2, v2, h2, geometry, b, r, s)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -182,16 +224,9 @@ def stage3(
     f: Any, g: Any, idx: Any, idy: Any, c: Any,
 ) -> None:  # fmt: skip
     real = u.dtype.type
-    f, g, idx, idy, c = real(f), real(g), real(idx), real(idy), real(c)
+    geometry, c = (real(f), real(g), real(idx), real(idy)), real(c)
     along_y, along_x = blocks(box)
     for block in prange(along_y * along_x):
-        ya, yb, xa, xb = part(box, block, along_x)
-        n = xb - xa
-        rows, rate = buffers(u.dtype)
-        rise(ya - 1, xa, xb, rows, u2, v2, h2, f, g, idx, idy)
-        for y in range(ya, yb):
-            rise(y, xa, xb, rows, u2, v2, h2, f, g, idx, idy)
-            rates(y, n, rows, rate, idx, idy)
-            update3(rate[0, :n], u[y, xa:xb], c)
-            update3(rate[1, :n], v[y, xa:xb], c)
-            update3(rate[2, :n], h[y, xa:xb], c)
+        place = part(box, block, along_x)
+        rows, rate = buffers(place[3] - place[2], u.dtype)
+        block3(place, rows, rate, u2, v2, h2, u, v, h, geometry, c)
