@@ -22,6 +22,7 @@ from joulia.kernels import euler
 from joulia.kernels.euler import COMPONENTS, lgl
 
 from .conftest import BACKENDS, require
+from .programs_run import program
 
 PROGRAM = Path(__file__).parent / "programs" / "elements.py"
 
@@ -270,6 +271,31 @@ def test_backends_agree_after_100_steps_and_ranks_change_no_bit(backend, referen
         for name, field in alone.items():
             if not name.endswith(":l2"):
                 assert field.tobytes() == together[name].tobytes(), f"{name} on {ranks} ranks"
+
+
+COMPILED = """
+from joulia.api import make_case
+from joulia.bridges import julia
+
+julia.start(make_case("euler", "julia"))
+print(julia._state["main"].seval('''
+    using InteractiveUtils
+    let euler = JouliaKernels.euler, L = euler.Lanes{4,Float64}, P = Ptr{Float64}
+        types = (Val{1}, P, Int, Int, Int, P, P, P, Float64, Float64, euler.Stage{%s,%s,4}, Type{L})
+        sprint(io -> code_llvm(io, euler.direction!, types; debuginfo = :none))
+    end
+'''))
+"""
+
+
+@pytest.mark.parametrize("split", ["false", "true"])
+@pytest.mark.parametrize("nodes", [4, 6])
+def test_julia_calls_nothing_in_its_inner_loops(nodes, split):
+    """A function that is not inlined there hands its vectors over through memory."""
+    require("julia")
+    code = program({}, "-c", COMPILED % (nodes, split))
+    assert "fmul nsz contract <4 x double>" in code
+    assert not [line for line in code.splitlines() if " call " in line and "@j_" in line]
 
 
 @pytest.mark.parametrize("p", ["1", "5"])

@@ -140,7 +140,7 @@ r += c (volume and surface terms) along direction D of the elements at offset `b
 next ones lie `across` away. For each D compiled by itself: offsets in scratch memory are constants.
 """
 @noinline function direction!(::Val{D}, u, base, across, component, s, r, matrix, lift, c,
-                            ::Stage{N,SPLIT,W}, ::Type{L}) where {D,N,SPLIT,W,L}
+                              ::Stage{N,SPLIT,W}, ::Type{L}) where {D,N,SPLIT,W,L}
     nodes = N^3
     step, row = nodes * W, component ÷ nodes
     inside, outside = Rotated(step, D), Rotated(component, D)
