@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -295,7 +296,7 @@ def test_julia_calls_nothing_in_its_inner_loops(nodes, split):
     require("julia")
     code = program({}, "-c", COMPILED % (nodes, split))
     assert "fmul nsz contract <4 x double>" in code
-    assert not [line for line in code.splitlines() if " call " in line and "@j_" in line]
+    assert not re.findall(r'call .*@"?j_.*', code)
 
 
 @pytest.mark.parametrize("p", ["1", "5"])
