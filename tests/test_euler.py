@@ -279,7 +279,8 @@ from joulia.api import make_case
 from joulia.bridges import julia
 
 julia.start(make_case("euler", "julia"))
-print(julia._state["main"].seval('''
+from juliacall import Main
+print(Main.seval('''
     using InteractiveUtils
     let euler = JouliaKernels.euler, L = euler.Lanes{4,Float64}, P = Ptr{Float64}
         types = (Val{1}, P, Int, Int, Int, P, P, P, Float64, Float64, euler.Stage{%s,%s,4}, Type{L})

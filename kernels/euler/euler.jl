@@ -139,11 +139,10 @@ end
 r += c (volume and surface terms) along direction D of the elements at offset `base`, from which the
 next ones lie `across` away. For each D compiled by itself: offsets in scratch memory are constants.
 """
-@noinline function direction!(::Val{D}, u, base, across, component, s, r, matrix, lift, c,
+@noinline function direction!(::Val{D}, u, base, across, nx, s, r, matrix, lift, c,
                               ::Stage{N,SPLIT,W}, ::Type{L}) where {D,N,SPLIT,W,L}
     nodes = N^3
-    step, row = nodes * W, component ÷ nodes
-    inside, outside = Rotated(step, D), Rotated(component, D)
+    inside, outside = Rotated(nodes * W, D), Rotated(nodes * nx, D)
     jump = N^D
     # Lines start at the nodes whose index along D is 0.
     for outer in 0:jump*N:nodes-1, m in outer:outer+jump-1
@@ -153,10 +152,10 @@ next ones lie `across` away. For each D compiled by itself: offsets in scratch m
         else
             weak!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
         end
-        below = neighbour(u, base - across + last * row, outside, L)
+        below = neighbour(u, base - across + last * nx, outside, L)
         lower = rusanov(below, own(s, m * W, inside, L))
         add!(r, m * W, inside, c * lift, lower, L)
-        above = neighbour(u, base + across + m * row, outside, L)
+        above = neighbour(u, base + across + m * nx, outside, L)
         upper = rusanov(own(s, last * W, inside, L), above)
         add!(r, last * W, inside, -c * lift, upper, L)
     end
@@ -186,9 +185,9 @@ function row!(u::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
         for m in 0:5*nodes-1
             store!(r, m * W, L(0))
         end
-        direction!(Val(0), u, base, across[1], component, s, r, matrix, lift, scales[1], stage, L)
-        direction!(Val(1), u, base, across[2], component, s, r, matrix, lift, scales[2], stage, L)
-        direction!(Val(2), u, base, across[3], component, s, r, matrix, lift, scales[3], stage, L)
+        direction!(Val(0), u, base, across[1], nx, s, r, matrix, lift, scales[1], stage, L)
+        direction!(Val(1), u, base, across[2], nx, s, r, matrix, lift, scales[2], stage, L)
+        direction!(Val(2), u, base, across[3], nx, s, r, matrix, lift, scales[3], stage, L)
         whole = x + W <= count
         for m in 0:5*nodes-1
             at = base + m * nx

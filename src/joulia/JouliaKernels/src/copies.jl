@@ -35,7 +35,7 @@ function copy_rows!(field, rows, is)
 end
 
 # Each thread copies one stretch of every part, in one launch: starting threads costs as much as
-# copying a thousand rows.
+# copying thousands of short rows.
 @kernel function shares!(field, parts, shares)
     share = @index(Global, Linear)
     copy_share!(field, parts, share, shares)
