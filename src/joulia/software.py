@@ -26,21 +26,51 @@ def describe() -> dict[str, Any]:
     return found
 
 
+WORKER = (
+    "__init__.py",
+    "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
+    "rk3.py", "guard.py", "clock.py", "cuda.py", "places.py", "machine.py",
+    "ranks.py", "transport.py", "gpus.py", "verify.py", "api.py", "solution.py",
+    "stats.py", "accounting.py", "readings.py", "uncertainty.py", "update_periods.py",
+    "energy.py", "energy_record.py", "measure.py", "worker.py",
+    "meters", "kernels/__init__.py", "bridges/__init__.py",
+)  # fmt: skip
+"""The modules and packages of joulia that run in a worker's process, beside the case's own.
+
+What decides what is measured, and nothing else: a table's heading makes no result stale.
+"""
+SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".toml"})
+
+
 @cache
 def code(kernel: str, bridge: str) -> str:
     """A digest of everything that decides what a case measures: spine, bridge, kernel's folder."""
     here = Path(__file__).parent
-    module = getattr(registry.bridge(bridge), "__file__", None)
-    files = [*here.glob("*.py"), *here.glob("meters/*.py"), *here.glob("JouliaKernels/**/*.*")]
+    files = [file for name in WORKER for file in _sources(here / name)]
+    files += _sources(here / "JouliaKernels")
     folder = registry.kernel(kernel).folder
-    files += [path for path in [*folder.iterdir(), *folder.parent.glob("_*.py")] if path.is_file()]
-    if module:
-        files += [Path(module), *Path(module).parent.glob("_*.*")]  # its parts, OKL among them
+    files += [*_sources(folder), *_siblings(folder, here / "kernels")]
+    if module := getattr(registry.bridge(bridge), "__file__", None):
+        home = Path(module)
+        files += _sources(home.parent if home.name == "__init__.py" else home)
+        files += _siblings(home, here / "bridges")
     every = hashlib.sha256()
-    for path in sorted(files):
-        if path.suffix in {".py", ".jl", ".okl", ".toml"} and path.name != "Manifest.toml":
-            every.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(set(files)):
+        every.update(path.name.encode() + b"\0" + path.read_bytes())
     return every.hexdigest()[:16]
+
+
+def _sources(path: Path) -> list[Path]:
+    """A source file, or all below a folder."""
+    found = [path] if path.is_file() else path.rglob("*")
+    return [file for file in found if file.suffix in SOURCES and file.name != "Manifest.toml"]
+
+
+def _siblings(path: Path, home: Path) -> list[Path]:
+    """What joulia's own kernels or bridges share; a plug-in's neighbours are not its parts."""
+    if path.parent.resolve() != home.resolve():
+        return []
+    return [file for file in home.glob("_*.*") if file.suffix in SOURCES]
 
 
 @cache
