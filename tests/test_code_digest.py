@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import joulia
 import pytest
+
+import joulia
 from joulia import registry, software
 from joulia.case import Settings
 
