@@ -17,7 +17,7 @@ NONE = "none"
 
 def describe(root: Path = Path("/")) -> dict[str, str]:
     """All keys, as text; `none` for what the machine does not have or does not tell."""
-    from joulia import machine
+    from joulia.system import machine
 
     facts = machine.describe()
     return {

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from joulia import cuda
 from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.kernel import Host
+from joulia.system import cuda
 
 UNPROVEN = (
     "no GPU has run it yet: its kernels ran in Numba's simulator, and their machine code was made "

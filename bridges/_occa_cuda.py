@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from joulia import cuda
 from joulia.bridges._occa_calls import remembering
 from joulia.bridges._occa_library import (
     OccaType,
@@ -35,6 +34,7 @@ from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.kernel import Host
+from joulia.system import cuda
 
 UNPROVEN = (
     "no GPU has run it yet: its CUDA sources are compiled for sm_70 to sm_90, and run on processors"

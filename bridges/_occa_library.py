@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia.errors import Unavailable
-from joulia.places import cache_dir
+from joulia.system.places import cache_dir
 
 VERSION_BUILT = "1.0.8"
 """What `joulia prepare occa` builds."""

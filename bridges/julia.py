@@ -24,7 +24,7 @@ from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
-from joulia.places import cache_dir
+from joulia.system.places import cache_dir
 
 SUFFIX = ".jl"
 PACKAGE = Path(joulia.__file__).parent / "JouliaKernels"

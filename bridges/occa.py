@@ -26,8 +26,8 @@ from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
-from joulia.machine import cpu_model
-from joulia.places import cache_dir
+from joulia.system.machine import cpu_model
+from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}

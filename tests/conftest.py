@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from joulia import cuda, registry
+from joulia import registry
+from joulia.system import cuda
 
 # A shell without job control starts what it puts into the background with interrupts ignored, and
 # processes inherit that: tests that interrupt joulia would wait for nothing.

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from joulia import cuda
 from joulia.errors import Unavailable
+from joulia.system import cuda
 
 
 def uuid(byte: str) -> str:
@@ -31,7 +31,7 @@ def python(stub: Path, tmp_path: Path) -> Ask:
 
     def run(lines: str, driver: str = "", **env: str) -> Any:
         done = subprocess.run(
-            [sys.executable, "-c", f"import json\nfrom joulia import cuda\n{lines}"],
+            [sys.executable, "-c", f"import json\nfrom joulia.system import cuda\n{lines}"],
             env=os.environ
             | {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": driver}
             | {"STUB_CUDA_LOG": str(tmp_path / "log")}

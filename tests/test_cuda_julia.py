@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 import stand_in_julia
 
-from joulia import cuda, prepare, registry
+from joulia import prepare, registry
 from joulia.bridges import _julia_cuda
 from joulia.bridges import julia as bridge
 from joulia.case import DTYPES
 from joulia.errors import Unavailable
+from joulia.system import cuda
 
 from .conftest import require
 from .programs_run import PROGRAMS, boxes, fields, require_same_bits

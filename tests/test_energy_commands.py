@@ -18,12 +18,13 @@ import trees
 from fake_nvml import FakeGpu, FakeNvml
 from virtual import Curve, LocalSampler, VirtualClock
 
-from joulia import calibrate, doctor, machine
+from joulia import calibrate, doctor
 from joulia.accounting import Seen
 from joulia.energy import Energy
 from joulia.errors import JouliaError
 from joulia.meters import Base, Domain, nvml
 from joulia.ranks import OneRank
+from joulia.system import machine
 
 SUPPORT = Path(__file__).parent / "support"
 

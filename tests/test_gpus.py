@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from joulia import cuda, gpus, plan, registry
+from joulia import gpus, plan, registry
 from joulia.case import Case
 from joulia.errors import Unavailable
 from joulia.plan import Request
 from joulia.session import Ceilings
+from joulia.system import cuda
 
 from .results import record
 

@@ -12,10 +12,10 @@ import trees
 from virtual import LocalSampler, VirtualClock
 
 from joulia import meters, registry
-from joulia.clock import raw_clock
 from joulia.errors import JouliaError, Unavailable
 from joulia.meters import Domain, Missing, amdsmi, battery, fake, hwmon
 from joulia.meters._sampled import Integral, ProcessSampler, Reader, Sampled
+from joulia.system.clock import raw_clock
 
 
 def test_grace_hopper_domains_are_nested(tmp_path: Path) -> None:

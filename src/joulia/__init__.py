@@ -1,11 +1,6 @@
 """joulia: time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("joulia")
-except PackageNotFoundError:  # a source tree on the path without an installation
-    __version__ = "0+unknown"
+from joulia.version import __version__ as __version__
 
 
 def __getattr__(name: str) -> object:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
-from joulia import machine, uncertainty
+from joulia import uncertainty
 from joulia.accounting import Seen
 from joulia.energy import Energy
 from joulia.errors import JouliaError
 from joulia.ranks import OneRank
 from joulia.readings import Window
 from joulia.show import console
+from joulia.system import machine
 
 LINEAR_LIMIT = 0.05
 SPIN_FACTOR = 1.1

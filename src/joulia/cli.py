@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from joulia import __version__, arguments
+from joulia import arguments
 from joulia.analysis.commands import COMMANDS
 from joulia.errors import JouliaError, Unavailable, Unstable
 from joulia.gate.cli import gate
+from joulia.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

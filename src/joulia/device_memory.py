@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from joulia import cuda
 from joulia.bridge import Ops, Parcel, rows
 from joulia.case import Shape
 from joulia.grid import Box
 from joulia.kernel import Host
+from joulia.system import cuda
 
 DEVICE, PINNED = "device memory (CUDA-aware MPI)", "pinned host buffers"
 

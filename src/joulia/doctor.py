@@ -9,13 +9,14 @@ from typing import Any
 
 from rich.table import Table
 
-from joulia import cuda, launch, launchers, machine, meters, registry, software
+from joulia import launch, launchers, meters, registry, software
 from joulia.bridge import Device
 from joulia.case import Case, Settings, backend_name
-from joulia.clock import raw_clock
 from joulia.errors import Unavailable
-from joulia.places import cache_dir
 from joulia.show import console
+from joulia.system import cuda, machine
+from joulia.system.clock import raw_clock
+from joulia.system.places import cache_dir
 
 
 def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:

@@ -13,12 +13,12 @@ from typing import Any
 
 from joulia import accounting, meters, uncertainty
 from joulia.accounting import Seen, User
-from joulia.clock import raw_clock
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter
 from joulia.meters._files import text
 from joulia.ranks import Comm
 from joulia.readings import Key, Reading, Window, minus
+from joulia.system.clock import raw_clock
 from joulia.update_periods import update_periods
 
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0

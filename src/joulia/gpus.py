@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from joulia import cuda
 from joulia.case import Case
 from joulia.errors import Unavailable
 from joulia.kernel import Kernel
 from joulia.ranks import Comm
+from joulia.system import cuda
 
 
 def places(case: Case, comm: Comm) -> list[str | None]:

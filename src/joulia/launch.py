@@ -17,9 +17,9 @@ from typing import Any
 from joulia import launchers
 from joulia.case import Case, Settings
 from joulia.errors import Unavailable
-from joulia.guard import guarded
-from joulia.machine import usable_cores
-from joulia.places import cache_dir
+from joulia.system.guard import guarded
+from joulia.system.machine import usable_cores
+from joulia.system.places import cache_dir
 
 PATIENCE_S = 10.0
 """Seconds that a killed process gets to go."""

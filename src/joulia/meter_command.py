@@ -14,12 +14,12 @@ from typing import Any
 from rich.table import Table
 
 from joulia import carbon, meters
-from joulia.clock import raw_clock
 from joulia.energy import Energy
 from joulia.errors import JouliaError
 from joulia.ranks import OneRank
 from joulia.readings import Window
 from joulia.show import console, quantity
+from joulia.system.clock import raw_clock
 from joulia.uncertainty import Part, spread
 
 

@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from joulia import cuda, launchers, registry
+from joulia import launchers, registry
 from joulia.bridge import Device
 from joulia.case import DTYPES, Case, Place, Shape, Value
 from joulia.errors import suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
-from joulia.machine import last_level_cache_bytes, usable_cores
+from joulia.system import cuda
+from joulia.system.machine import last_level_cache_bytes, usable_cores
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from joulia import cuda, launch, prepare_occa_cuda, registry, software
+from joulia import launch, prepare_occa_cuda, registry, software
 from joulia.bridges import _julia_cuda
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.bridges import julia as julia_bridge
 from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
-from joulia.places import cache_dir
 from joulia.show import console
+from joulia.system import cuda
+from joulia.system.places import cache_dir
 
 OCCA_SDIST = "occa==0.3.6"
 """The source distribution on PyPI that carries the whole OCCA 1.0.8 C++ library."""

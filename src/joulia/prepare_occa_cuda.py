@@ -19,7 +19,7 @@ from rich.console import Console
 from joulia.bridges import _occa_cuda
 from joulia.bridges._occa_library import own_prefix
 from joulia.errors import Unavailable
-from joulia.places import cache_dir
+from joulia.system.places import cache_dir
 
 ADAPTED = Path(_occa_cuda.__file__).with_name("_occa_cuda.h")
 

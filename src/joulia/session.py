@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joulia import carbon, estimate, launch, machine, registry, software, store
+from joulia import carbon, estimate, launch, registry, software, store
 from joulia.case import Case, Place, Settings
 from joulia.plan import Planned, exceeds_caches, is_ceiling, is_flop_ceiling
 from joulia.record import Record, identity
+from joulia.system import machine
 
 
 @dataclass(frozen=True)

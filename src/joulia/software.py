@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from joulia import __version__, registry
+from joulia import registry
+from joulia.version import __version__
 
 PACKAGES = ("numpy", "numba", "llvmlite", "juliacall", "mpi4py", "nvidia-ml-py")
 
@@ -27,9 +28,9 @@ def describe() -> dict[str, Any]:
 
 
 WORKER = (
-    "__init__.py",
+    "__init__.py", "version.py",
     "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
-    "rk3.py", "guard.py", "clock.py", "cuda.py", "places.py", "machine.py",
+    "rk3.py", "system",
     "ranks.py", "transport.py", "gpus.py", "verify.py", "api.py", "solution.py",
     "stats.py", "accounting.py", "readings.py", "uncertainty.py", "update_periods.py",
     "energy.py", "energy_record.py", "measure.py", "worker.py",

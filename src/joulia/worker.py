@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from joulia.guard import die_with_parent
+from joulia.system.guard import die_with_parent
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     case = Case.from_json(job["case"])
     pin(case, job["pin"])
     if case.on_gpu:
-        from joulia import cuda
+        from joulia.system import cuda
 
         cuda.claim(local_rank())
 

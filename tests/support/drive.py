@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trees
 
-from joulia.clock import raw_clock
+from joulia.system.clock import raw_clock
 
 
 def main() -> None:

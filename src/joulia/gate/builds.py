@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from joulia.errors import JouliaError
-from joulia.places import cache_dir
+from joulia.system.places import cache_dir
 
 SIDES = ("base", "head")  # of equal length: the length of a path can shift what a process measures
 

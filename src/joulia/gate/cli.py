@@ -184,7 +184,7 @@ def _interrupt(number: int, frame: Any) -> None:
 def metered() -> bool:
     """Whether this machine has a meter, so that windows must be long."""
     from joulia import meters
-    from joulia.clock import raw_clock
+    from joulia.system.clock import raw_clock
 
     return bool(meters.open_all(meters.root(), raw_clock)[0])
 

@@ -15,8 +15,8 @@ from joulia.errors import JouliaError
 from joulia.gate.builds import Build
 from joulia.gate.compare import METRICS, Verdict, cost, judge, key, require_comparable
 from joulia.gate.decision import looks
-from joulia.guard import guarded
 from joulia.record import Record
+from joulia.system.guard import guarded
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Collection
 
-from joulia.clock import raw_clock
 from joulia.errors import Unavailable
 from joulia.meters._sampled import Integral, Page, PowerReader, Told, longest_gap
+from joulia.system.clock import raw_clock
 
 
 def main() -> None:

@@ -10,13 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from joulia import __version__, registry
+from joulia import registry
 from joulia.analysis import advice, portability, tables
 from joulia.analysis.compare import Problem, compare
 from joulia.errors import JouliaError
 from joulia.record import Record
 from joulia.report import charts, figures, frontier_plots
 from joulia.report.figures import Plot, Series
+from joulia.version import __version__
 
 SYMBOLS = {"valid": "✓", "invalid": "✗", "failed": "✗", "skipped": "–"}
 MATRIX_ROWS = 60

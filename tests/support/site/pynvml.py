@@ -10,7 +10,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from fake_nvml import FakeGpu, FakeNvml, NVMLError
 from virtual import Curve
 
-from joulia.clock import raw_clock
+from joulia.system.clock import raw_clock
 
 
 def _library() -> FakeNvml:

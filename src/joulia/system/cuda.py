@@ -1,8 +1,8 @@
 """NVIDIA GPUs as the CUDA driver shows them: which are there, and which one a rank computes on.
 
-The driver is asked in a process of its own (`python -m joulia.cuda`). One that hangs or crashes
-then takes nothing with it, and the process that asked can still choose its GPU: the driver reads
-CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it.
+The driver is asked in a process of its own (`python -m joulia.system.cuda`). One that hangs or
+crashes then takes nothing with it, and the process that asked can still choose its GPU: the driver
+reads CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joulia.errors import Unavailable
-from joulia.kernel import Host
 
 LIBRARY = "libcuda.so.1"
 PATIENCE_S = 30.0
@@ -98,7 +98,7 @@ def _asked() -> Survey | Unavailable:
             f"no NVIDIA driver ({LIBRARY} is not there)", f"install NVIDIA's driver; {HIDDEN}"
         )
     asked = subprocess.Popen(
-        [sys.executable, "-m", "joulia.cuda"],
+        [sys.executable, "-m", "joulia.system.cuda"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -256,11 +256,11 @@ def require_room(wanted_bytes: float, sharing: int) -> None:
         )
 
 
-def pinned(count: int, dtype: str) -> Host:
+def pinned(count: int, dtype: str) -> NDArray[Any]:
     """Host memory whose pages are locked, so that the GPU copies to and from it by itself."""
     size = count * np.dtype(dtype).itemsize
     memory = mmap.mmap(-1, max(1, size))  # pages of its own: a page can be locked once
-    host: Host = np.frombuffer(memory, dtype, count)
+    host: NDArray[Any] = np.frombuffer(memory, dtype, count)
     address = ctypes.c_void_p(host.ctypes.data)
     driver = Driver()
     driver.call("cuMemHostRegister_v2", address, ctypes.c_size_t(size), ctypes.c_uint(1))

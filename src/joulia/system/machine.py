@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia.case import digest
-from joulia.places import cache_dir
+from joulia.system.places import cache_dir
 
 
 @cache
