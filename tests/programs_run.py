@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from joulia import launch, launchers
-from joulia.api import make_case
+from joulia import launch
 from joulia.case import Settings
+from joulia.parallel import launchers
+from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE_S = 240

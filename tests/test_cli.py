@@ -178,7 +178,7 @@ def test_an_unavailable_occa_mode_is_an_error_and_not_a_silent_serial(monkeypatc
     require("occa:serial")
     script = (
         "from joulia.bridges import occa\n"
-        "from joulia.api import make_case\n"
+        "from joulia.simulation.solve import make_case\n"
         "occa.MODES['openmp'] = 'NoSuchMode'\n"
         "occa.start(make_case('heat', 'occa:openmp'))\n"
     )

@@ -51,7 +51,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     job = {"case": case, "settings": settings, "launcher": None, "pin": []}
     (folder / "job.json").write_text(json.dumps(job))
     subprocess.run(
-        [sys.executable, "-m", "joulia.worker", str(folder / "job.json")],
+        [sys.executable, "-m", "joulia.measure.worker", str(folder / "job.json")],
         env=os.environ | {"PYTHONPATH": str(folder)},
         check=True,
     )
@@ -110,7 +110,7 @@ def digest(package: Path) -> str:
 @pytest.mark.parametrize(
     "changed",
     [
-        "measure.py", "meters/rapl.py", "kernels/heat/heat_numba.py", "kernels/heat/heat.jl",
+        "measure/method.py", "meters/rapl.py", "kernels/heat/heat_numba.py", "kernels/heat/heat.jl",
         "kernels/_numba_cuda.py", "bridges/_numba_copy.py", "JouliaKernels/src/cells.jl",
     ],
 )  # fmt: skip

@@ -12,12 +12,13 @@ from fake_nvml import FakeGpu
 from virtual import VirtualClock
 from windows import UUID, Steady, energy, gpus, measured, window
 
-from joulia.api import make_case
 from joulia.bridges.numpy import NumpyOps
 from joulia.case import Settings
 from joulia.energy import Energy
-from joulia.measure import Run, measure
-from joulia.ranks import OneRank
+from joulia.measure.method import measure
+from joulia.parallel.comm import OneRank
+from joulia.simulation.run import Run
+from joulia.simulation.solve import make_case
 from joulia.update_periods import update_periods
 
 

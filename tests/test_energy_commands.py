@@ -23,7 +23,7 @@ from joulia.accounting import Seen
 from joulia.energy import Energy
 from joulia.errors import JouliaError
 from joulia.meters import Base, Domain, nvml
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
 from joulia.system import machine
 
 SUPPORT = Path(__file__).parent / "support"

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from joulia import launch, launchers, solve
-from joulia.api import make_case
+from joulia import launch, solve
 from joulia.case import Settings
 from joulia.errors import JouliaError, Unstable
 from joulia.grid import Layout, extent, links, tile_of
 from joulia.kernels import euler
 from joulia.kernels.euler import COMPONENTS, lgl
+from joulia.parallel import launchers
+from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require
 from .programs_run import program
@@ -275,7 +276,7 @@ def test_backends_agree_after_100_steps_and_ranks_change_no_bit(backend, referen
 
 
 COMPILED = """
-from joulia.api import make_case
+from joulia.simulation.solve import make_case
 from joulia.bridges import julia
 
 julia.start(make_case("euler", "julia"))

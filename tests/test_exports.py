@@ -11,8 +11,8 @@ import pytest
 
 import joulia
 from joulia.analysis import export, results, simulate
-from joulia.api import make_case
 from joulia.errors import JouliaError
+from joulia.simulation.solve import make_case
 
 from .results import record, write
 

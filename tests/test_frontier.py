@@ -8,13 +8,15 @@ import math
 import numpy as np
 import pytest
 
-from joulia import measure, registry, solution
+from joulia import registry
 from joulia.analysis import frontier
-from joulia.api import make_case, solve
 from joulia.case import Settings
 from joulia.errors import JouliaError
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
 from joulia.report import page
+from joulia.simulation import end_time
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case, solve
 
 from .conftest import require
 from .results import record
@@ -38,11 +40,11 @@ def front_of(records, cost=frontier.time_of):
 @pytest.mark.parametrize("n", [8, 13])
 @pytest.mark.parametrize("until", [0.25, 0.1])
 def test_whole_steps_end_at_the_end_time_within_the_stable_limit(n, until):
-    case, steps = solution.fitted(make_case("heat", shape=(n, n + 1, n)), until)
+    case, steps = end_time.ends_at(make_case("heat", shape=(n, n + 1, n)), until)
     inverse = sum((m / (2 * math.pi)) ** 2 for m in case.shape)
     assert steps * case.param("cfl") / inverse == pytest.approx(until, rel=1e-14)
     assert case.param("cfl") <= 0.4
-    assert solution.fitted(case, until) == (case, steps)
+    assert end_time.ends_at(case, until) == (case, steps)
 
 
 def test_the_error_is_that_of_the_differential_equation_and_falls_with_order_two():
@@ -50,7 +52,7 @@ def test_the_error_is_that_of_the_differential_equation_and_falls_with_order_two
     end = 8 * 0.4 / (3 * (24 / (2 * math.pi)) ** 2)  # 8 steps on 24^3, 32 on 48^3
     errors = []
     for n in (24, 48):
-        case, steps = solution.fitted(make_case("heat", shape=(n, n, n)), end)
+        case, steps = end_time.ends_at(make_case("heat", shape=(n, n, n)), end)
         found = solve("heat", shape=case.shape, steps=steps, params=dict(case.params))
         errors.append(np.abs(found.fields["u"] - truth(case, end, found.tile)["u"]).max())
         # The scheme's own answer is met to rounding, so the error is the discretisation's.
@@ -68,10 +70,10 @@ def test_every_kernel_with_a_frontier_is_more_accurate_on_a_finer_grid(name):
     errors = []
     for shape in chosen.shapes[1:3]:
         case = make_case(name, shape=shape, params=dict(chosen.params))
-        case, steps = solution.fitted(case, end)
-        assert solution.fitted(case, end) == (case, steps)
-        run, _ = measure.prepare(case, Settings(until=end), OneRank())
-        errors.append(solution.solve(run, end, OneRank())["error"])
+        case, steps = end_time.ends_at(case, end)
+        assert end_time.ends_at(case, end) == (case, steps)
+        run = set_up(case, OneRank())
+        errors.append(end_time.error_at(run, end, OneRank())["error"])
     assert 0.0 < errors[1] < 0.6 * errors[0]
 
 
@@ -162,7 +164,7 @@ def test_several_ranks_find_the_same_error(joulia, tmp_path):
 
     errors = []
     for ranks in (1, 2):
-        case, _ = solution.fitted(make_case("heat", shape=(8, 9, 10), ranks=ranks), END)
+        case, _ = end_time.ends_at(make_case("heat", shape=(8, 9, 10), ranks=ranks), END)
         part = launch.run(case, Settings(0.001, 1, until=END))
         assert part["status"] == "valid", part
         errors.append(part["solution"]["error"])
@@ -176,4 +178,4 @@ def test_what_has_no_exact_solution_is_refused(joulia):
     assert "stream has no exact solution with a time step. Allowed: " in done.stderr
     assert done.stderr.count("\n") == 1
     with pytest.raises(JouliaError, match="an end time of -1"):
-        solution.fitted(make_case("heat"), -1)
+        end_time.ends_at(make_case("heat"), -1)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from joulia import gpus, plan, registry
+from joulia import plan, registry
 from joulia.case import Case
 from joulia.errors import Unavailable
+from joulia.parallel import gpus
 from joulia.plan import Request
 from joulia.session import Ceilings
 from joulia.system import cuda
@@ -41,7 +42,7 @@ class Ranks:
     def size(self) -> int:
         return len(self.told)
 
-    def gather(self, value: Any) -> list[Any]:
+    def allgather(self, value: Any) -> list[Any]:
         return [value if rank == self.rank else one for rank, one in enumerate(self.told)]
 
 

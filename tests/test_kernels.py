@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from joulia import registry, solve
-from joulia.api import make_case
 from joulia.case import DTYPES
 from joulia.kernels.heat import decay
+from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require
 

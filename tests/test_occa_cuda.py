@@ -44,7 +44,7 @@ PRIMITIVES = """
 import ctypes, gc
 import numpy as np
 from joulia import registry
-from joulia.api import make_case
+from joulia.simulation.solve import make_case
 from joulia.bridges import occa
 
 case = make_case("heat", "occa:cuda")

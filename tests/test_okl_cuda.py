@@ -13,9 +13,9 @@ import pytest
 import stand_in
 
 from joulia import prepare_occa_cuda, registry
-from joulia.api import make_case
 from joulia.bridges import _occa_cuda, _occa_library, occa
 from joulia.errors import Unavailable
+from joulia.simulation.solve import make_case
 
 from .conftest import require
 

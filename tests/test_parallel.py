@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from joulia import launch, launchers, scaling, session
-from joulia.api import make_case
+from joulia import launch, scaling, session
 from joulia.case import Settings
 from joulia.errors import JouliaError, Unavailable
 from joulia.grid import divide
+from joulia.parallel import launchers
+from joulia.parallel.network import Transport, fit
 from joulia.record import Record
-from joulia.transport import Transport, fit
+from joulia.simulation.solve import make_case
 
 from .test_store import record, workers_of
 

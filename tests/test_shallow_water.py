@@ -124,11 +124,11 @@ def test_bad_input_is_one_line_and_exit_code_2(joulia):
 
 def test_an_unstable_run_is_invalid_and_names_its_step_and_field(tmp_path, monkeypatch):
     """A current far faster than gravity waves breaks the CFL condition that dt was chosen by."""
-    from joulia.api import make_case
     from joulia.case import Settings
     from joulia.errors import Unstable
-    from joulia.measure import measure
-    from joulia.ranks import OneRank
+    from joulia.measure.method import measure
+    from joulia.parallel.comm import OneRank
+    from joulia.simulation.solve import make_case
 
     params = {"speed": 50.0, "f": 1e-3, "H": 1.0}
     case = make_case("shallow_water", "numba", size="tiny", params=params)

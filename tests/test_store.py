@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joulia import store
-from joulia.api import make_case
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.record import Record
+from joulia.simulation.solve import make_case
 
 
 def record(name: str, status: str = "valid") -> Record:

@@ -6,9 +6,9 @@ from joulia.version import __version__ as __version__
 def __getattr__(name: str) -> object:
     # Lazy, so that `joulia --help` imports neither NumPy nor a runtime.
     if name in {"solve", "Solution"}:
-        from joulia import api
+        from joulia.simulation import solve
 
-        return getattr(api, name)
+        return getattr(solve, name)
     if name in {"load", "run", "Results"}:
         from joulia.analysis import results
 

@@ -15,7 +15,7 @@ from joulia import uncertainty
 from joulia.accounting import Seen
 from joulia.energy import Energy
 from joulia.errors import JouliaError
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
 from joulia.readings import Window
 from joulia.show import console
 from joulia.system import machine

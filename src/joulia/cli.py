@@ -94,7 +94,7 @@ def run(**options: Any) -> int:
     from joulia import carbon, estimate
     from joulia.case import GPU_EXCHANGES, Settings
     from joulia.errors import suggest
-    from joulia.launchers import LAUNCHERS
+    from joulia.parallel.launchers import LAUNCHERS
     from joulia.plan import QUICK, plan
 
     # Bad files are told before anything is measured.

@@ -16,7 +16,7 @@ from joulia.accounting import Seen, User
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter
 from joulia.meters._files import text
-from joulia.ranks import Comm
+from joulia.parallel.comm import Comm
 from joulia.readings import Key, Reading, Window, minus
 from joulia.system.clock import raw_clock
 from joulia.update_periods import update_periods
@@ -57,7 +57,7 @@ class Energy:
         root = meters.root()
         self.stat = root / "proc/stat"
         node = meters.node_id(root) or socket.gethostname()
-        ranks = comm.gather((node, device, _cores()))
+        ranks = comm.allgather((node, device, _cores()))
         self.users = [User(name, used) for name, used, _ in ranks]
         self.reads = comm.rank == min(r for r, one in enumerate(self.users) if one.node == node)
         self.meters: list[Meter] = []
@@ -67,9 +67,11 @@ class Energy:
         if self.reads:
             self.meters, self.missing = opened or meters.open_all(root, clock)
         self._settle(node)
-        if any(comm.gather(self._start({c for n, _, cores in ranks if n == node for c in cores}))):
+        if any(
+            comm.allgather(self._start({c for n, _, cores in ranks if n == node for c in cores}))
+        ):
             self._settle(node)
-        told = comm.gather({name: error.reason for name, error in self.missing.items()})
+        told = comm.allgather({name: error.reason for name, error in self.missing.items()})
         self.reasons: dict[str, str] = {k: v for part in reversed(told) for k, v in part.items()}
         self.windows: list[Window] = []
         self.idles: list[Window] = []
@@ -81,7 +83,7 @@ class Energy:
     def _settle(self, node: str) -> None:
         """What all readers see, and what of it counts; the same on every rank."""
         mine = [one for meter in self.meters for one in _seen(node, meter)]
-        seen = [one for part in self.comm.gather(mine) for one in part]
+        seen = [one for part in self.comm.allgather(mine) for one in part]
         self.seen = sorted(seen, key=lambda one: one.key)
         self.account = accounting.account(seen, self.users, everything=self.everything)
         self.counted = {one.key for one in self.account.counted}
@@ -150,7 +152,7 @@ class Energy:
             if self.sources.get(meter.id) != "sampled":
                 inferred |= self._watch(meter)
         still = []
-        for part in self.comm.gather(inferred):
+        for part in self.comm.allgather(inferred):
             self.periods |= {key: seconds for key, seconds in part.items() if seconds}
             still += [key for key, seconds in part.items() if seconds is None]
         self._leave_out(still)
@@ -175,7 +177,7 @@ class Energy:
                     mine |= dict.fromkeys(((meter.id, n) for n in meter.domains), meter.period_s())
                 except Unavailable as error:
                     self._fault(meter, error)  # the windows since it died are void already
-        for part in self.comm.gather(mine):
+        for part in self.comm.allgather(mine):
             for key, seconds in part.items():
                 self.periods[key] = max(self.periods[key], seconds)
 
@@ -295,7 +297,7 @@ class Energy:
                 if meter in before.active
             },
         )
-        parts = self.comm.gather((self.reads, mine, self.read_errors[-1:]))
+        parts = self.comm.allgather((self.reads, mine, self.read_errors[-1:]))
         readers = [part for reads, part, _ in parts if reads]
         whole = Window(
             max(part.seconds for part in readers),

@@ -20,9 +20,9 @@ def result(
 ) -> tuple[dict[str, Any] | None, str | None]:
     """(`energy`, None) or (None, the reason), the same on every rank. Joules are per step."""
     comm = energy.comm
-    errors = [error for part in comm.gather(energy.read_errors) for error in part]
-    wraps = sum(comm.gather(sum(getattr(meter, "wraps", 0) for meter in energy.meters)))
-    busy = max((load for part in comm.gather(energy.busy) for load in part), default=None)
+    errors = [error for part in comm.allgather(energy.read_errors) for error in part]
+    wraps = sum(comm.allgather(sum(getattr(meter, "wraps", 0) for meter in energy.meters)))
+    busy = max((load for part in comm.allgather(energy.busy) for load in part), default=None)
     if reason := absent(energy):
         return None, reason
     energy.follow_samplers()

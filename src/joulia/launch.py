@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from joulia import launchers
 from joulia.case import Case, Settings
 from joulia.errors import Unavailable
+from joulia.parallel import launchers
 from joulia.system.guard import guarded
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
@@ -63,7 +63,7 @@ def run(case: Case, settings: Settings) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
         folder = Path(scratch)
         job = folder / "job.json"
-        argv = [sys.executable, "-m", "joulia.worker", str(job)]
+        argv = [sys.executable, "-m", "joulia.measure.worker", str(job)]
         launcher = None
         if case.ranks > 1:
             try:
@@ -134,7 +134,7 @@ def descendants(pid: int) -> list[int]:
 def whereabouts(folder: Path) -> str:
     """Where the ranks of a case that hangs are: each dumps its stack on SIGUSR1.
 
-    A rank in `joulia.ranks` waits for another; the others are named.
+    A rank in `joulia.parallel.halo` waits for another; the others are named.
     """
     files = {int(path.stem.partition("-")[2]): path for path in folder.glob("rank-*.pid")}
     for path in files.values():
@@ -146,7 +146,7 @@ def whereabouts(folder: Path) -> str:
         found = re.search(
             r'File "([^"]+)", line (\d+) in (\S+)', path.with_suffix(".stack").read_text()
         )
-        if found and not found[1].endswith("joulia/ranks.py"):
+        if found and "/joulia/parallel/" not in found[1]:
             told.append(f"rank {rank} is in {found[3]} ({Path(found[1]).name}:{found[2]})")
     return f"; {', '.join(told)}" if told else ""
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from joulia import carbon, meters
 from joulia.energy import Energy
 from joulia.errors import JouliaError
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
 from joulia.readings import Window
 from joulia.show import console, quantity
 from joulia.system.clock import raw_clock

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from joulia import launchers, registry
+from joulia import registry
 from joulia.bridge import Device
 from joulia.case import DTYPES, Case, Place, Shape, Value
 from joulia.errors import suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
+from joulia.parallel import launchers
 from joulia.system import cuda
 from joulia.system.machine import last_level_cache_bytes, usable_cores
 

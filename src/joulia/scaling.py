@@ -14,9 +14,9 @@ from joulia import registry
 from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
+from joulia.parallel.network import Transport
 from joulia.record import Record
 from joulia.show import quantity, seconds
-from joulia.transport import Transport
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ WORKER = (
     "__init__.py", "version.py",
     "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
     "rk3.py", "system",
-    "ranks.py", "transport.py", "gpus.py", "verify.py", "api.py", "solution.py",
+    "parallel", "simulation", "measure",
     "stats.py", "accounting.py", "readings.py", "uncertainty.py", "update_periods.py",
-    "energy.py", "energy_record.py", "measure.py", "worker.py",
+    "energy.py", "energy_record.py",
     "meters", "kernels/__init__.py", "bridges/__init__.py",
 )  # fmt: skip
 """The modules and packages of joulia that run in a worker's process, beside the case's own.

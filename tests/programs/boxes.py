@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from joulia import measure
-from joulia.api import make_case
-from joulia.case import Settings
 from joulia.grid import Box, flatten, pairs
-from joulia.ranks import HaloExchange, OneRank
+from joulia.parallel.comm import OneRank
+from joulia.parallel.halo import HaloExchange
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case
 
 
 class Cut:
@@ -47,7 +47,7 @@ case = make_case(
     shape=tuple(map(int, shape.split("x"))),
     params=dict(text.split("=") for text in params),
 )
-run, _ = measure.prepare(case, Settings(), OneRank())
+run = set_up(case, OneRank())
 for exchange in (run.exchange, Cut(run.exchange, int(seed))):
     run.reset()
     fields = run.kernel.step(run.ops, run.fields, exchange, case)

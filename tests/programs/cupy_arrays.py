@@ -7,13 +7,12 @@ import math
 
 import numpy as np
 
-from joulia import measure
-from joulia.api import make_case
-from joulia.case import Settings
 from joulia.grid import slices
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case
 
-run, _ = measure.prepare(make_case("heat", "cupy", size="tiny"), Settings(), OneRank())
+run = set_up(make_case("heat", "cupy", size="tiny"), OneRank())
 ops = run.ops
 host = np.random.default_rng(5).random((6, 7, 8))
 told = {}

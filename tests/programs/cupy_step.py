@@ -12,17 +12,17 @@ import sys
 
 import cupy
 
-from joulia import measure
-from joulia.api import make_case
-from joulia.case import DTYPES, Settings
-from joulia.ranks import OneRank
+from joulia.case import DTYPES
+from joulia.parallel.comm import OneRank
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case
 
 kernel, *params = sys.argv[1:]
 for dtype in DTYPES:
     case = make_case(
         kernel, "cupy", size="tiny", dtype=dtype, params=dict(text.split("=") for text in params)
     )
-    run, _ = measure.prepare(case, Settings(), OneRank())
+    run = set_up(case, OneRank())
     run.step()
     run.ops.synchronize()
     before = cupy.synchronizations, cupy.uploads

@@ -17,7 +17,7 @@ import numpy as np
 
 from joulia import solve
 from joulia.kernels.euler import COMPONENTS
-from joulia.ranks import Comm, MPIRanks, OneRank
+from joulia.parallel.comm import Comm, MPIRanks, OneRank
 
 backend, jobs, out, alone = sys.argv[1:]
 comm: Comm = OneRank() if alone == "alone" else MPIRanks()
@@ -35,7 +35,7 @@ for job in json.loads(Path(jobs).read_text()):
     mine = np.stack([solution.fields[name] for name in COMPONENTS])
     n = mine.shape[3]
     whole = np.empty((5, *job["shape"][:2], n, n, n, job["shape"][2]), mine.dtype)
-    for tile, part in comm.gather((solution.tile, mine)):
+    for tile, part in comm.allgather((solution.tile, mine)):
         (z0, y0, x0), (z1, y1, x1) = tile.start, tile.stop
         whole[:, z0:z1, y0:y1, ..., x0:x1] = part
     answers[job["name"]] = whole

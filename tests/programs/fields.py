@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from joulia import solve
-from joulia.ranks import MPIRanks
+from joulia.parallel.comm import MPIRanks
 
 backend, kernel, dtype, steps, overlap, shape, out, *params = sys.argv[1:]
 comm = MPIRanks()
@@ -24,7 +24,7 @@ solution = solve(
     comm=comm,
     overlap=overlap == "overlap",
 )
-tiles = comm.gather((solution.tile.start, solution.tile.stop, solution.fields))
+tiles = comm.allgather((solution.tile.start, solution.tile.stop, solution.fields))
 if comm.rank == 0:
     whole = {}
     for start, stop, fields in tiles:

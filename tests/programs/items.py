@@ -12,9 +12,9 @@ import json
 import sys
 from pathlib import Path
 
-from joulia.api import make_case
 from joulia.bridges import julia
 from joulia.kernels.equation_of_state import numbers
+from joulia.simulation.solve import make_case
 
 real = {"float64": "Float64", "float32": "Float32"}[sys.argv[1]]
 case = make_case("heat", "julia", dtype=sys.argv[1])

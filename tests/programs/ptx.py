@@ -24,10 +24,10 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import nvvm
 
 from joulia import registry
-from joulia.api import make_case
 from joulia.bridge import Ops, python_functions
 from joulia.grid import Box, Tile, tile_of
-from joulia.verify import allocate
+from joulia.simulation.fields import allocate
+from joulia.simulation.solve import make_case
 
 kernel_name, capability, cases = sys.argv[1:]
 cc = tuple(map(int, capability.split(".")))

@@ -17,13 +17,13 @@ node, device = layout[MPI.COMM_WORLD.rank]
 os.environ["JOULIA_ROOT"] = str(folder / node)
 
 from joulia.energy import Energy  # noqa: E402
-from joulia.ranks import MPIRanks  # noqa: E402
+from joulia.parallel.comm import MPIRanks  # noqa: E402
 
 
 def main() -> None:
     comm = MPIRanks()
     energy = Energy(comm, tolerance=0.2, device=device)
-    readers = comm.gather(energy.reads)
+    readers = comm.allgather(energy.reads)
     for _ in range(2):
         comm.barrier()
         before = energy.read()

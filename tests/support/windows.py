@@ -12,7 +12,7 @@ from virtual import LocalSampler, VirtualClock
 from joulia.energy import Energy
 from joulia.errors import Unavailable
 from joulia.meters import Base, Domain, Meter, nvml
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
 
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
 

@@ -137,11 +137,11 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
 )
 def simulate(kernel: str, output: Path | None, **options: Any) -> None:
     """KERNEL's physics as a picture or a small animation."""
-    from joulia import api
     from joulia.analysis import simulate as pictures
+    from joulia.simulation.solve import make_case
 
     params = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
-    case = api.make_case(
+    case = make_case(
         kernel,
         options["backend"],
         size=options["size"] or (None if options["shape"] else "small"),

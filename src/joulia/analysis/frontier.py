@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from joulia import registry, solution
+from joulia import registry
 from joulia.analysis.figure import Figure, figure
 from joulia.analysis.tables import digits
 from joulia.case import DTYPES, Shape, Value
@@ -15,6 +15,7 @@ from joulia.kernel import Frontier, Kernel
 from joulia.plan import Planned, Request, expand
 from joulia.record import Record
 from joulia.show import quantity
+from joulia.simulation import end_time
 
 SAME_ERROR = 1.01
 """Errors within this factor are the same accuracy: backends differ in rounding."""
@@ -80,7 +81,7 @@ def plan(
         params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False,
     )  # fmt: skip
     planned = list(expand(request))
-    return [replace(p, case=solution.fitted(p.case, end)[0]) for p in planned], end
+    return [replace(p, case=end_time.ends_at(p.case, end)[0]) for p in planned], end
 
 
 def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:

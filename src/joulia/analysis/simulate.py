@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from joulia import measure, registry, solution, verify
-from joulia.case import Case, Settings
+from joulia import registry
+from joulia.case import Case
 from joulia.errors import JouliaError, Unavailable, Unstable
 from joulia.kernel import Host
-from joulia.ranks import OneRank
+from joulia.parallel.comm import OneRank
+from joulia.simulation import end_time, verify
+from joulia.simulation.run import set_up
 
 PANELS = 4
 """Moments that a still picture shows."""
@@ -36,7 +38,7 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
 
     Of three axes, the plane is shown in which most happens at the start.
     """
-    run, _ = measure.prepare(case, Settings(), OneRank())
+    run = set_up(case, OneRank())
     if not set(run.kernel.results) <= set(run.kernel.initial(case, run.tile)):
         raise JouliaError(
             f"{case.kernel} does not step in time, so nothing in it moves. Allowed: a kernel whose "
@@ -151,7 +153,7 @@ def simulate(
     if steps is None and until is None and kernel.frontier is not None:
         until = kernel.frontier.until
     if steps is None and until is not None:
-        case, steps = solution.fitted(case, until)
+        case, steps = end_time.ends_at(case, until)
     name = field or (kernel.frontier.result if kernel.frontier else kernel.results[-1])
     try:
         shown = list(frames(case, count, steps or 200, until, name))

@@ -83,7 +83,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         None where the meters are not of this series' kind.
         """
         from joulia.energy import Energy
-        from joulia.ranks import OneRank
+        from joulia.parallel.comm import OneRank
 
         energy = Energy(OneRank(), tolerance=self.tolerance, everything=self.gpus)
         try:

@@ -8,14 +8,14 @@ from typing import Any
 from joulia.case import Case
 from joulia.errors import Unavailable
 from joulia.kernel import Kernel
-from joulia.ranks import Comm
+from joulia.parallel.comm import Comm
 from joulia.system import cuda
 
 
 def places(case: Case, comm: Comm) -> list[str | None]:
     """The UUID of each rank's GPU; None for all where none is there (a simulator, a processor)."""
     here = case.on_gpu and cuda.missing() is None
-    return comm.gather(cuda.current().uuid if here else None)
+    return comm.allgather(cuda.current().uuid if here else None)
 
 
 def require_room(kernel: Kernel, case: Case, comm: Comm) -> None:
@@ -33,14 +33,14 @@ def require_room(kernel: Kernel, case: Case, comm: Comm) -> None:
             cuda.require_room(wanted, used.count(mine))
     except Unavailable as one:
         error = (one.reason, one.remedy)
-    if told := next(filter(None, comm.gather(error)), None):
+    if told := next(filter(None, comm.allgather(error)), None):
         raise Unavailable(*told)
 
 
 def gpus(case: Case, comm: Comm) -> dict[str, Any]:
     """The record's `gpus`: each GPU that ranks use, and the ranks that share it."""
     here = case.on_gpu and cuda.missing() is None
-    told = comm.gather(cuda.current().to_json() if here else None)
+    told = comm.allgather(cuda.current().to_json() if here else None)
     found: dict[str, dict[str, Any]] = {}
     for rank, one in enumerate(told):
         if one is not None:

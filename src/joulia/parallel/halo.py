@@ -1,93 +1,16 @@
-"""Ranks: who they are, and how their tiles exchange halos."""
+"""How the tiles of ranks exchange halos."""
 
 from __future__ import annotations
 
-import socket
+import itertools
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from joulia.bridge import Ops
 from joulia.case import Shape
-from joulia.grid import Box, Layout, Link, Tile, grow, is_empty, links, pairs, split
-
-
-class Comm(Protocol):
-    """The few collective operations that joulia needs. All of them block on every rank."""
-
-    rank: int
-    size: int
-
-    def barrier(self) -> None: ...
-    def max(self, value: float) -> float: ...
-    def sum(self, value: float) -> float: ...
-    def share(self, value: Any) -> Any:
-        """Rank 0's value, on every rank."""
-
-    def gather(self, value: Any) -> list[Any]:
-        """Every rank's value in rank order, on every rank."""
-
-    @property
-    def leads_node(self) -> bool:
-        """Whether this is the one rank of its node that reads the node's meters."""
-
-
-class OneRank:
-    """A single process: no MPI is imported."""
-
-    rank = 0
-    size = 1
-    leads_node = True
-    node = socket.gethostname()
-
-    def barrier(self) -> None:
-        pass
-
-    def max(self, value: float) -> float:
-        return value
-
-    def sum(self, value: float) -> float:
-        return value
-
-    def share(self, value: Any) -> Any:
-        return value
-
-    def gather(self, value: Any) -> list[Any]:
-        return [value]
-
-
-class MPIRanks:
-    """MPI's world through mpi4py."""
-
-    def __init__(self) -> None:
-        from mpi4py import MPI
-
-        self.mpi = MPI
-        self.world = MPI.COMM_WORLD
-        self.rank = self.world.Get_rank()
-        self.size = self.world.Get_size()
-        local = self.world.Split_type(MPI.COMM_TYPE_SHARED)
-        self.local_rank = local.Get_rank()
-        self.local_size = local.Get_size()
-
-    @property
-    def leads_node(self) -> bool:
-        return bool(self.local_rank == 0)
-
-    def barrier(self) -> None:
-        self.world.Barrier()
-
-    def max(self, value: float) -> float:
-        return float(self.world.allreduce(value, op=self.mpi.MAX))
-
-    def sum(self, value: float) -> float:
-        return float(sum(self.world.allgather(value)))
-
-    def share(self, value: Any) -> Any:
-        return self.world.bcast(value, root=0)
-
-    def gather(self, value: Any) -> list[Any]:
-        return list(self.world.allgather(value))
+from joulia.grid import Box, Layout, Link, Tile, is_empty, links, split
+from joulia.parallel.comm import Comm
 
 
 class HaloExchange:
@@ -243,31 +166,4 @@ class _Messages:
 
 
 def _directions(dims: int) -> list[Shape]:
-    import itertools
-
     return list(itertools.product((-1, 0, 1), repeat=dims))
-
-
-class Shrinking:
-    """The exchange of a reference run that needs none.
-
-    A tile that was widened by (exchanges x halo) cells holds enough initial data to compute the
-    cells in its middle without neighbours: each exchange just gives up `halo` cells on every side
-    that is not a wall. So the reference shares no exchange code with the run it checks.
-    """
-
-    def __init__(self, tile: Tile) -> None:
-        self.tile = tile
-        self.given_up = 0
-
-    def __call__(self, *arrays: Any) -> Iterator[Box]:
-        h = self.tile.halo
-        self.given_up += h
-        box = list(grow(self.tile.interior, h))
-        for axis, (a, b) in enumerate(pairs(tuple(box))):
-            wraps = self.tile.periodic[axis]
-            low_wall = not wraps and self.tile.start[axis] == 0
-            high_wall = not wraps and self.tile.stop[axis] == self.tile.grid[axis]
-            box[2 * axis] = a + (h if low_wall else self.given_up)
-            box[2 * axis + 1] = b - (h if high_wall else self.given_up)
-        yield tuple(box)

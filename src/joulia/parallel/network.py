@@ -56,7 +56,7 @@ def ping_pong(comm: Any) -> Transport:
                     comm.world.Send(buffer, 0)
             best = min(best, (time.perf_counter() - began) / (2 * rounds))
         times.append(best)
-    fitted: Transport = comm.share(fit(SIZES, times))
+    fitted: Transport = comm.bcast(fit(SIZES, times))
     return fitted
 
 

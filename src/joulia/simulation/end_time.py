@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from joulia import api, registry, verify
+from joulia import registry
 from joulia.case import Case
 from joulia.errors import JouliaError
-from joulia.ranks import Comm
-
-if TYPE_CHECKING:
-    from joulia.measure import Run
+from joulia.parallel.comm import Comm
+from joulia.simulation import verify
+from joulia.simulation.run import Run
 
 NORM = "L2 of the error over L2 of the solution"
 
 
-def fitted(case: Case, until: float) -> tuple[Case, int]:
+def ends_at(case: Case, until: float) -> tuple[Case, int]:
     """The case with its time step shortened so that whole steps end at `until`, and their number.
 
-    A case that is fitted already stays as it is. JouliaError where the kernel has no time step.
+    It is the least number of equal steps, none longer than the kernel's own. A case that ends there
+    already stays as it is. JouliaError where the kernel has no time step.
     """
     kernel = registry.kernel(case.kernel).kernel
     if not until > 0.0:
@@ -33,12 +34,14 @@ def fitted(case: Case, until: float) -> tuple[Case, int]:
             f"{kernel.name} cannot be solved until a time: it has no parameter dt. Allowed: "
             f"{', '.join(name for name, e in registry.kernels().items() if e.kernel.frontier)}"
         )
-    return api.fitted(case, until)
+    steps = math.ceil(until / kernel.time_step(case) * (1.0 - 1e-12))
+    params = kernel.resolve(dict(case.params) | {"dt": until / steps})
+    return replace(case, params=params), steps
 
 
-def solve(run: Run, until: float, comm: Comm) -> dict[str, Any]:
+def error_at(run: Run, until: float, comm: Comm) -> dict[str, Any]:
     """The record's `solution`: steps to `until` and the error there, the same on every rank."""
-    case, steps = fitted(run.case, until)
+    case, steps = ends_at(run.case, until)
     if case.params != run.case.params:
         raise JouliaError(f"{run.case.label} does not end at {until} after whole steps")
     run.reset()

@@ -1,4 +1,4 @@
-"""The process of one case (one of several, under MPI): `python -m joulia.worker JOB.json`.
+"""The process of one case (one of several, under MPI): `python -m joulia.measure.worker JOB.json`.
 
 The job names the case, the settings and the file for the result. Threads and affinity are fixed
 before any runtime is imported; the parent set the environment.
@@ -30,7 +30,7 @@ def main() -> None:
 
         cuda.claim(local_rank())
 
-    from joulia.ranks import Comm, MPIRanks, OneRank
+    from joulia.parallel.comm import Comm, MPIRanks, OneRank
 
     comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
     tell_whereabouts(job_path.parent, comm.rank)
@@ -56,7 +56,7 @@ def main() -> None:
 def run(case: Any, settings: Any, comm: Any) -> dict[str, Any]:
     """Measure; an absent backend and an unstable simulation are results, not failures."""
     from joulia.errors import Unavailable, Unstable
-    from joulia.measure import measure
+    from joulia.measure.method import measure
 
     if case.ranks != comm.size:
         raise RuntimeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from joulia import registry
 from joulia.bridge import Ops
 from joulia.case import Case
 from joulia.errors import Unstable
-from joulia.grid import Box, Layout, Tile, flatten, pairs, slices
+from joulia.grid import Box, Tile
 from joulia.kernel import Arrays, Exchange, Host, Kernel
-from joulia.ranks import Comm, HaloExchange, Shrinking
+from joulia.parallel.comm import Comm
+from joulia.parallel.halo import HaloExchange
+from joulia.simulation.fields import owned
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Verification:
 
     reference: Check
     invariants: dict[str, Check] = field(default_factory=dict)
+    digest: dict[str, str] = field(default_factory=dict)
+    """Of the whole grid's fields after the first step; see `joulia.simulation.digest`."""
 
     @property
     def failures(self) -> list[str]:
@@ -56,80 +59,9 @@ class Verification:
             "against NumPy in float64",
             **self.reference.to_json(),
             "invariants": {name: check.to_json() for name, check in self.invariants.items()},
+            "first_step_digest": self.digest,
             "passed": not self.failures,
         }
-
-
-def allocate(kernel: Any, case: Case, tile: Tile) -> dict[str, Host]:
-    """Initial fields in host memory in the case's precision; NaN where nothing was specified."""
-    given = kernel.initial(case, tile)
-    shape = kernel.cells(case).shape(tile.padded)
-    return {
-        name: given[name].astype(case.dtype, copy=False)
-        if name in given
-        else np.full(shape, np.nan, case.dtype)
-        for name in kernel.fields
-    }
-
-
-def owned(
-    ops: Ops,
-    fields: Arrays,
-    tile: Tile,
-    names: tuple[str, ...],
-    layout: Layout = Layout(),  # noqa: B008 -- frozen
-) -> dict[str, Host]:
-    """The cells of a tile in host memory, by field, or by component where cells hold several."""
-    inside = slices(tile.interior)
-    return by_component({name: ops.host(fields[name])[inside] for name in names}, tile, layout)
-
-
-def by_component(fields: dict[str, Host], tile: Tile, layout: Layout) -> dict[str, Host]:
-    """Views of the components of fields; the fields themselves where a cell holds one number."""
-    if not layout.components:
-        return fields
-    axis = len(tile.grid) - 1
-    return {
-        name: np.moveaxis(host, axis, 0)[i]
-        for host in fields.values()
-        for i, name in enumerate(layout.components)
-    }
-
-
-def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
-    """The tile's cells after one step of the NumPy version in float64.
-
-    It starts from the same rounded initial values as the case, on the tile widened so far that no
-    exchange is needed, so that a wrong exchange shows as a difference.
-    """
-    entry = registry.kernel(case.kernel)
-    kernel = entry.kernel
-    numpy_bridge = registry.bridge("numpy")
-    source = entry.source(numpy_bridge.SUFFIX)
-    if source is None:
-        raise FileNotFoundError(f"kernel {kernel.name} has no NumPy reference")
-    width = max(0, kernel.exchanges - 1) * kernel.halo
-    wide = tile.widened(width)
-    doubled = Case(**{**vars_of(case), "dtype": "float64", "bridge": "numpy", "device": "cpu"})
-    importlib.import_module(source.module)
-    ops = numpy_bridge.load(kernel, source, doubled)
-    start = {
-        name: host.astype("float64", copy=False)
-        for name, host in allocate(kernel, case, wide).items()
-    }
-    fields = kernel.step(ops, start, Shrinking(wide), doubled)
-    inside = flatten(
-        [
-            (low + a - b, high + a - b)
-            for (low, high), a, b in zip(pairs(tile.interior), tile.start, wide.start, strict=True)
-        ]
-    )
-    got = {name: fields[name][slices(inside)] for name in kernel.results}
-    return by_component(got, tile, kernel.cells(case))
-
-
-def vars_of(case: Case) -> dict[str, Any]:
-    return {k: v for k, v in vars(case).items() if not k.startswith("_")}
 
 
 def shared(scales: dict[str, float], vectors: tuple[tuple[str, ...], ...]) -> dict[str, float]:
@@ -168,7 +100,7 @@ def require_admissible(
     """Raise Unstable, on every rank, where a field left what the equations allow."""
     if kernel.inadmissible is None:
         return
-    found = comm.gather(kernel.inadmissible(case, tile, fields))
+    found = comm.allgather(kernel.inadmissible(case, tile, fields))
     if problem := next(filter(None, found), None):
         raise Unstable(f"{problem} {when}")
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from joulia import registry, verify
+from joulia import registry
 from joulia.case import Case, Shape, Value
-from joulia.errors import JouliaError, Unstable
-from joulia.grid import Tile, decompose, tile_of
+from joulia.errors import JouliaError
+from joulia.grid import Tile
 from joulia.kernel import Host
-from joulia.ranks import Comm, HaloExchange, OneRank
+from joulia.parallel.comm import Comm, OneRank
+from joulia.simulation import end_time, verify
+from joulia.simulation.run import set_up
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,16 @@ def solve(
     initial: Callable[[Case, Tile], dict[str, Host]] | None = None,
     comm: Comm | None = None,
     overlap: bool = True,
+    decompose: Shape | None = None,
 ) -> Solution:
     """Run `steps` time steps of a kernel in this process and return the fields.
 
     `until` is an end time instead: the least number of equal steps, none longer than the kernel's
     own, that ends there.
     `initial(case, tile)` replaces the kernel's own initial state: it returns the fields it names on
-    the padded tile, in float64. With a `comm` of several ranks, each rank gets its own tile.
+    the padded tile, in float64. With a `comm` of several ranks, each rank gets its own tile;
+    `decompose` is their number per axis, slowest first (the least surface where None), and
+    `overlap` whether to compute while halos travel: the fields have the same bits either way.
     Raises Unavailable where the backend is not here, Unstable where a step leaves what the
     kernel's equations allow.
     """
@@ -131,55 +134,20 @@ def solve(
         raise JouliaError("solve needs steps or until. Allowed: one of them")
     if steps is None:
         assert until is not None
-        case, steps = fitted(case, until)
-    found = registry.kernel(kernel).kernel
-    bridge = registry.bridge(case.bridge)
-    source = registry.source(kernel, case.bridge, case.device)
-    if source is None:
-        raise JouliaError(f"{kernel} has no version for {case.backend}")
-    bridge.start(case)
-    parts = decompose(case.shape, comm.size, found.halo)
-    tile = tile_of(case.shape, parts, comm.rank, found.halo, found.wraps(case))
-    if comm.rank == 0:
-        ops = bridge.load(found, source, case)
-    comm.barrier()
-    if comm.rank != 0:
-        ops = bridge.load(found, source, case)
-    host = verify.allocate(found, case, tile)
-    if initial is not None:
-        host |= {k: v.astype(dtype) for k, v in initial(case, tile).items()}
-    fields: dict[str, Any] = {name: ops.array(array) for name, array in host.items()}
-    layout = found.cells(case)
-    start = {k: v.copy() for k, v in verify.owned(ops, fields, tile, found.results, layout).items()}
-    exchange = HaloExchange(
-        ops, tile, parts, comm, corners=found.corners, overlap=overlap, layout=layout
-    )
-    before = verify.for_totals(found, case, ops, fields, exchange)
+        case, steps = end_time.ends_at(case, until)
+    run = set_up(case, comm, decompose=decompose, overlap=overlap, initial=initial)
+    start = copied(run.results(run.fields))
+    before = verify.for_totals(run.kernel, case, run.ops, run.fields, run.exchange)
     for done in range(1, steps + 1):
-        fields = found.step(ops, fields, exchange, case)
-        if found.inadmissible is None:
-            continue
-        ops.synchronize()
-        now = verify.owned(ops, fields, tile, found.results, layout)
-        try:
-            verify.require_admissible(found, case, comm, tile, now, f"after {done} steps")
-        except Unstable:
-            again = {name: ops.array(array) for name, array in host.items()}
-            verify.replay(found, case, comm, tile, ops, again, exchange, done)
-            raise
-    ops.synchronize()
-    final = {k: v.copy() for k, v in verify.owned(ops, fields, tile, found.results, layout).items()}
-    after = verify.for_totals(found, case, ops, fields, exchange)
-    return Solution(case, steps, tile, final, start, before, after)
+        run.step()
+        if run.kernel.inadmissible is not None:
+            run.ops.synchronize()
+            run.require_admissible(run.results(run.fields), done, comm)
+    run.ops.synchronize()
+    final = copied(run.results(run.fields))
+    after = verify.for_totals(run.kernel, case, run.ops, run.fields, run.exchange)
+    return Solution(case, steps, run.tile, final, start, before, after)
 
 
-def fitted(case: Case, until: float) -> tuple[Case, int]:
-    """The case with a time step of which a whole number ends at `until`, and that number."""
-    kernel = registry.kernel(case.kernel).kernel
-    if kernel.time_step is None:
-        raise JouliaError(f"{kernel.name} has no time step of its own. Allowed: steps")
-    if not until > 0.0:
-        raise JouliaError(f"until={until} is not allowed. Allowed: a time above 0")
-    steps = math.ceil(until / kernel.time_step(case) * (1.0 - 1e-12))
-    params = kernel.resolve(dict(case.params) | {"dt": until / steps})
-    return replace(case, params=params), steps
+def copied(fields: dict[str, Host]) -> dict[str, Host]:
+    return {name: values.copy() for name, values in fields.items()}

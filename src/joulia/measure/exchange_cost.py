@@ -1,0 +1,89 @@
+"""What communication costs: whether to overlap it, what it takes, what a model says it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from joulia.measure.calibrate import calibrate
+from joulia.parallel.comm import Comm
+from joulia.parallel.network import ping_pong
+from joulia.simulation.run import Run
+
+
+def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) -> dict[str, Any]:
+    """Whether the run computes while halos travel: as asked, else what is faster here.
+
+    A core and a shell cost more than one box, and not every MPI moves messages while nobody calls
+    it. Where nobody decided, a few short runs of either kind, in turn, do.
+    """
+    if comm.size == 1:
+        return {}
+    gain = None
+    if asked is None:
+        steps = max(1, calibrate(run, window_s, comm) // 20)
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        for _ in range(5):
+            for overlap, times in seconds.items():
+                run.exchange.overlap = overlap
+                times.append(run.seconds(steps, comm))
+        gain = float(np.median(seconds[False]) / np.median(seconds[True])) - 1.0
+        asked = gain > 0.0
+        run.reset()
+    run.exchange.overlap = asked
+    return {"overlap": asked, "overlap_gain": gain}
+
+
+def waiting(mine: float, exchange: float, comm: Comm) -> float:
+    """The share of a window that the ranks spent in exchange or done before the slowest, 0 to 1.
+
+    One rank waits for nobody: what it copies around a periodic grid is work.
+    """
+    if comm.size == 1:
+        return 0.0
+    slowest = comm.max(mine)
+    return comm.sum(exchange + slowest - mine) / (comm.size * slowest)
+
+
+def shares(computing: list[tuple[float, float]], steps: int, comm: Comm) -> dict[str, Any]:
+    """Seconds a step that a rank exchanges and computes (means), and how uneven the ranks are.
+
+    `imbalance` is the slowest rank's computing time over the mean, minus one. Exchange covers
+    packing, waiting and unpacking, and the copies of a grid that wraps onto one rank.
+    """
+    exchange = [e / steps for _, e in computing]
+    compute = [(t - e) / steps for t, e in computing]
+    by_rank = comm.allgather((sum(exchange) / len(exchange), sum(compute) / len(compute)))
+    mean = sum(c for _, c in by_rank) / comm.size
+    return {
+        "exchange_s": sum(e for e, _ in by_rank) / comm.size,
+        "compute_s": mean,
+        "imbalance": max(c for _, c in by_rank) / mean - 1.0 if mean > 0 else 0.0,
+        "exchange_s_by_rank": [e for e, _ in by_rank],
+        "compute_s_by_rank": [c for _, c in by_rank],
+    }
+
+
+def communication(run: Run, comm: Comm) -> dict[str, Any]:
+    """What one step sends, the transport as a ping-pong measures it, and the time both predict.
+
+    The prediction is the slowest rank's, without packing and without what overlap hides. All ranks
+    pack at once; `packing_bytes_per_s` is the slowest one's rate times their number.
+    """
+    if comm.size == 1:
+        return {}
+    exchange = run.exchange
+    exchange.sent_messages = exchange.sent_bytes = 0
+    run.step()
+    run.ops.synchronize()
+    sent = comm.allgather((exchange.sent_messages, exchange.sent_bytes))
+    transport = ping_pong(comm)
+    return {
+        "through": run.ops.through,
+        "packing_bytes_per_s": -comm.size * comm.max(-exchange.packing()),
+        "messages": max(m for m, _ in sent),
+        "bytes": max(b for _, b in sent),
+        **transport.to_json(),
+        "predicted_exchange_s": max(transport.seconds(m, b) for m, b in sent),
+    }

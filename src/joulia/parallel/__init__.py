@@ -1,0 +1,1 @@
+"""Ranks: who they are, their halos, their network, their GPUs, and what starts them."""

@@ -1,0 +1,217 @@
+"""A case in place: one set-up for measuring, for solving and for pictures."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from joulia import registry
+from joulia.bridge import Ops
+from joulia.case import Case, Shape
+from joulia.device_memory import DeviceOps
+from joulia.errors import Unavailable, Unstable
+from joulia.grid import Tile, divide, slices, tile_of
+from joulia.kernel import Arrays, Host, Kernel
+from joulia.parallel.comm import Comm
+from joulia.parallel.gpus import require_room, sends_directly
+from joulia.parallel.halo import HaloExchange
+from joulia.simulation import verify
+from joulia.simulation.fields import allocate, owned
+
+clock = time.perf_counter
+Initial = Callable[[Case, Tile], dict[str, Host]]
+
+
+@dataclass
+class Run:
+    """A case in place: its functions, its tile, its fields."""
+
+    case: Case
+    kernel: Kernel
+    ops: Ops
+    tile: Tile
+    parts: Shape
+    exchange: HaloExchange
+    start: Arrays
+    fields: Arrays
+    versions: dict[str, str]
+    startup: dict[str, Any]
+
+    def step(self) -> None:
+        self.fields = self.kernel.step(self.ops, self.fields, self.exchange, self.case)
+
+    def steps(self, count: int) -> None:
+        """Steps whose work is done when this returns."""
+        for _ in range(count):
+            self.step()
+        self.ops.synchronize()
+
+    def seconds(self, count: int, comm: Comm) -> float:
+        """What that many steps take on the slowest rank."""
+        comm.barrier()
+        began = clock()
+        self.steps(count)
+        return comm.max(clock() - began)
+
+    def results(self, fields: Arrays) -> dict[str, Host]:
+        """What a step computes, on the cells of the tile, in host memory."""
+        layout = self.kernel.cells(self.case)
+        return owned(self.ops, fields, self.tile, self.kernel.results, layout)
+
+    def require_admissible(self, results: dict[str, Host], steps: int, comm: Comm) -> None:
+        """Raise Unstable, with the stage where it began, where the equations do not allow this."""
+        try:
+            when = f"after {steps} steps"
+            verify.require_admissible(self.kernel, self.case, comm, self.tile, results, when)
+        except Unstable:
+            self.reset()
+            verify.replay(
+                self.kernel, self.case, comm, self.tile, self.ops, self.fields, self.exchange, steps
+            )
+            raise
+
+    def require_sound(self, results: dict[str, Host], steps: int, comm: Comm) -> None:
+        """Raise Unstable where the fields are not finite or beyond what the equations allow."""
+        self.require_admissible(results, steps, comm)
+        if verify.bad_field(comm, results):
+            locate_instability(self, steps, comm)
+
+    def reset(self) -> None:
+        """Back to the initial state: every repeat does the same work on the same numbers."""
+        for name in self.kernel.results:
+            self.ops.copy(self.start[name], self.fields[name])
+
+    def call_overhead(self, comm: Comm, calls: int = 2000) -> float:
+        """Seconds that a call across the bridge costs: the first function on an empty box."""
+        call_twice = empty_calls(self.kernel, self.ops, self.fields, self.tile)
+        best = math.inf
+        for _ in range(5):
+            began = clock()
+            for _ in range(calls // 10):
+                call_twice()
+            self.ops.synchronize()
+            best = min(best, (clock() - began) / (2 * (calls // 10)))
+        return comm.max(best)
+
+
+def empty_calls(kernel: Kernel, ops: Ops, fields: Arrays, tile: Tile) -> Callable[[], None]:
+    """Two calls of the first function on empty boxes with its usual arguments.
+
+    The arguments differ from call to call, as they do in a time step that swaps its buffers.
+    """
+    first = tuple(v for a in tile.interior[::2] for v in (a, a))
+    second = tuple(v for b in tile.interior[1::2] for v in (b, b))
+    f = kernel.functions[0]
+    arguments = [
+        *(fields[name] for name in f.arrays),
+        *(0 for _ in f.ints),
+        *(0.5 for _ in f.reals),
+    ]
+    function = ops.functions[f.name]
+
+    def call_twice() -> None:
+        function(first, *arguments)
+        function(second, *arguments)
+
+    return call_twice
+
+
+def set_up(
+    case: Case,
+    comm: Comm,
+    *,
+    decompose: Shape | None = None,
+    overlap: bool = True,
+    gpu_exchange: str = "auto",
+    initial: Initial | None = None,
+) -> Run:
+    """Start the runtime, load the kernel, cut the grid, fill the fields.
+
+    `decompose` is the number of ranks per axis, slowest first (the least surface where None);
+    `overlap` is whether to compute while halos travel; `gpu_exchange` says where messages of GPUs
+    lie. `initial(case, tile)` replaces the kernel's own initial state: it returns the fields it
+    names on the padded tile, in float64. Raises Unavailable where the backend is not here or a GPU
+    has no room, JouliaError where the cut is not allowed.
+    """
+    bridge = registry.bridge(case.bridge)
+    kernel = registry.kernel(case.kernel).kernel
+    source = registry.source(case.kernel, case.bridge, case.device)
+    if source is None:
+        raise Unavailable(
+            f"{kernel.name} has no version for {case.backend}",
+            f"add {kernel.name}{registry.suffix(case.bridge, case.device)}",
+        )
+    parts = divide(case.shape, comm.size, kernel.halo, decompose)
+    require_room(kernel, case, comm)
+    began = clock()
+    versions = bridge.start(case)
+    importing = clock() - began
+
+    tile = tile_of(case.shape, parts, comm.rank, kernel.halo, kernel.wraps(case))
+    host = allocate(kernel, case, tile)
+    if initial is not None:
+        host |= {name: values.astype(case.dtype) for name, values in initial(case, tile).items()}
+
+    def load() -> Ops:
+        ops = bridge.load(kernel, source, case)
+        # Runtimes that compile at the first call do it here, on an empty box of small arrays.
+        small = {name: ops.array(array[corner].copy()) for name, array in host.items()}
+        empty = (kernel.halo,) * (2 * kernel.dims)
+        for f in kernel.functions:
+            numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
+            ops.functions[f.name](empty, *[small[name] for name in f.arrays], *numbers)
+        ops.synchronize()
+        return ops
+
+    corner = slices((0, 2 * kernel.halo + 1) * kernel.dims)
+    # One rank fills the runtime's cache before the others look into it: caches race.
+    began = clock()
+    ops = load() if comm.rank == 0 else None
+    loading = clock() - began
+    comm.barrier()
+    if ops is None:
+        began = clock()
+        ops = load()
+        loading = clock() - began
+    if isinstance(ops, DeviceOps):
+        ops.directly = sends_directly(gpu_exchange, comm)
+    startup = {
+        "import_s": comm.max(importing),
+        "load_s": comm.max(loading),
+        "cache": comm.bcast(bridge.cache()),
+    }
+
+    exchange = HaloExchange(
+        ops,
+        tile,
+        parts,
+        comm,
+        corners=kernel.corners,
+        overlap=overlap,
+        layout=kernel.cells(case),
+    )
+    # Halos start as NaN: an exchange that forgets one shows in the first step.
+    for link in [*exchange.local, *exchange.remote]:
+        for name in kernel.results:
+            host[name][slices(link.receive)] = np.nan
+    start = {name: ops.array(host[name]) for name in kernel.results}
+    fields = {name: ops.array(array) for name, array in host.items()}
+    return Run(case, kernel, ops, tile, parts, exchange, start, fields, versions, startup)
+
+
+def locate_instability(run: Run, steps: int, comm: Comm) -> None:
+    """Raise Unstable with the step at which a run of `steps` steps went wrong, and the field.
+
+    The run is repeated from its initial state with a look at every step, which no timed run takes.
+    """
+    run.reset()
+    for number in range(1, steps + 1):
+        run.step()
+        run.ops.synchronize()
+        verify.require_finite(comm, run.results(run.fields), number)
+    raise Unstable(f"a field is not finite after {steps} steps, but is when they are run again")
