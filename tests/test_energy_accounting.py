@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from joulia.accounting import Account, Seen, User, account
+from joulia.energy.accounting import Account, Seen, User, account
 
 NODES = ("node-a", "node-b", "node-c")
 GPUS = [f"GPU-{i:02d}aaaaaa-0000-0000-0000-000000000000" for i in range(12)]

@@ -14,12 +14,13 @@ from windows import UUID, Steady, energy, gpus, measured, window
 
 from joulia.bridges.numpy import NumpyOps
 from joulia.case import Settings
-from joulia.energy import Energy
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.result import energy_result
+from joulia.energy.update_periods import update_periods
 from joulia.measure.method import measure
 from joulia.parallel.comm import OneRank
 from joulia.simulation.run import Run
 from joulia.simulation.solve import make_case
-from joulia.update_periods import update_periods
 
 
 def test_old_kernels_are_sampled_in_a_process_of_its_own(
@@ -29,7 +30,7 @@ def test_old_kernels_are_sampled_in_a_process_of_its_own(
     trees.Ac922(tmp_path, energy=False)
     trees.put(tmp_path, {"sys/class/hwmon/hwmon3/power1_input": 1_641_000_000})
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = Energy(OneRank(), tolerance=0.2)
+    one = EnergyMonitor(OneRank(), tolerance=0.2)
     try:
         for _ in range(3):
             before = one.read()
@@ -53,9 +54,9 @@ def test_the_order_of_fences_barriers_and_readings(monkeypatch: pytest.MonkeyPat
         def barrier(self) -> None:
             events.append("barrier")
 
-    read, step = Energy.read, Run.step
+    read, step = EnergyMonitor.read, Run.step
 
-    def logged_read(self: Energy) -> Any:
+    def logged_read(self: EnergyMonitor) -> Any:
         events.append("read")
         return read(self)
 
@@ -63,7 +64,7 @@ def test_the_order_of_fences_barriers_and_readings(monkeypatch: pytest.MonkeyPat
         events.append("work")
         step(self)
 
-    monkeypatch.setattr(Energy, "read", logged_read)
+    monkeypatch.setattr(EnergyMonitor, "read", logged_read)
     monkeypatch.setattr(Run, "step", logged_step)
     monkeypatch.setattr(NumpyOps, "synchronize", lambda self: events.append("synchronise"))
     case = make_case("heat", "numpy", size="tiny")
@@ -83,7 +84,7 @@ def test_counters_are_polled_within_their_wraps(
     trees.node(tmp_path)
     trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = Energy(OneRank(), tolerance=0.9)
+    one = EnergyMonitor(OneRank(), tolerance=0.9)
     try:
         before = one.read()
         for uj in (1_900_000_000, 1_800_000_000, 1_700_000_000):
@@ -104,7 +105,7 @@ def test_a_poll_that_fails_inside_a_window_voids_it(
     trees.node(tmp_path)
     trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = Energy(OneRank(), tolerance=0.9)
+    one = EnergyMonitor(OneRank(), tolerance=0.9)
     file = tmp_path / "sys/class/powercap/intel-rapl:0/energy_uj"
     try:
         before = one.read()
@@ -116,7 +117,7 @@ def test_a_poll_that_fails_inside_a_window_voids_it(
         one.window(before, one.read())
     finally:
         one.close()
-    data, reason = one.result(1)
+    data, reason = energy_result(one, 1)
     assert data is None
     assert reason is not None
     assert "holds 'broken' instead of a number" in reason
@@ -127,7 +128,7 @@ def test_a_sampler_that_is_killed_leaves_the_run(
 ) -> None:
     trees.Ac922(tmp_path, energy=False)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = Energy(OneRank(), tolerance=0.5)
+    one = EnergyMonitor(OneRank(), tolerance=0.5)
     try:
         before = one.read()
         time.sleep(0.3)
@@ -152,7 +153,10 @@ def test_meters_of_unused_gpus_cost_no_time() -> None:
     one.jitter()
     assert clock.now == 1.0
     window(one, clock, 1.0)
-    assert one.result(1) == (None, "the meters here measure GPUs, which this case does not use")
+    assert energy_result(one, 1) == (
+        None,
+        "the meters here measure GPUs, which this case does not use",
+    )
 
 
 def test_an_observer_that_is_stalled_sees_the_period_all_the_same() -> None:

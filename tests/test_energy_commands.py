@@ -19,8 +19,8 @@ from fake_nvml import FakeGpu, FakeNvml
 from virtual import Curve, LocalSampler, VirtualClock
 
 from joulia import calibrate, doctor
-from joulia.accounting import Seen
-from joulia.energy import Energy
+from joulia.energy.accounting import Seen
+from joulia.energy.monitor import EnergyMonitor
 from joulia.errors import JouliaError
 from joulia.meters import Base, Domain, nvml
 from joulia.parallel.comm import OneRank
@@ -130,9 +130,9 @@ class Machine:
         yield
         self.busy = False
 
-    def energy(self, meter: Base | None = None) -> Energy:
+    def energy(self, meter: Base | None = None) -> EnergyMonitor:
         opened: Any = ([meter or PackageMeter(self)], {})
-        return Energy(
+        return EnergyMonitor(
             OneRank(), clock=self.clock, sleep=self.clock.sleep, opened=opened, everything=True
         )
 
@@ -228,9 +228,9 @@ def test_counter_against_samples(power_gain: float, verdict: str) -> None:
     clock = VirtualClock(1.0)
     gpu = FakeGpu("GPU-abc", curve=Curve(200.0, 30.0), power_gain=power_gain)
 
-    def make() -> Energy:
+    def make() -> EnergyMonitor:
         found: Any = nvml.open(Path("/"), clock, FakeNvml(clock, [gpu]), LocalSampler)
-        return Energy(
+        return EnergyMonitor(
             OneRank(), clock=clock, sleep=clock.sleep, opened=(found, {}), everything=True
         )
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from joulia import carbon, estimate
 from joulia.case import Case, Settings
+from joulia.energy import carbon, estimate
 from joulia.errors import JouliaError
 from joulia.kernel import Work
 from joulia.record import Record

@@ -7,7 +7,7 @@ from pathlib import Path
 import checks
 import pytest
 
-from joulia import accounting
+from joulia.energy import accounting
 from joulia.meters import _counter, occ
 
 

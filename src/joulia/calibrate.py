@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
-from joulia import uncertainty
-from joulia.accounting import Seen
-from joulia.energy import Energy
+from joulia.energy import uncertainty
+from joulia.energy.accounting import Seen
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.readings import Window
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
-from joulia.readings import Window
 from joulia.show import console
 from joulia.system import machine
 
@@ -59,7 +59,7 @@ def spin() -> Iterator[None]:
 class Windows:
     """Measured windows of a given length, asleep or under load."""
 
-    def __init__(self, energy: Energy, load: Load) -> None:
+    def __init__(self, energy: EnergyMonitor, load: Load) -> None:
         self.energy = energy
         self.load = load
 
@@ -84,7 +84,7 @@ class Windows:
         return window
 
 
-def calibrate(make: Callable[[], Energy], load: Load) -> list[Verdict]:
+def calibrate(make: Callable[[], EnergyMonitor], load: Load) -> list[Verdict]:
     """All checks, on meters that `make` opens; twice, for two readers must agree."""
     energy, second = make(), make()
     try:
@@ -108,7 +108,7 @@ def calibrate(make: Callable[[], Energy], load: Load) -> list[Verdict]:
         second.close()
 
 
-def sleep_and_spin(energy: Energy, asleep: Window, spinning: Window) -> Verdict:
+def sleep_and_spin(energy: EnergyMonitor, asleep: Window, spinning: Window) -> Verdict:
     """Watts of the processors asleep and with all cores at work."""
     mine = [one for one in energy.account.counted if one.kind != "gpu"]
     if not mine:
@@ -118,7 +118,7 @@ def sleep_and_spin(energy: Energy, asleep: Window, spinning: Window) -> Verdict:
     return _verdict("sleep and spin", ok, f"{idle:.1f} W asleep, {busy:.1f} W at work")
 
 
-def linearity(energy: Energy, windows: list[Window]) -> Verdict:
+def linearity(energy: EnergyMonitor, windows: list[Window]) -> Verdict:
     """Energy over N, 2 N and 4 N seconds of the same work grows as the time does."""
     watts = [window.total(energy.account.counted) / window.seconds for window in windows]
     mean = sum(watts) / len(watts)
@@ -144,7 +144,7 @@ def counter_and_samples(window: Window) -> Verdict:
     return _verdict(name, ok, told)
 
 
-def additivity(energy: Energy, second: Energy, unit: float) -> Verdict:
+def additivity(energy: EnergyMonitor, second: EnergyMonitor, unit: float) -> Verdict:
     """Two neighbouring windows make up one over both, read by a second reader."""
     first = energy.read()
     one = second.read()
@@ -204,7 +204,7 @@ def lies_in(part: Seen, whole: Seen) -> bool:
     )
 
 
-def periods(energy: Energy) -> list[Verdict]:
+def periods(energy: EnergyMonitor) -> list[Verdict]:
     """The update periods inferred against those documented."""
     found = []
     for one in energy.account.counted:
@@ -239,14 +239,14 @@ def keep(verdicts: list[Verdict]) -> None:
 
 def command() -> int:
     """Calibrate, print, keep; 1 where a check failed, 2 where there is nothing to calibrate."""
-    first = Energy(OneRank(), everything=True)
+    first = EnergyMonitor(OneRank(), everything=True)
     first.close()
     if not first.active:
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(first.reasons.items()))
         raise JouliaError(
             f"no meter to calibrate ({reasons}). `joulia doctor` names the remedy for each"
         )
-    verdicts = calibrate(lambda: Energy(OneRank(), everything=True), spin)
+    verdicts = calibrate(lambda: EnergyMonitor(OneRank(), everything=True), spin)
     keep(verdicts)
     out = console()
     for one in verdicts:

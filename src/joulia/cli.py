@@ -91,8 +91,8 @@ def main() -> None:
 @arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
-    from joulia import carbon, estimate
     from joulia.case import GPU_EXCHANGES, Settings
+    from joulia.energy import carbon, estimate
     from joulia.errors import suggest
     from joulia.parallel.launchers import LAUNCHERS
     from joulia.plan import QUICK, plan

@@ -13,14 +13,16 @@ from typing import Any
 
 from rich.table import Table
 
-from joulia import carbon, meters
-from joulia.energy import Energy
+from joulia import meters
+from joulia.energy import carbon
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.readings import Window
+from joulia.energy.result import energy_result
+from joulia.energy.uncertainty import Part, spread
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
-from joulia.readings import Window
 from joulia.show import console, quantity
 from joulia.system.clock import raw_clock
-from joulia.uncertainty import Part, spread
 
 
 def meter(
@@ -39,7 +41,7 @@ def meter(
         raise JouliaError(f"{command[0]}: command not found. Allowed: a program on PATH or a path")
     intensity = carbon.load(grid) if grid else None
     opened = meters.open_all(meters.root(), raw_clock, only)
-    energy = Energy(OneRank(), tolerance=tolerance, everything=True, opened=opened)
+    energy = EnergyMonitor(OneRank(), tolerance=tolerance, everything=True, opened=opened)
     try:
         energy.infer_periods()
         energy.idle()
@@ -51,7 +53,7 @@ def meter(
         window = energy.between(before, after) if energy.seen else "no meter"
         energy.window(before, after)
         energy.idle()
-        data, reason = energy.result(1)
+        data, reason = energy_result(energy, 1)
     finally:
         energy.close()
     told = report(energy, window, data, reason, seconds)
@@ -82,7 +84,7 @@ def run(command: Sequence[str]) -> int:
 
 
 def report(
-    energy: Energy,
+    energy: EnergyMonitor,
     window: Window | str,
     data: dict[str, Any] | None,
     reason: str | None,
@@ -121,7 +123,7 @@ def write(path: Path, told: dict[str, Any]) -> None:
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None
 
 
-def show(told: dict[str, Any], energy: Energy) -> None:
+def show(told: dict[str, Any], energy: EnergyMonitor) -> None:
     """On stderr, so that the command's own output stays what it is."""
     sys.stdout.flush()
     out = console(stderr=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joulia import carbon, estimate, launch, registry, software, store
+from joulia import launch, registry, software, store
 from joulia.case import Case, Place, Settings
+from joulia.energy import carbon, estimate
 from joulia.plan import Planned, exceeds_caches, is_ceiling, is_flop_ceiling
 from joulia.record import Record, identity
 from joulia.system import machine

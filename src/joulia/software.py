@@ -32,8 +32,8 @@ WORKER = (
     "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
     "rk3.py", "system",
     "parallel", "simulation", "measure",
-    "stats.py", "accounting.py", "readings.py", "uncertainty.py", "update_periods.py",
-    "energy.py", "energy_record.py",
+    "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
+    "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py", "stats.py",
     "meters", "kernels/__init__.py", "bridges/__init__.py",
 )  # fmt: skip
 """The modules and packages of joulia that run in a worker's process, beside the case's own.

@@ -7,7 +7,7 @@ from pathlib import Path
 import trees
 from virtual import VirtualClock
 
-from joulia.accounting import Seen, User, account
+from joulia.energy.accounting import Seen, User, account
 from joulia.meters import occ, rapl
 
 

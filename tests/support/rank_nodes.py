@@ -16,13 +16,14 @@ from mpi4py import MPI  # noqa: E402
 node, device = layout[MPI.COMM_WORLD.rank]
 os.environ["JOULIA_ROOT"] = str(folder / node)
 
-from joulia.energy import Energy  # noqa: E402
+from joulia.energy.monitor import EnergyMonitor  # noqa: E402
+from joulia.energy.result import energy_result  # noqa: E402
 from joulia.parallel.comm import MPIRanks  # noqa: E402
 
 
 def main() -> None:
     comm = MPIRanks()
-    energy = Energy(comm, tolerance=0.2, device=device)
+    energy = EnergyMonitor(comm, tolerance=0.2, device=device)
     readers = comm.allgather(energy.reads)
     for _ in range(2):
         comm.barrier()
@@ -31,7 +32,7 @@ def main() -> None:
         time.sleep(seconds)
         comm.barrier()
         energy.window(before, energy.read())
-    result = energy.result(1)
+    result = energy_result(energy, 1)
     energy.close()
     if comm.rank == 0:
         print(json.dumps({"energy": result[0], "reason": result[1], "readers": readers}))

@@ -1,4 +1,4 @@
-"""An `Energy` on a virtual clock, windows on it, and a meter whose watts a test sets."""
+"""An `EnergyMonitor` on a virtual clock, windows on it, and a meter whose watts a test sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from fake_nvml import FakeGpu, FakeNvml
 from virtual import LocalSampler, VirtualClock
 
-from joulia.energy import Energy
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.result import energy_result
 from joulia.errors import Unavailable
 from joulia.meters import Base, Domain, Meter, nvml
 from joulia.parallel.comm import OneRank
@@ -17,12 +18,12 @@ from joulia.parallel.comm import OneRank
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
 
 
-def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> Energy:
+def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> EnergyMonitor:
     opened: tuple[list[Meter], dict[str, Unavailable]] = (list(meters), {})
-    return Energy(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
+    return EnergyMonitor(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
 
 
-def window(one: Energy, clock: VirtualClock, seconds: float, waiting: float = 0.0) -> None:
+def window(one: EnergyMonitor, clock: VirtualClock, seconds: float, waiting: float = 0.0) -> None:
     before = one.read()
     clock.sleep(seconds)
     one.window(before, one.read(), waiting)
@@ -54,8 +55,8 @@ class Steady(Base):
         return {"package-0": self.joules}
 
 
-def measured(one: Energy, steps: int = 1) -> dict[str, Any]:
-    data, reason = one.result(steps)
+def measured(one: EnergyMonitor, steps: int = 1) -> dict[str, Any]:
+    data, reason = energy_result(one, steps)
     assert data is not None, reason
     json.dumps(data)
     return data

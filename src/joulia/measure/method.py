@@ -9,7 +9,8 @@ import numpy as np
 
 from joulia import stats
 from joulia.case import Case, Settings
-from joulia.energy import Energy
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.result import energy_result
 from joulia.measure.calibrate import calibrate
 from joulia.measure.exchange_cost import choose_overlap, communication, shares, waiting
 from joulia.parallel.comm import Comm
@@ -46,7 +47,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     reference = verify.Check(error, run.kernel.tolerance[case.dtype])
     checked = verify.Verification(reference)
 
-    energy = Energy(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
+    energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
     energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
@@ -98,7 +99,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     checked.digest = first_step
 
     work = run.kernel.work(case)
-    joules, reason = energy.result(steps, work.bytes)
+    joules, reason = energy_result(energy, steps, work.bytes)
     energy.close()
     updates = run.kernel.updates_a_step(case)
     median = stats.summary(samples)

@@ -82,14 +82,13 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
 
         None where the meters are not of this series' kind.
         """
-        from joulia.energy import Energy
-        from joulia.parallel.comm import OneRank
+        from joulia.energy import EnergyMonitor, energy_result
 
-        energy = Energy(OneRank(), tolerance=self.tolerance, everything=self.gpus)
+        energy = EnergyMonitor(tolerance=self.tolerance, everything=self.gpus)
         try:
             source = "+".join(sorted({one.source for one in energy.account.counted}))
             if not source:
-                return None, 0, energy.result(1)[1]
+                return None, 0, energy_result(energy, 1)[1]
             if source != self._source:
                 return None
             call()  # what happens once, imports and compilation, is not what a call costs
@@ -104,7 +103,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
                     call()
                 energy.window(before, energy.read())
             energy.idle()
-            figures, reason = energy.result(number)
+            figures, reason = energy_result(energy, number)
             return figures, number, reason
         finally:
             energy.close()

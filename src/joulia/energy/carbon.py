@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joulia.energy.estimate import positive, read_toml
 from joulia.errors import JouliaError
-from joulia.estimate import positive, read_toml
 
 J_PER_KWH = 3.6e6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from joulia.accounting import Seen
+from joulia.energy.accounting import Seen
 
 Key = tuple[str, str]
 """(meter id, domain)."""

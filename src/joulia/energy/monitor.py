@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from joulia import accounting, meters, uncertainty
-from joulia.accounting import Seen, User
+from joulia import meters
+from joulia.energy import accounting, uncertainty
+from joulia.energy.accounting import Seen, User
+from joulia.energy.readings import Key, Reading, Window, minus
+from joulia.energy.update_periods import update_periods
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter
 from joulia.meters._files import text
-from joulia.parallel.comm import Comm
-from joulia.readings import Key, Reading, Window, minus
+from joulia.parallel.comm import Comm, OneRank
 from joulia.system.clock import raw_clock
-from joulia.update_periods import update_periods
 
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0
 NODE_CORES = os.cpu_count() or 1
@@ -28,7 +29,7 @@ MARGIN, LEAST_MARGIN = 1.5, 1.2
 """A window is planned this much longer than it must be: steps are counted before it, not in it."""
 
 
-class Energy:
+class EnergyMonitor:
     """The meters of all nodes behind a few calls, each of which every rank makes.
 
     One rank a node opens and reads them: the lowest of those with the node's boot id. `device` is
@@ -39,7 +40,7 @@ class Energy:
 
     def __init__(
         self,
-        comm: Comm,
+        comm: Comm | None = None,
         *,
         tolerance: float = 0.02,
         device: str | None = None,
@@ -48,6 +49,7 @@ class Energy:
         sleep: Callable[[float], None] = time.sleep,
         opened: tuple[list[Meter], dict[str, Unavailable]] | None = None,
     ) -> None:
+        comm = comm or OneRank()
         self.comm = comm
         self.tolerance = tolerance
         self.clock = clock
@@ -315,14 +317,6 @@ class Energy:
         if still := sorted(key for key in self.counted if not whole.joules[key] > 0.0):
             return f"{_name(still[0])}: the counter stood still for {whole.seconds:.2g} s"
         return whole
-
-    def result(
-        self, steps: int, bytes_per_step: float = 0.0
-    ) -> tuple[dict[str, Any] | None, str | None]:
-        """The record's `energy` and `energy_reason`; exactly one of them is None."""
-        from joulia.energy_record import result
-
-        return result(self, steps, bytes_per_step)
 
 
 def _cores() -> list[int]:

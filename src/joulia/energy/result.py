@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from joulia import stats, uncertainty
-from joulia.uncertainty import Part, Spread
-
-if TYPE_CHECKING:
-    from joulia.energy import Energy
-    from joulia.readings import Key, Window
+from joulia import stats
+from joulia.energy import uncertainty
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.readings import Key, Window
+from joulia.energy.uncertainty import Part, Spread
 
 BUSY_LIMIT = 0.05
 """More than this share of all cores busy while this job slept: somebody else is on the node."""
 
 
-def result(
-    energy: Energy, steps: int, bytes_per_step: float = 0.0
+def energy_result(
+    energy: EnergyMonitor, steps: int, bytes_per_step: float = 0.0
 ) -> tuple[dict[str, Any] | None, str | None]:
     """(`energy`, None) or (None, the reason), the same on every rank. Joules are per step."""
     comm = energy.comm
@@ -70,7 +69,7 @@ def result(
     return data | {"flags": flags(energy, data, bytes_per_step)}, None
 
 
-def absent(energy: Energy) -> str | None:
+def absent(energy: EnergyMonitor) -> str | None:
     """Why there are no joules at all, or None."""
     if not energy.seen:
         reasons = [f"{name}: {reason}" for name, reason in sorted(energy.reasons.items())]
@@ -82,7 +81,7 @@ def absent(energy: Energy) -> str | None:
     return None
 
 
-def errors_of(energy: Energy, window: Window) -> Spread:
+def errors_of(energy: EnergyMonitor, window: Window) -> Spread:
     parts = [
         Part(window.joules[one.key], energy.periods[one.key], one.quantum_j, one.systematic_rel)
         for one in energy.account.counted
@@ -90,7 +89,7 @@ def errors_of(energy: Energy, window: Window) -> Spread:
     return uncertainty.spread(parts, window.seconds)
 
 
-def too_short(energy: Energy, worst: Spread) -> str:
+def too_short(energy: EnergyMonitor, worst: Spread) -> str:
     window = min(window.seconds for window in energy.windows)
     need = uncertainty.window_needed(energy.slowest_s, energy.tolerance)
     return (
@@ -121,7 +120,7 @@ def cross_check(windows: list[Window]) -> float | None:
     return worst
 
 
-def net(energy: Energy, steps: int, totals: list[float]) -> dict[str, Any]:
+def net(energy: EnergyMonitor, steps: int, totals: list[float]) -> dict[str, Any]:
     """Idle watts before and after, and joules a step beyond them; void where idle drifted."""
     counted = energy.account.counted
     idle = [
@@ -150,7 +149,7 @@ def waiting(windows: list[Window], totals: list[float], steps: int) -> dict[str,
     return {"share": share, "work": mean * (1.0 - share), "waiting": mean * share}
 
 
-def devices(energy: Energy, steps: int) -> dict[str, Any]:
+def devices(energy: EnergyMonitor, steps: int) -> dict[str, Any]:
     """For each GPU that is counted: how much of the windows it computed, and joules a step without.
 
     `utilisation` is the driver's: the share of time in which a kernel was running, however small.
@@ -183,7 +182,7 @@ def devices(energy: Energy, steps: int) -> dict[str, Any]:
     return found
 
 
-def flags(energy: Energy, data: dict[str, Any], bytes_per_step: float) -> list[str]:
+def flags(energy: EnergyMonitor, data: dict[str, Any], bytes_per_step: float) -> list[str]:
     """What makes the figure doubtful, in words."""
     found = []
     crosscheck, cost = data["crosscheck_rel"], data["cost_rel"]
