@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from joulia import launch
 from joulia.case import Settings
 from joulia.parallel import launchers
+from joulia.run import launch
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -10,8 +10,9 @@ from typing import Any
 
 from joulia import registry
 from joulia.case import Case, Settings
-from joulia.record import Record, identity
-from joulia.stats import summary
+from joulia.records.identity import identity
+from joulia.records.record import Record
+from joulia.records.stats import summary
 
 NOISE = (1.0, 1.004, 0.997, 1.002, 0.999, 1.006, 0.995, 1.001, 0.998)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import joulia
-from joulia import registry, software
+from joulia import registry
 from joulia.case import Settings
+from joulia.records import software
 
 HOME = Path(joulia.__file__).parent
 
@@ -96,7 +97,7 @@ def copied(tmp_path: Path) -> Path:
 
 
 def digest(package: Path) -> str:
-    script = "from joulia import software; print(software.code('heat', 'numba'))"
+    script = "from joulia.records import software; print(software.code('heat', 'numba'))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=os.environ | {"PYTHONPATH": str(package.parent)},

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import trees
 
-from joulia import launch
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.run import launch
 
 SUPPORT = Path(__file__).parent / "support"
 HEAT = ["heat", "-b", "numpy", "--size", "tiny", "--threads", "1", "--no-ceiling"]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import trees
 
-from joulia import launch
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.run import launch
 
 SUPPORT = Path(__file__).parent / "support"
 BOOTS = {"a": "aaaaaaaa-0000-0000-0000-000000000000", "b": "bbbbbbbb-0000-0000-0000-000000000000"}

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from joulia import launch, solve
+from joulia import solve
 from joulia.case import Settings
 from joulia.errors import JouliaError, Unstable
 from joulia.grid import Layout, extent, links, tile_of
 from joulia.kernels import euler
 from joulia.kernels.euler import COMPONENTS, lgl
 from joulia.parallel import launchers
+from joulia.run import launch
 from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require

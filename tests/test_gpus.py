@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from joulia import plan, registry
+from joulia import registry
 from joulia.case import Case
 from joulia.errors import Unavailable
 from joulia.parallel import gpus
-from joulia.plan import Request
-from joulia.session import Ceilings
+from joulia.run import ceilings, plan
+from joulia.run.ceilings import Ceilings
+from joulia.run.plan import Request
 from joulia.system import cuda
 
 from .results import record
@@ -66,11 +67,11 @@ def test_kernels_on_gpus_are_held_to_ceilings_of_gpus() -> None:
 
 @pytest.mark.usefixtures("two_gpus")
 def test_what_fits_into_the_second_level_cache_of_its_gpus_is_not_bound_by_memory() -> None:
-    assert plan.cache_bytes(case(1)) == 6 << 20
-    assert plan.cache_bytes(case(2)) == 12 << 20
-    assert plan.cache_bytes(case(4)) == 12 << 20, "four ranks share two"
-    assert plan.exceeds_caches(case(1))
-    assert not plan.exceeds_caches(case(1, size="tiny"))
+    assert ceilings.cache_bytes(case(1)) == 6 << 20
+    assert ceilings.cache_bytes(case(2)) == 12 << 20
+    assert ceilings.cache_bytes(case(4)) == 12 << 20, "four ranks share two"
+    assert ceilings.exceeds_caches(case(1))
+    assert not ceilings.exceeds_caches(case(1, size="tiny"))
 
 
 @pytest.mark.usefixtures("two_gpus")

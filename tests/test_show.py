@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from joulia import scaling, show
-from joulia.record import Record
+from joulia import show
+from joulia.analysis import scaling
+from joulia.records.record import Record
 
 from .results import record
 

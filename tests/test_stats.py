@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from joulia.stats import median_interval
+from joulia.records.stats import median_interval
 
 
 def test_fewer_than_six_samples_have_no_interval_at_95_percent():

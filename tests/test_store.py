@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joulia import store
 from joulia.case import Settings
 from joulia.errors import JouliaError
-from joulia.record import Record
+from joulia.records import store
+from joulia.records.record import Record
 from joulia.simulation.solve import make_case
 
 

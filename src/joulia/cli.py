@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from joulia.case import Settings
-    from joulia.plan import Planned, Request
-    from joulia.session import Outcome
+    from joulia.run.cases import Planned
+    from joulia.run.plan import Request
+    from joulia.run.session import Outcome
 
 
 class Group(click.Group):
@@ -95,7 +96,7 @@ def run(**options: Any) -> int:
     from joulia.energy import carbon, estimate
     from joulia.errors import suggest
     from joulia.parallel.launchers import LAUNCHERS
-    from joulia.plan import QUICK, plan
+    from joulia.run.plan import QUICK, plan
 
     # Bad files are told before anything is measured.
     if options["profile"]:
@@ -130,7 +131,7 @@ def run(**options: Any) -> int:
 
 
 def _requests(options: dict[str, Any]) -> list[Request]:
-    from joulia.plan import Request, preset
+    from joulia.run.plan import Request, preset
 
     if options["preset"]:
         if options["size"] or options["shape"]:
@@ -168,7 +169,7 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
         TimeRemainingColumn,
     )
 
-    from joulia import session
+    from joulia.run import session
     from joulia.show import COLOURS, console, show
 
     outcomes: list[Outcome] = []
@@ -272,7 +273,7 @@ def show_(file: Path) -> None:
     """Print the records of FILE as a table."""
     import warnings
 
-    from joulia import store
+    from joulia.records import store
     from joulia.show import show
 
     with warnings.catch_warnings(record=True) as caught:

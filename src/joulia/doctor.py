@@ -9,11 +9,13 @@ from typing import Any
 
 from rich.table import Table
 
-from joulia import launch, meters, registry, software
+from joulia import meters, registry
 from joulia.bridge import Device
 from joulia.case import Case, Settings, backend_name
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.records import software
+from joulia.run import launch
 from joulia.show import console
 from joulia.system import cuda, machine
 from joulia.system.clock import raw_clock

@@ -17,12 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from joulia import launch, prepare_occa_cuda, registry, software
+from joulia import prepare_occa_cuda, registry
 from joulia.bridges import _julia_cuda
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.bridges import julia as julia_bridge
 from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
+from joulia.records import software
+from joulia.run import launch
 from joulia.show import console
 from joulia.system import cuda
 from joulia.system.places import cache_dir

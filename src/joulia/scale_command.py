@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from joulia import registry, scaling, store
+from joulia import registry
+from joulia.analysis import scaling
 from joulia.case import Settings, Shape
 from joulia.cli import execute
 from joulia.errors import JouliaError, suggest
-from joulia.plan import Planned, Request, plan
-from joulia.session import identify
+from joulia.records import store
+from joulia.run.cases import Planned
+from joulia.run.plan import Request, plan
+from joulia.run.session import identify
 from joulia.show import console
 
 

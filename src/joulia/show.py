@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from joulia.case import Place, count_of
-from joulia.record import Record
+from joulia.records.record import Record
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
 

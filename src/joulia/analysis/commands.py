@@ -11,7 +11,7 @@ import click
 from joulia import arguments
 
 if TYPE_CHECKING:
-    from joulia.record import Record
+    from joulia.records.record import Record
 
 FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
@@ -89,9 +89,10 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     The same problem is solved to the same end time on every grid, precision and backend; its error
     is against the exact solution.
     """
-    from joulia import cli, store
+    from joulia import cli
     from joulia.analysis import frontier as sweeping
     from joulia.case import Settings
+    from joulia.records import store
     from joulia.report import frontier_plots, page
 
     planned, until = sweeping.plan(

@@ -14,7 +14,7 @@ from joulia.analysis.figure import Figure, figure
 from joulia.analysis.ranksum import Ratio
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError, suggest
-from joulia.record import Record
+from joulia.records.record import Record
 
 LEVEL = 0.05
 """Largest p, after Holm's correction within a problem, at which a difference is called one."""

@@ -10,7 +10,7 @@ from typing import Any
 from joulia.analysis.compare import startup_seconds
 from joulia.analysis.tables import csv_text
 from joulia.errors import JouliaError, suggest
-from joulia.record import Record
+from joulia.records.record import Record
 
 FORMATS = ("csv", "parquet", "github-action-benchmark", "bencher")
 INSTALL = "pip install 'joulia[pandas]'"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joulia.stats import median_interval
+from joulia.records.stats import median_interval
 
 
 @dataclass(frozen=True)

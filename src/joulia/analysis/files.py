@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from joulia import store
 from joulia.errors import JouliaError
-from joulia.record import Record
+from joulia.records import store
+from joulia.records.record import Record
 
 
 def load_all(paths: Iterable[str | Path]) -> list[Record]:

@@ -12,8 +12,9 @@ from joulia.analysis.tables import digits
 from joulia.case import DTYPES, Shape, Value
 from joulia.errors import JouliaError
 from joulia.kernel import Frontier, Kernel
-from joulia.plan import Planned, Request, expand
-from joulia.record import Record
+from joulia.records.record import Record
+from joulia.run.cases import Planned
+from joulia.run.plan import Request, expand
 from joulia.show import quantity
 from joulia.simulation import end_time
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joulia.analysis.compare import Entry, Problem
-from joulia.record import Record
+from joulia.records.record import Record
 
 METRICS = ("time", "energy")
 EFFICIENCIES = ("application", "architectural")

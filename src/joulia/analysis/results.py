@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from joulia import session
 from joulia.analysis import advice, export, files, portability
 from joulia.analysis.compare import Problem, compare
 from joulia.analysis.portability import Portability
 from joulia.case import Settings, Shape, Value
-from joulia.plan import Request, plan
-from joulia.record import Record
+from joulia.records.record import Record
+from joulia.run import session
+from joulia.run.plan import Request, plan
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from joulia import stats
 from joulia.energy import uncertainty
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Key, Window
 from joulia.energy.uncertainty import Part, Spread
+from joulia.records import stats
 
 BUSY_LIMIT = 0.05
 """More than this share of all cores busy while this job slept: somebody else is on the node."""

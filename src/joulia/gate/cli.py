@@ -102,8 +102,8 @@ def files(
     options: dict[str, Any], limits: dict[str, float], about: dict[str, Any]
 ) -> list[Verdict]:
     """Verdicts from two results files."""
-    from joulia import store
     from joulia.gate import compare
+    from joulia.records import store
 
     if len(options["what"]) != 2 or options["head"]:
         raise JouliaError(

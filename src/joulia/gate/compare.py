@@ -9,7 +9,7 @@ from typing import Any
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.decision import FEWEST, decide
-from joulia.record import Record
+from joulia.records.record import Record
 
 METRICS = {"time": "s/step", "energy": "J/step"}
 THRESHOLDS = {"time": 0.03, "energy": 0.05}

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from joulia import store
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.builds import Build
 from joulia.gate.compare import METRICS, Verdict, cost, judge, key, require_comparable
 from joulia.gate.decision import looks
-from joulia.record import Record
+from joulia.records import store
+from joulia.records.record import Record
 from joulia.system.guard import guarded
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from joulia import stats
 from joulia.case import Case, Settings
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
@@ -15,6 +14,7 @@ from joulia.measure.calibrate import calibrate
 from joulia.measure.exchange_cost import choose_overlap, communication, shares, waiting
 from joulia.parallel.comm import Comm
 from joulia.parallel.gpus import gpus
+from joulia.records import stats
 from joulia.simulation import end_time, verify
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from joulia.analysis import frontier
 from joulia.analysis.frontier import Point
-from joulia.record import Record
+from joulia.records.record import Record
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
 from joulia.report.figures import Plot, Series, interval_text

@@ -14,7 +14,7 @@ from joulia import registry
 from joulia.analysis import advice, portability, tables
 from joulia.analysis.compare import Problem, compare
 from joulia.errors import JouliaError
-from joulia.record import Record
+from joulia.records.record import Record
 from joulia.report import charts, figures, frontier_plots
 from joulia.report.figures import Plot, Series
 from joulia.version import __version__

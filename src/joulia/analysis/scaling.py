@@ -15,7 +15,7 @@ from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
 from joulia.parallel.network import Transport
-from joulia.record import Record
+from joulia.records.record import Record
 from joulia.show import quantity, seconds
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import joulia
 from joulia import registry
 from joulia.version import __version__
 
@@ -33,7 +34,8 @@ WORKER = (
     "rk3.py", "system",
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
-    "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py", "stats.py",
+    "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py",
+    "records/__init__.py", "records/stats.py",
     "meters", "kernels/__init__.py", "bridges/__init__.py",
 )  # fmt: skip
 """The modules and packages of joulia that run in a worker's process, beside the case's own.
@@ -46,7 +48,7 @@ SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".toml"})
 @cache
 def code(kernel: str, bridge: str) -> str:
     """A digest of everything that decides what a case measures: spine, bridge, kernel's folder."""
-    here = Path(__file__).parent
+    here = Path(joulia.__file__).parent
     files = [file for name in WORKER for file in _sources(here / name)]
     files += _sources(here / "JouliaKernels")
     folder = registry.kernel(kernel).folder
@@ -77,7 +79,7 @@ def _siblings(path: Path, home: Path) -> list[Path]:
 @cache
 def commit() -> str | None:
     """The commit of the source tree that joulia runs from, `+` where it was changed since."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(joulia.__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

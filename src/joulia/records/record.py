@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from joulia.case import Case, Settings, digest
+from joulia.case import Case, Settings
 from joulia.errors import JouliaError
 
 SCHEMA = "joulia-record/1"
@@ -65,9 +65,3 @@ class Record:
             return cls(**{**data, "case": case, "settings": settings})
         except (KeyError, TypeError, AttributeError) as error:
             raise JouliaError(f"not a joulia record: {error}") from None
-
-
-def identity(case: Case, settings: Settings, code: str, machine: str) -> str:
-    """The record's id. The time-out and the size's name do not change what is measured."""
-    measured = settings.to_json() | {"timeout_s": 0, "oversubscribe": False}
-    return digest(case.to_json() | {"size": None}, measured, code, machine)

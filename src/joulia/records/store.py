@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from joulia.errors import JouliaError
-from joulia.record import Record
+from joulia.records.record import Record
 
 
 class TornLine(UserWarning):

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joulia import launch, registry, software, store
-from joulia.case import Case, Place, Settings
+from joulia import registry
+from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
-from joulia.plan import Planned, exceeds_caches, is_ceiling, is_flop_ceiling
-from joulia.record import Record, identity
+from joulia.records import software, store
+from joulia.records.identity import identity
+from joulia.records.record import Record
+from joulia.run import launch
+from joulia.run.cases import Planned
+from joulia.run.ceilings import Ceilings
 from joulia.system import machine
 
 
@@ -121,49 +125,3 @@ def beside(case: Case, settings: Settings, part: dict[str, Any]) -> dict[str, An
             if joules is not None:
                 found[name] = joules | {"carbon": grid.note(joules["median"])}
     return found
-
-
-class Ceilings:
-    """What this run's `stream` cases measured at best.
-
-    Bytes per second of a triad by place; flops per second of multiply-adds by place and precision.
-    """
-
-    def __init__(self) -> None:
-        self.bytes_per_s: dict[Place, float] = {}
-        self.flops_per_s: dict[tuple[Place, str], float] = {}
-
-    def learn(self, record: Record) -> None:
-        if record.status != "valid" or not record.rates:
-            return
-        case, rates = record.case, record.rates
-        if is_ceiling(case):
-            best = self.bytes_per_s.get(case.place, 0.0)
-            self.bytes_per_s[case.place] = max(best, rates["bytes_per_s"])
-        if is_flop_ceiling(case):
-            best = self.flops_per_s.get((case.place, case.dtype), 0.0)
-            self.flops_per_s[case.place, case.dtype] = max(best, rates["flops_per_s"])
-
-    def fraction(self, record: Record) -> dict[str, Any]:
-        """The record's ceilings and the fraction of the bound; None where they do not apply.
-
-        The bound on the time is the larger of bytes / triad and flops / half of the multiply-add
-        rate. A case that fits into the caches is not bound by memory: it gets a fraction only where
-        arithmetic bounds it anyway.
-        """
-        case, rates = record.case, record.rates
-        kernel = registry.kernel(case.kernel).kernel
-        bandwidth = self.bytes_per_s.get(case.place)
-        peak = self.flops_per_s.get((case.place, case.dtype))
-        fraction = None
-        if rates and kernel.ranked:
-            of_triad = rates["bytes_per_s"] / bandwidth if bandwidth else 0.0
-            of_compute = rates["flops_per_s"] / (0.5 * peak) if peak else 0.0
-            larger = max(of_triad, of_compute)
-            if larger and (exceeds_caches(case) or of_compute > of_triad):
-                fraction = larger
-        return {
-            "ceiling_bytes_per_s": bandwidth,
-            "ceiling_flops_per_s": peak,
-            "fraction_of_bound": fraction,
-        }

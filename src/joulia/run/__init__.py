@@ -1,0 +1,1 @@
+"""The process that asks: it plans cases, starts workers, and keeps their records."""

@@ -1,0 +1,47 @@
+"""Cases that are to be measured, and why one cannot run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joulia import registry
+from joulia.bridge import Device
+from joulia.case import Case
+from joulia.parallel import launchers
+from joulia.system.machine import usable_cores
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A case, and the reason where it cannot run here."""
+
+    case: Case
+    skip: str | None = None
+
+
+def find(bridge: str, device: str) -> Device:
+    return next(d for d in registry.bridge(bridge).devices() if d.name == device)
+
+
+def default_threads(device: Device, ranks: int) -> int:
+    """All cores, shared among the ranks, for a device with threads; else one."""
+    return max(1, len(usable_cores()) // ranks) if device.threads else 1
+
+
+def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | None:
+    """Why a case cannot run here, or None."""
+    if device.missing is not None:
+        return str(device.missing)
+    if registry.source(case.kernel, case.bridge, case.device) is None:
+        suffix = registry.suffix(case.bridge, case.device)
+        return f"{case.kernel} has no version for {case.backend} ({case.kernel}{suffix})"
+    if case.threads > 1 and not device.threads:
+        return f"{case.backend} runs on one thread"
+    cores = len(usable_cores())
+    here = case.ranks == 1 or launchers.detect() == "mpiexec"  # a scheduler counts its own cores
+    if case.cores > cores and here and not oversubscribe:
+        return (
+            f"{case.ranks} ranks x {case.threads} threads exceed the {cores} cores; "
+            "--oversubscribe allows it"
+        )
+    return None
