@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import joulia
 from joulia.bridge import Device, HostOps, Ops, Source, rows
 from joulia.bridges import _julia_cuda
 from joulia.case import Case, Shape
@@ -27,7 +26,7 @@ from joulia.kernel import Function, Host, Kernel
 from joulia.system.places import cache_dir
 
 SUFFIX = ".jl"
-PACKAGE = Path(joulia.__file__).parent / "JouliaKernels"
+PACKAGE = Path(__file__).parents[1] / "JouliaKernels"
 EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
 
 _state: dict[str, Any] = {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from joulia.case import Settings
 from joulia.parallel import launchers
-from joulia.run import launch
+from joulia.runner import launch
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -78,7 +78,7 @@ def test_every_module_of_a_worker_is_in_the_digest(loaded: list[Path]) -> None:
 def test_everything_in_the_digest_is_there_and_runs_in_a_worker(loaded: list[Path]) -> None:
     assert [name for name in software.WORKER if not (HOME / name).exists()] == []
     # Meters and GPUs' modules are loaded where they are asked for.
-    idle = {"device_memory.py", "rk3.py"}
+    idle = {"device_memory.py"}
     unused = [
         name
         for name in software.WORKER
@@ -125,7 +125,8 @@ def test_what_is_measured_with_is_in_the_digest(copied: Path, changed: str) -> N
 @pytest.mark.parametrize(
     "changed",
     [
-        "show.py", "report/page.py", "report/page.html.j2", "analysis/tables.py", "cli.py",
+        "analysis/record_table.py", "report/page.py", "report/page.html.j2", "analysis/tables.py",
+        "cli/main.py",
         "kernels/heat/README.md", "kernels/tracer/tracer_numba.py", "../_other_distribution.py",
     ],
 )  # fmt: skip

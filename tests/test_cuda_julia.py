@@ -19,11 +19,13 @@ from typing import Any
 import pytest
 import stand_in_julia
 
-from joulia import prepare, registry
+from joulia import registry
+from joulia.analysis.terminal import console
 from joulia.bridges import _julia_cuda
 from joulia.bridges import julia as bridge
 from joulia.case import DTYPES
 from joulia.errors import Unavailable
+from joulia.setup import julia
 from joulia.system import cuda
 
 from .conftest import require
@@ -291,7 +293,7 @@ def test_cuda_jl_is_added_where_there_is_a_gpu(
     monkeypatch.setattr(cuda, "current", lambda: SimpleNamespace(name="Some GPU"))
     if fails:
         monkeypatch.setenv("NO_CUDA_JL", fails)
-    prepare.julia(prepare.console(stderr=True), None)
+    julia.prepare(console(stderr=True), None)
     assert juliapkg.read_text().splitlines() == expected
     assert json.loads(bridge.prepared().read_text())["exe"] == "julia"
     said = capsys.readouterr().err

@@ -18,12 +18,12 @@ import trees
 from fake_nvml import FakeGpu, FakeNvml
 from virtual import Curve, LocalSampler, VirtualClock
 
-from joulia import calibrate, doctor
 from joulia.energy.accounting import Seen
 from joulia.energy.monitor import EnergyMonitor
 from joulia.errors import JouliaError
 from joulia.meters import Base, Domain, nvml
 from joulia.parallel.comm import OneRank
+from joulia.setup import calibrate, doctor
 from joulia.system import machine
 
 SUPPORT = Path(__file__).parent / "support"

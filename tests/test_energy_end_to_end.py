@@ -16,7 +16,7 @@ import trees
 
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
-from joulia.run import launch
+from joulia.runner import launch
 
 SUPPORT = Path(__file__).parent / "support"
 HEAT = ["heat", "-b", "numpy", "--size", "tiny", "--threads", "1", "--no-ceiling"]

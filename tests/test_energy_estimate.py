@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from joulia.analysis.record_table import estimated, measured, notes, row, table
 from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
 from joulia.errors import JouliaError
 from joulia.kernel import Work
 from joulia.records.record import Record
-from joulia.show import estimated, measured, notes, row, table
 
 CASE = Case("heat", "numpy", "cpu", "tiny", (12, 10, 8), "float64")
 

@@ -14,7 +14,7 @@ import trees
 
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
-from joulia.run import launch
+from joulia.runner import launch
 
 SUPPORT = Path(__file__).parent / "support"
 BOOTS = {"a": "aaaaaaaa-0000-0000-0000-000000000000", "b": "bbbbbbbb-0000-0000-0000-000000000000"}

@@ -21,7 +21,7 @@ from joulia.grid import Layout, extent, links, tile_of
 from joulia.kernels import euler
 from joulia.kernels.euler import COMPONENTS, lgl
 from joulia.parallel import launchers
-from joulia.run import launch
+from joulia.runner import launch
 from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import joulia
-from joulia.analysis import export, results, simulate
+from joulia import results
+from joulia.analysis import export, simulate
 from joulia.errors import JouliaError
 from joulia.simulation.solve import make_case
 

@@ -160,7 +160,7 @@ def test_the_command_sweeps_measures_and_draws(joulia, tmp_path):
 
 def test_several_ranks_find_the_same_error(joulia, tmp_path):
     """The error is summed over ranks: measured through the worker, with `until` in the settings."""
-    from joulia.run import launch
+    from joulia.runner import launch
 
     errors = []
     for ranks in (1, 2):

@@ -12,9 +12,9 @@ from joulia import registry
 from joulia.case import Case
 from joulia.errors import Unavailable
 from joulia.parallel import gpus
-from joulia.run import ceilings, plan
-from joulia.run.ceilings import Ceilings
-from joulia.run.plan import Request
+from joulia.runner import ceilings, plan
+from joulia.runner.ceilings import Ceilings
+from joulia.runner.plan import Request
 from joulia.system import cuda
 
 from .results import record

@@ -32,7 +32,7 @@ def gpu(tmp_path_factory, bare):
     told = program(
         env,
         "-c",
-        "from rich.console import Console; from joulia import prepare_occa_cuda as p\n"
+        "from rich.console import Console; from joulia.setup import occa_cuda as p\n"
         "p.prepare(Console(width=1000)); p.prepare(Console(width=1000))",
     )
     assert "occa: built " in told

@@ -12,9 +12,10 @@ import nvrtc
 import pytest
 import stand_in
 
-from joulia import prepare_occa_cuda, registry
+from joulia import registry
 from joulia.bridges import _occa_cuda, _occa_library, occa
 from joulia.errors import Unavailable
+from joulia.setup import occa_cuda
 from joulia.simulation.solve import make_case
 
 from .conftest import require
@@ -113,7 +114,7 @@ def test_the_cuda_mode_builds_with_a_real_toolkit_and_loads_with_any_driver(pref
     except Unavailable as error:
         pytest.skip(f"nvcc: {error}")
     assert version >= (11, 0)
-    library = prepare_occa_cuda.build(prefix, tmp_path / "scratch")
+    library = occa_cuda.build(prefix, tmp_path / "scratch")
     driver = stand_in.driver(tmp_path / "driver")
     script = (
         "import ctypes, sys\n"

@@ -22,7 +22,7 @@ from joulia.grid import divide
 from joulia.parallel import launchers
 from joulia.parallel.network import Transport, fit
 from joulia.records.record import Record
-from joulia.run import launch, session
+from joulia.runner import launch, session
 from joulia.simulation.solve import make_case
 
 from .test_store import record, workers_of
@@ -197,7 +197,7 @@ def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans
     settings = Settings(window_s=30.0, repeats=9, timeout_s=60.0, oversubscribe=True)
     case = make_case("heat", "numpy", ranks=3)
     script = (
-        "import json, sys; from joulia.run import launch; from joulia.case import Case, Settings\n"
+        "import json, sys; from joulia.runner import launch; from joulia.case import Case, Settings\n"
         "print(json.dumps(launch.run(Case.from_json(json.loads(sys.argv[1])), "
         "Settings.from_json(json.loads(sys.argv[2])))))"
     )

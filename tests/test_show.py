@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from joulia import show
-from joulia.analysis import scaling
+from joulia.analysis import record_table, scaling
 from joulia.records.record import Record
 
 from .results import record
@@ -16,7 +15,7 @@ NO_DRIVER = "no NVIDIA driver; install it"
 def printed(records: list[Record]) -> str:
     out = Console(width=200)
     with out.capture() as told:
-        out.print(show.table(records))
+        out.print(record_table.table(records))
     return told.get()
 
 
@@ -31,7 +30,7 @@ def test_what_was_skipped_is_told_once_a_reason_and_has_no_row() -> None:
         skipped("julia", "no Julia found"),
     ]
     assert "cuda" not in printed(records)
-    lines = show.notes(records)
+    lines = record_table.notes(records)
     assert f"skipped: numba:cuda, occa:cuda (4 cases): {NO_DRIVER}" in lines
     assert "skipped: julia (1 case): no Julia found" in lines
 
@@ -39,11 +38,11 @@ def test_what_was_skipped_is_told_once_a_reason_and_has_no_row() -> None:
 def test_a_failed_case_keeps_its_row() -> None:
     failed = record("numba:cuda", None, status="failed", reason="the GPU stopped answering")
     assert "the GPU stopped answering" in printed([failed])
-    assert not show.skips([failed])
+    assert not record_table.skips([failed])
 
 
 def test_bounds_name_cores_and_gpus() -> None:
-    lines = show.bounds(
+    lines = record_table.bounds(
         [
             record("numba", 1e-3, threads=2, fraction=0.5),
             record("numba:cuda", 1e-4, fraction=0.5),
@@ -58,12 +57,14 @@ def test_bounds_name_cores_and_gpus() -> None:
 
 
 def test_a_fraction_above_its_bound_is_explained() -> None:
-    above = show.bounds([record("numba", 1e-3, fraction=1.73)])
+    above = record_table.bounds([record("numba", 1e-3, fraction=1.73)])
     assert [line.partition(":")[0] for line in above] == [
         "Bound for 1 core",
         "Above 100 % of a bound",
     ]
-    assert not [line for line in show.bounds([record("numba", fraction=1.0)]) if "Above" in line]
+    assert not [
+        line for line in record_table.bounds([record("numba", fraction=1.0)]) if "Above" in line
+    ]
 
 
 def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
@@ -75,7 +76,7 @@ def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
         "GPU-1": {"idle_share": 0.37, "told_by": "utilisation", "idle": 0.12},
         "GPU-2": {"idle_share": 0.001, "told_by": "utilisation", "idle": 0.0},
     }
-    lines = show.notes([one])
+    lines = record_table.notes([one])
     assert f"{one.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
     assert (
         f"{one.case.label}: GPU-1 did nothing for 37% of the time (by its utilisation), "

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from joulia import rk3
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.grid import Tile
 from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernels import _rk3 as rk3
 
 CFL_LIMIT = 0.4
 STAGES = 3
@@ -90,7 +90,7 @@ def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
 
 @cache
 def coefficients(case: Case) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(f, g, 1/dx, 1/dy), and those of the stages' updates; see `joulia.rk3`."""
+    """(f, g, 1/dx, 1/dy), and those of the stages' updates; see `joulia.kernels._rk3`."""
     dx, dy = spacing(case)
     dt = time_step(case)
     return (case.param("f"), case.param("g"), 1.0 / dx, 1.0 / dy), (
@@ -146,7 +146,7 @@ def total_tolerance(case: Case, steps: int, total: str) -> float:
 
 
 def work(case: Case) -> Work:
-    """u, v and h as `joulia.rk3` counts them; 60 flops a cell and stage (README)."""
+    """u, v and h as `joulia.kernels._rk3` counts them; 60 flops a cell and stage (README)."""
     cells = math.prod(case.shape)
     item = np.dtype(case.dtype).itemsize
     return Work(3.0 * rk3.VALUES * item * cells, 60.0 * STAGES * cells)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from joulia import rk3
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.grid import Tile
 from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernels import _rk3 as rk3
 from joulia.kernels.tracer import states
 
 CFL_LIMIT = 1.0
@@ -94,7 +94,7 @@ def totals(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
 
 
 def work(case: Case) -> Work:
-    """c as `joulia.rk3` counts it, three velocities a stage; 219 flops a cell and stage."""
+    """c as `_rk3` counts it, three velocities a stage; 219 flops a cell and stage."""
     cells = math.prod(case.shape)
     item = np.dtype(case.dtype).itemsize
     return Work((rk3.VALUES + 3.0 * STAGES) * item * cells, 219.0 * STAGES * cells)

@@ -10,7 +10,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(solve, name)
     if name in {"load", "run", "Results"}:
-        from joulia.analysis import results
+        from joulia import results
 
         return getattr(results, name)
     raise AttributeError(f"module 'joulia' has no attribute '{name}'")

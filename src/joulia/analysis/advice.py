@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from joulia.analysis.compare import Difference, Entry, Problem, differences
 from joulia.analysis.tables import digits, percent, steps
-from joulia.show import quantity
+from joulia.analysis.units import quantity
 
 NOISY = 0.1
 """Half an interval above this share of the median is called noisy."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from joulia import registry
 from joulia.analysis.figure import Figure, figure
 from joulia.analysis.tables import digits
+from joulia.analysis.units import quantity
 from joulia.case import DTYPES, Shape, Value
 from joulia.errors import JouliaError
 from joulia.kernel import Frontier, Kernel
 from joulia.records.record import Record
-from joulia.run.cases import Planned
-from joulia.run.plan import Request, expand
-from joulia.show import quantity
+from joulia.runner.cases import Planned
+from joulia.runner.plan import Request, expand
 from joulia.simulation import end_time
 
 SAME_ERROR = 1.01

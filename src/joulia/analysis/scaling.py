@@ -11,12 +11,12 @@ from typing import Any
 from rich.table import Table
 
 from joulia import registry
+from joulia.analysis.units import quantity, seconds
 from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
 from joulia.parallel.network import Transport
 from joulia.records.record import Record
-from joulia.show import quantity, seconds
 
 
 @dataclass(frozen=True)

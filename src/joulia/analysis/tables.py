@@ -14,7 +14,7 @@ from joulia.analysis.break_even import BreakEven
 from joulia.analysis.compare import Absent, Difference, Entry, Problem
 from joulia.analysis.figure import Figure
 from joulia.analysis.portability import Portability
-from joulia.show import quantity
+from joulia.analysis.units import quantity
 
 SURE = {"better": "", "worse": "", "no clear difference": " =", "too few repeats": " ?"}
 LEGEND = (
@@ -290,7 +290,7 @@ def as_json(problems: Sequence[Problem], portable: Sequence[Portability]) -> str
 
 def show(problems: Sequence[Problem], portable: Sequence[Portability]) -> None:
     """Print one table a problem to the terminal."""
-    from joulia.show import console
+    from joulia.analysis.terminal import console
 
     out = console()
     if not out.is_terminal:

@@ -8,9 +8,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from joulia.analysis.terminal import console
+from joulia.analysis.units import quantity
 from joulia.gate.compare import METRICS, Verdict, exit_code
 from joulia.gate.decision import VERDICTS
-from joulia.show import console, quantity
 
 COLOURS = {
     "regression": "bold red",

@@ -10,10 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import joulia
 from joulia import registry
 from joulia.version import __version__
 
+HOME = Path(__file__).parents[1]
+"""The folder of the package `joulia`."""
 PACKAGES = ("numpy", "numba", "llvmlite", "juliacall", "mpi4py", "nvidia-ml-py")
 
 
@@ -31,7 +32,7 @@ def describe() -> dict[str, Any]:
 WORKER = (
     "__init__.py", "version.py",
     "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
-    "rk3.py", "system",
+    "system",
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
     "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py",
@@ -48,7 +49,7 @@ SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".toml"})
 @cache
 def code(kernel: str, bridge: str) -> str:
     """A digest of everything that decides what a case measures: spine, bridge, kernel's folder."""
-    here = Path(joulia.__file__).parent
+    here = HOME
     files = [file for name in WORKER for file in _sources(here / name)]
     files += _sources(here / "JouliaKernels")
     folder = registry.kernel(kernel).folder
@@ -79,7 +80,7 @@ def _siblings(path: Path, home: Path) -> list[Path]:
 @cache
 def commit() -> str | None:
     """The commit of the source tree that joulia runs from, `+` where it was changed since."""
-    root = Path(joulia.__file__).resolve().parents[2]
+    root = HOME.resolve().parents[1]
     if not (root / ".git").exists():
         return None
     try:

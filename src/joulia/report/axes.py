@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from joulia.show import quantity
+from joulia.analysis.units import quantity
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from joulia.analysis.units import quantity
 from joulia.report.axes import Axis, linear_axis, log_axis
-from joulia.show import quantity
 
 WIDTH = 520.0
 SHAPES = 8

@@ -11,10 +11,10 @@ from joulia.analysis.advice import main_problems
 from joulia.analysis.compare import Entry, Problem
 from joulia.analysis.figure import Figure
 from joulia.analysis.tables import digits
+from joulia.analysis.units import quantity
 from joulia.case import Place, count_of
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
-from joulia.show import quantity
 
 ROWS = 26
 """Rows of one chart; the table holds the rest."""

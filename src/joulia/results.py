@@ -12,8 +12,8 @@ from joulia.analysis.compare import Problem, compare
 from joulia.analysis.portability import Portability
 from joulia.case import Settings, Shape, Value
 from joulia.records.record import Record
-from joulia.run import session
-from joulia.run.plan import Request, plan
+from joulia.runner import session
+from joulia.runner.plan import Request, plan
 
 
 @dataclass(frozen=True)

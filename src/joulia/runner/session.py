@@ -15,9 +15,9 @@ from joulia.energy import carbon, estimate
 from joulia.records import software, store
 from joulia.records.identity import identity
 from joulia.records.record import Record
-from joulia.run import launch
-from joulia.run.cases import Planned
-from joulia.run.ceilings import Ceilings
+from joulia.runner import launch
+from joulia.runner.cases import Planned
+from joulia.runner.ceilings import Ceilings
 from joulia.system import machine
 
 

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from joulia.analysis.terminal import console
+from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Place, count_of
 from joulia.records.record import Record
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
-
-
-def seconds(value: float) -> str:
-    return quantity(value, "s")
-
-
-def quantity(value: float, unit: str) -> str:
-    """Three significant digits with an SI prefix: 12.3 ms, 4.56 GB."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g} {unit}"
-    prefixes = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T"}
-    power = max(-4, min(4, math.floor(math.log10(abs(value)) / 3)))
-    scaled = value / 1000.0**power
-    digits = max(0, 2 - math.floor(math.log10(abs(scaled))))
-    return f"{scaled:.{digits}f} {prefixes[power]}{unit}"
 
 
 def table(records: Sequence[Record]) -> Table:
@@ -124,13 +109,6 @@ def estimated(record: Record) -> str:
         return ""
     low, middle, high = (quantity(told[key], "J") for key in ("low", "median", "high"))
     return f"≈ {middle} ({low} to {high})"
-
-
-def spread(median: float, interval: Sequence[float] | None) -> str:
-    if interval is None:
-        return "too few repeats"
-    low, high = ((bound / median - 1.0) * 100.0 for bound in interval)
-    return f"{low:+.1f} % {high:+.1f} %"
 
 
 def notes(records: Sequence[Record]) -> list[str]:
@@ -230,14 +208,6 @@ def bounds(records: Sequence[Record]) -> list[str]:
             "or the bound was measured while the machine did other work"
         )
     return lines
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a file or a pipe wide enough to keep rows whole."""
-    import sys
-
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 200, highlight=False)
 
 
 def show(records: Sequence[Record]) -> None:

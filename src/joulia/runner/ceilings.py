@@ -8,7 +8,7 @@ from typing import Any
 from joulia import registry
 from joulia.case import Case, Place
 from joulia.records.record import Record
-from joulia.run.cases import Planned, find, reason
+from joulia.runner.cases import Planned, find, reason
 from joulia.system import cuda
 from joulia.system.machine import last_level_cache_bytes
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from joulia import arguments
+from joulia.cli import arguments
 from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def revisions(
     """Verdicts from two revisions, built, measured in turn and cleaned away."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from joulia.analysis.terminal import console
     from joulia.gate import builds, measure
-    from joulia.show import console
 
     root = builds.repository(Path.cwd())
     commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]
@@ -198,3 +198,6 @@ def selection(options: dict[str, Any]) -> list[str]:
     for name in ("backend", "param"):
         chosen += [text for value in options[name] for text in (f"--{name}", value)]
     return chosen
+
+
+COMMANDS = (gate,)

@@ -10,13 +10,13 @@ from typing import Any
 from rich.table import Table
 
 from joulia import meters, registry
+from joulia.analysis.terminal import console
 from joulia.bridge import Device
 from joulia.case import Case, Settings, backend_name
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
 from joulia.records import software
-from joulia.run import launch
-from joulia.show import console
+from joulia.runner import launch
 from joulia.system import cuda, machine
 from joulia.system.clock import raw_clock
 from joulia.system.places import cache_dir

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
+from joulia.analysis.terminal import console
 from joulia.energy import uncertainty
 from joulia.energy.accounting import Seen
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Window
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
-from joulia.show import console
 from joulia.system import machine
 
 LINEAR_LIMIT = 0.05

@@ -11,8 +11,8 @@ from joulia.case import DTYPES, Case, Shape, Value
 from joulia.errors import suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
-from joulia.run.cases import Planned, default_threads, find, reason
-from joulia.run.ceilings import missing_ceilings
+from joulia.runner.cases import Planned, default_threads, find, reason
+from joulia.runner.ceilings import missing_ceilings
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 from joulia import registry
 from joulia.analysis import scaling
+from joulia.analysis.terminal import console
 from joulia.case import Settings, Shape
-from joulia.cli import execute
+from joulia.cli.progress import execute
 from joulia.errors import JouliaError, suggest
 from joulia.records import store
-from joulia.run.cases import Planned
-from joulia.run.plan import Request, plan
-from joulia.run.session import identify
-from joulia.show import console
+from joulia.runner.cases import Planned
+from joulia.runner.plan import Request, plan
+from joulia.runner.session import identify
 
 
 def scale(options: dict[str, Any]) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 from rich.table import Table
 
 from joulia import meters
+from joulia.analysis.terminal import console
+from joulia.analysis.units import quantity
 from joulia.energy import carbon
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Window
@@ -21,7 +23,6 @@ from joulia.energy.result import energy_result
 from joulia.energy.uncertainty import Part, spread
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
-from joulia.show import console, quantity
 from joulia.system.clock import raw_clock
 
 

@@ -1,0 +1,246 @@
+"""Commands that measure: run, scale, frontier; and simulate, which shows what is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from joulia.cli import arguments
+from joulia.errors import JouliaError
+
+if TYPE_CHECKING:
+    from joulia.runner.plan import Request
+
+
+@click.command()
+@click.argument("kernels", nargs=-1)
+@arguments.BACKEND
+@arguments.SIZE
+@arguments.SHAPE
+@click.option("--dtype", default="float64", help="float64, float32, or both as a list")
+@click.option("--ranks", default="1", help="MPI ranks; a list sweeps (1)")
+@click.option("--threads", help="threads a rank; a list sweeps (all cores, shared by the ranks)")
+@arguments.PARAM
+@click.option("--preset", help="quick or full: a ready-made matrix")
+@arguments.repeats(None, "9; quick: 7")
+@arguments.window(None, "0.5; quick: 0.2")
+@arguments.timeout()
+@click.option(
+    "--energy-tolerance",
+    type=click.FloatRange(0.0, 100.0, min_open=True),
+    default=2.0,
+    help="per cent (one sigma) up to which joules are given; longer windows where needed (2)",
+)
+@click.option("--profile", help="machine profile, or a .toml file, for the estimate without meters")
+@click.option("--carbon", help="CO2e from a grid's intensity: g/kWh, or a site's .toml file")
+@click.option("--cold", is_flag=True, help="start every runtime with empty caches")
+@arguments.OVERLAP
+@click.option(
+    "--gpu-exchange",
+    default="auto",
+    help="messages of ranks on GPUs lie on the device, on the host, or as MPI takes (auto)",
+)
+@click.option("--no-ceiling", is_flag=True, help="do not add the triads that bound the kernels")
+@click.option("--decompose", help="ranks an axis, slowest first, as in 2x2x1 (least surface)")
+@click.option("--oversubscribe", is_flag=True, help="allow more threads than cores; marked")
+@click.option("--launcher", default="auto", help="mpiexec, srun, jsrun (auto: the allocation's)")
+@click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
+@arguments.output("results/joulia.jsonl")
+def run(**options: Any) -> int:
+    """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
+    from joulia.case import GPU_EXCHANGES, Settings
+    from joulia.energy import carbon, estimate
+    from joulia.errors import suggest
+    from joulia.parallel.launchers import LAUNCHERS
+    from joulia.runner.plan import QUICK, plan
+
+    # Bad files are told before anything is measured.
+    if options["profile"]:
+        estimate.load(options["profile"])
+    if options["carbon"]:
+        carbon.load(options["carbon"])
+    if options["launcher"] not in LAUNCHERS:
+        raise suggest("launcher", options["launcher"], list(LAUNCHERS))
+    if options["gpu_exchange"] not in GPU_EXCHANGES:
+        raise suggest("--gpu-exchange", options["gpu_exchange"], list(GPU_EXCHANGES))
+
+    measuring = {"window_s": options["window"], "repeats": options["repeats"]}
+    measuring = {name: value for name, value in measuring.items() if value is not None}
+    settings = Settings(
+        **((QUICK if options["preset"] == "quick" else {}) | measuring),
+        timeout_s=options["timeout"],
+        cold=options["cold"],
+        overlap=options["overlap"],
+        energy_tolerance=options["energy_tolerance"] / 100.0,
+        profile=options["profile"],
+        carbon=options["carbon"],
+        oversubscribe=options["oversubscribe"],
+        decompose=arguments.shape(options["decompose"], "decompose")
+        if options["decompose"]
+        else None,
+        launcher=options["launcher"],
+        gpu_exchange=options["gpu_exchange"],
+    )
+    from joulia.cli.progress import execute
+
+    return execute(
+        plan(_requests(options)), settings, options["output"], resume=not options["no_resume"]
+    )
+
+
+def _requests(options: dict[str, Any]) -> list[Request]:
+    from joulia.runner.plan import Request, preset
+
+    if options["preset"]:
+        if options["size"] or options["shape"]:
+            raise JouliaError("--preset names the sizes itself. Allowed: --preset or --size")
+        return preset(options["preset"], options["kernels"], options["backend"])
+    return [
+        Request(
+            kernels=options["kernels"],
+            backends=options["backend"],
+            sizes=arguments.listed(options["size"]),
+            shapes=[arguments.shape(s) for s in arguments.listed(options["shape"])],
+            dtypes=arguments.listed(options["dtype"]),
+            ranks=arguments.integers("ranks", options["ranks"]),
+            threads=arguments.integers("threads", options["threads"])
+            if options["threads"]
+            else None,
+            params=arguments.params(options["param"]),
+            ceilings=not options["no_ceiling"],
+            oversubscribe=options["oversubscribe"],
+            decompose=arguments.shape(options["decompose"], "decompose")
+            if options["decompose"]
+            else None,
+        )
+    ]
+
+
+@click.command()
+@click.argument("kernel")
+@click.option(
+    "--backend", "-b", multiple=True, help="numba, occa:openmp, ...; a list compares (all)"
+)
+@click.option("--ranks", default="1,2", help="ranks to compare (1,2)")
+@click.option("--threads", default="1", help="threads a rank (1)")
+@click.option("--size", help="the grid of one rank (weak) or of all (strong): small, medium, ...")
+@click.option("--shape", help="the same as cells an axis, slowest first")
+@click.option("--dtype", default="float64", help="float64 or float32")
+@click.option("--param", "-p", multiple=True, help="name=value of the kernel")
+@click.option("--weak", is_flag=True, help="grow the grid with the ranks")
+@click.option("--predict", type=click.IntRange(2, 1 << 24), help="extend the curve to N ranks")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="an svg, pdf or png")
+@click.option("--oversubscribe", is_flag=True, help="allow more ranks than cores; marked")
+@arguments.OVERLAP
+@arguments.repeats(9, "9")
+@arguments.window(0.5, "0.5")
+@arguments.timeout()
+@arguments.output("results/scale.jsonl")
+def scale(**options: Any) -> int:
+    """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
+    from joulia.cli.scaling import scale as scale_
+
+    backends = [name for text in options["backend"] for name in arguments.listed(text)]
+    return scale_(
+        options
+        | {
+            "backend": backends,
+            "ranks": arguments.integers("ranks", options["ranks"]),
+            "threads": arguments.integers("threads", options["threads"]),
+            "shape": arguments.shape(options["shape"]) if options["shape"] else None,
+            "param": arguments.params(options["param"]),
+        }
+    )
+
+
+@click.command()
+@click.argument("kernel")
+@arguments.BACKEND
+@click.option("--shape", help="grids, slowest axis first, as in 8x8x8,16x16x16 (the kernel's)")
+@click.option("--dtype", default="float64,float32", help="precisions (both)")
+@click.option("--threads", help="threads a backend; a list sweeps (all cores)")
+@arguments.PARAM
+@click.option("--until", type=float, help="the end time (the kernel's)")
+@arguments.repeats(7, "7")
+@arguments.window(0.2, "0.2")
+@arguments.timeout()
+@arguments.output("results/frontier.jsonl", "the results file, with the page beside it")
+def frontier(kernel: str, output: Path, **options: Any) -> int:
+    """How accuracy trades against time and energy for KERNEL: the choices that nothing beats.
+
+    The same problem is solved to the same end time on every grid, precision and backend; its error
+    is against the exact solution.
+    """
+    from joulia.analysis import frontier as sweeping
+    from joulia.case import Settings
+    from joulia.cli.progress import execute
+    from joulia.records import store
+    from joulia.report import frontier_plots, page
+
+    planned, until = sweeping.plan(
+        kernel,
+        backends=options["backend"],
+        shapes=[arguments.shape(s) for s in arguments.listed(options["shape"])],
+        dtypes=arguments.listed(options["dtype"]),
+        threads=arguments.integers("threads", options["threads"]) if options["threads"] else None,
+        params=arguments.params(options["param"]),
+        until=options["until"],
+    )
+    settings = Settings(
+        options["window"], options["repeats"], timeout_s=options["timeout"], until=until
+    )
+    code = execute(planned, settings, output, resume=True)
+    records = store.load(output)
+    for title, lines in frontier_plots.words(records):
+        click.echo(title)
+        for line in lines:
+            click.echo(f"  {line}")
+    written = output.with_suffix(".html")
+    page.write(written, page.build(records))
+    click.echo(f"Diagrams: {written}")
+    return code
+
+
+@click.command()
+@click.argument("kernel")
+@click.option("--backend", "-b", default="numpy", help="what computes it (numpy)")
+@click.option("--size", help="tiny, small, medium or large (small)")
+@click.option("--shape", help="cells an axis, slowest first, as in 64x64x64")
+@click.option("--dtype", default="float64", help="float64 or float32")
+@click.option("--param", "-p", multiple=True, help="name=value of the kernel")
+@click.option("--frames", type=click.IntRange(1, 1000), default=40, help="moments of a .gif (40)")
+@click.option("--steps", type=click.IntRange(1), help="time steps (200, or until the end time)")
+@click.option("--until", type=float, help="the end time (the kernel's)")
+@click.option("--field", help="which field (the kernel's)")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="a .png or .svg, which shows four moments, or a .gif, which moves (KERNEL.png)",
+)
+def simulate(kernel: str, output: Path | None, **options: Any) -> None:
+    """KERNEL's physics as a picture or a small animation."""
+    from joulia.analysis import simulate as pictures
+    from joulia.simulation.solve import make_case
+
+    params = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
+    case = make_case(
+        kernel,
+        options["backend"],
+        size=options["size"] or (None if options["shape"] else "small"),
+        shape=arguments.shape(options["shape"]) if options["shape"] else None,
+        dtype=options["dtype"],
+        params=params,
+    )
+    path = output or Path(f"{kernel}.png")
+    count = options["frames"] if path.suffix == ".gif" else pictures.PANELS
+    steps = pictures.simulate(
+        case, path, count=count, steps=options["steps"], until=options["until"],
+        field=options["field"],
+    )  # fmt: skip
+    click.echo(f"{case.kernel} through {case.backend}, {steps} steps: {path}")
+
+
+COMMANDS = (run, scale, frontier, simulate)

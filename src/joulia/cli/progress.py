@@ -1,0 +1,84 @@
+"""A run as a person sees it: progress on stderr, the table on stdout."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from joulia.analysis.record_table import COLOURS, show
+from joulia.analysis.terminal import console
+from joulia.case import Settings
+from joulia.runner import session
+from joulia.runner.cases import Planned
+from joulia.runner.session import Outcome
+
+
+def execute(planned: list[Planned], settings: Settings, output: Path, *, resume: bool) -> int:
+    """Run with progress on stderr and the table on stdout; 0 where all that could run is valid."""
+
+    outcomes: list[Outcome] = []
+    told: set[tuple[str, str]] = set()
+    err = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left about"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("", total=len(planned))
+        running = session.run(
+            planned,
+            settings,
+            output,
+            resume=resume,
+            before=lambda case: progress.update(task, description=case.label),
+        )
+        for outcome in running:
+            outcomes.append(outcome)
+            progress.advance(task)
+            record = outcome.record
+            if record.status == "skipped":
+                skip = (record.case.backend, record.reasons[0])
+                if skip in told:
+                    continue  # a backend that is not here says so once
+                told.add(skip)
+            detail = f": {record.reasons[0]}" if record.reasons else ""
+            again = " (resumed)" if outcome.resumed else ""
+            progress.console.print(
+                f"[{len(outcomes)}/{len(planned)}] {record.case.label} ".replace("[", r"\[")
+                + f"[{COLOURS[record.status]}]{record.status}[/]{again}"
+                + detail.replace("[", r"\[")
+                + left(outcomes, len(planned))
+            )
+    show([outcome.record for outcome in outcomes])
+    click.echo(f"Results: {output}")
+    statuses = [outcome.record.status for outcome in outcomes]
+    if "valid" not in statuses:
+        click.echo("joulia: no case could run; see the reasons above", err=True)
+        return 1
+    return 1 if {"failed", "invalid"} & set(statuses) else 0
+
+
+def left(outcomes: Sequence[Outcome], cases: int) -> str:
+    """When the run will end, from the mean duration of what it measured so far."""
+
+    took = [o.record.duration_s for o in outcomes if not o.resumed]
+    remaining = cases - len(outcomes)
+    if not took or not remaining:
+        return ""
+    end = datetime.datetime.now() + datetime.timedelta(seconds=sum(took) / len(took) * remaining)
+    return f", ends about {end:%H:%M:%S}"

@@ -1,0 +1,1 @@
+"""Before anything is measured: what is here, what is built, whether the meters behave."""

@@ -1,0 +1,108 @@
+"""Everything ready before an allocation starts: OCCA built, Julia resolved, caches warm."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from joulia import registry
+from joulia.analysis.terminal import console
+from joulia.case import DTYPES, Case, Settings
+from joulia.errors import Unavailable, suggest
+from joulia.records import software
+from joulia.runner import launch
+from joulia.setup import julia, occa
+from joulia.system.places import cache_dir
+
+WHAT = ("occa", "julia", "numba")
+
+
+def prepare(what: str, source: Path | None = None) -> int:
+    """Prepare one part or `all`; 0 where everything asked for is ready, 1 where some is not.
+
+    With `all`, a Julia that is not there is named and is no failure: it is optional everywhere.
+    """
+    if what not in (*WHAT, "all"):
+        raise suggest("part to prepare", what, [*WHAT, "all"])
+    out = console(stderr=True)
+    missing = []
+    try:
+        with locked():
+            for part in WHAT if what == "all" else (what,):
+                try:
+                    steps = {"occa": occa.prepare, "julia": julia.prepare, "numba": numba}
+                    steps[part](out, source)
+                    warm(part, out)
+                except Unavailable as error:
+                    out.print(f"{part}: not ready: {error.reason}", style="yellow", markup=False)
+                    if error.remedy:
+                        out.print(f"{part}: remedy: {error.remedy}", markup=False)
+                    missing.append(part)
+    except OSError as error:
+        where = error.filename or cache_dir()
+        out.print(
+            f"cannot write {where}: {error.strerror}; set JOULIA_CACHE_DIR to a folder that can be "
+            "written",
+            style="red",
+            markup=False,
+        )
+        return 1
+    return 1 if (missing if what != "all" else set(missing) - {"julia"}) else 0
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """One `joulia prepare` at a time in a cache directory; a second one waits."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with (cache_dir() / "prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def numba(out: Console, source: Path | None) -> None:
+    processor, *_ = registry.bridge("numba").devices()
+    if processor.missing:
+        raise processor.missing
+
+
+def warm(part: str, out: Console) -> None:
+    """Compile every kernel in both precisions, once for each state of the code."""
+    pairs = [
+        (part, device.name) for device in registry.bridge(part).devices() if device.missing is None
+    ]
+    cases = [
+        Case(
+            name, bridge, device, "tiny", entry.kernel.sizes["tiny"], dtype, 1, 1,
+            entry.kernel.resolve({}),
+        )
+        for name, entry in registry.kernels().items()
+        for bridge, device in pairs
+        if registry.source(name, bridge, device)
+        for dtype in DTYPES
+    ]  # fmt: skip
+    stamp = cache_dir() / f"warm-{part}.json"
+    state = {case.label: software.code(case.kernel, case.bridge) for case in cases} | {
+        "versions": software.describe()
+    }
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(stamp.read_text()) == state:
+            out.print(f"{part}: ready, caches warm", markup=False)
+            return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=out, transient=True) as progress:
+        task = progress.add_task(f"{part}: compiling kernels", total=len(cases))
+        for case in cases:
+            progress.update(task, description=f"{part}: {case.kernel} {case.dtype}")
+            result = launch.run(case, Settings(window_s=1e-3, repeats=1))
+            if result["status"] != "valid":
+                tail = " | ".join(result.get("stderr", [])[-2:])
+                raise Unavailable(f"{case.label}: {'; '.join(result['reasons'])} {tail}".strip())
+            progress.advance(task)
+    stamp.write_text(json.dumps(state))
+    out.print(f"{part}: ready, {len(cases)} kernels compiled", markup=False)
