@@ -30,6 +30,10 @@ from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
+SUFFIXES = {"cuda": "_gpu.okl"}
+"""On a GPU, a kernel's source of its own where it has one; else GPUs read `.okl` as well."""
+HEADERS = Path(__file__).parent
+"""Where `joulia.h` is, which every OKL source may include."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
@@ -49,15 +53,24 @@ class Memory:
 def flags() -> str:
     """Compiler flags for CPU modes.
 
-    Contraction to fused multiply-add is on; reassociation is not: results then do not depend on
-    how a loop was cut, which keeps them the same for any number of ranks.
+    Sources say themselves where they multiply and add at once (`muladd`); the compiler neither
+    contracts nor reassociates. A cell's bits then do not depend on whether it lies in the vector
+    body of a loop or in the rest, which keeps them the same for any number of ranks.
     """
     native = (
         "-mcpu=native" if platform.machine().startswith(("ppc", "aarch64")) else "-march=native"
     )
     return os.environ.get("OCCA_CXXFLAGS") or (
-        f"-O3 {native} -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=fast"
+        f"-O3 {native} -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=off"
     )
+
+
+@functools.cache
+def fuses(command: str, options: str) -> bool:
+    """Whether a compiler has one instruction for a b + c on this machine, by what it predefines."""
+    asked = [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return any(f"#define {name} " in told for name in ("__FP_FAST_FMA", "__FMA__"))
 
 
 def devices() -> tuple[Device, ...]:
@@ -168,6 +181,9 @@ class OccaOps(HostOps):
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     lib = library()
     precision = {"real": REALS[case.dtype]}
+    if case.on_gpu or fuses(compiler(), flags()):
+        builtin = "" if case.on_gpu else "__builtin_"
+        precision["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
     constants = precision.copy()
     if kernel.constants is not None:
         constants |= {name: str(value) for name, value in kernel.constants(case).items()}
@@ -175,9 +191,16 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         before = binaries()
 
     def build(path: Path, name: str, given: Mapping[str, str]) -> OccaType:
+        # OCCA's cache key holds a source and its defines, but not what the source includes.
+        folders = [path.parent, HEADERS]
+        given = {**given, "HEADERS": digest(*_headers(folders))}
         defines = ", ".join(f"{key}: '{value}'" for key, value in given.items())
+        paths = ", ".join(f"'{folder}'" for folder in folders)
         # OCCA 2 includes <cmath> in what it makes for processors only where it is asked to.
-        wanted = f"{{defines: {{{defines}}}, serial: {{include_std: true}}}}"
+        wanted = (
+            f"{{defines: {{{defines}}}, include_paths: [{paths}], "
+            f"okl: {{include_paths: [{paths}]}}, serial: {{include_std: true}}}}"
+        )
         with only_one():
             built: OccaType = lib.occaDeviceBuildKernel(
                 _state["device"], str(path).encode(), name.encode(), lib.properties(wanted.encode())
@@ -203,9 +226,17 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     return ops
 
 
+def _headers(folders: Sequence[Path]) -> list[str]:
+    return [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
+
+
 def binaries() -> set[Path]:
-    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x."""
-    return set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("*binary"))
+    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x.
+
+    Its folder of locks, beside those of kernels, comes and goes while other processes start.
+    """
+    folders = Path(os.environ["OCCA_CACHE_DIR"]).glob("[!l]*")
+    return {path for folder in folders for path in folder.rglob("*binary")}
 
 
 @contextlib.contextmanager

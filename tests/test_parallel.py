@@ -197,7 +197,8 @@ def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans
     settings = Settings(window_s=30.0, repeats=9, timeout_s=60.0, oversubscribe=True)
     case = make_case("heat", "numpy", ranks=3)
     script = (
-        "import json, sys; from joulia.runner import launch; from joulia.case import Case, Settings\n"
+        "import json, sys; from joulia.runner import launch\n"
+        "from joulia.case import Case, Settings\n"
         "print(json.dumps(launch.run(Case.from_json(json.loads(sys.argv[1])), "
         "Settings.from_json(json.loads(sys.argv[2])))))"
     )

@@ -1,13 +1,15 @@
-"""euler in Numba: rows of elements shared among threads, vectors of neighbouring elements.
+"""Compressible Euler equations in Numba, dq/dt + div f(q) = 0 with q = (rho, rho v, E), by DGSEM.
+
+Rows of elements are shared among threads.
 
 A few elements that are neighbours in x are computed together, one in each lane of a vector, so that
 everything is vector arithmetic for any degree. Lanes beyond the end of a row compute on whatever
 follows in memory (a field ends in a plane of halo, so something does) and are not stored: an
 element's result does not depend on its lane, its row's length or its rank.
 
-Scratch memory holds, by lanes, the primitive variables `s` [rho, u, v, w, p, E][node], the change
-`r` [component][node] and the fluxes `f` [component][node of a line]. Along a direction d the
-velocity (n, t, b) and the momentum are rotated so that n is normal.
+Scratch memory holds, by lanes, the primitive variables `s` [rho, v1, v2, v3, p, E][node], the
+change `r` [component][node] and the fluxes `f` [component][node of a line]. Along a direction d the
+velocity is (v_n, v_s, v_t), v_n normal to faces; `ll` and `rr` are the lower and upper side.
 """
 
 from __future__ import annotations
@@ -19,135 +21,160 @@ import numba
 import numpy as np
 from numba import prange
 
-from joulia.kernels.euler.lanes_numba import LANE_BYTES, larger, load, magnitude, root, store
+from joulia.kernels.euler.lanes_numba import (
+    LANE_BYTES,
+    larger,
+    load,
+    magnitude,
+    muladd,
+    root,
+    store,
+)
 from joulia.kernels.euler.states import GAMMA
 
 FLAGS: dict[str, Any] = {
-    "fastmath": {"nsz", "contract"},
+    "fastmath": {"nsz"},
     "error_model": "numpy",
     "cache": True,
 }
 inlined = numba.njit(forceinline=True, **FLAGS)
 
-INTERNAL = 1.0 / (GAMMA - 1.0)
+INVERSE_GAMMA_MINUS_ONE = 1.0 / (GAMMA - 1.0)
 
 
 @inlined
-def primitive(rho: Any, mx: Any, my: Any, mz: Any, energy: Any) -> Any:
+def primitive(rho: Any, m1: Any, m2: Any, m3: Any, energy: Any) -> Any:
+    """v1, v2, v3 and p of conserved variables."""
     inverse = 1.0 / rho
-    u, v, w = mx * inverse, my * inverse, mz * inverse
-    return u, v, w, (GAMMA - 1.0) * (energy - 0.5 * (mx * u + my * v + mz * w))
+    v1, v2, v3 = m1 * inverse, m2 * inverse, m3 * inverse
+    twice_kinetic = muladd(m3, v3, muladd(m2, v2, m1 * v1))
+    return v1, v2, v3, (GAMMA - 1.0) * muladd(-0.5, twice_kinetic, energy)
 
 
 @inlined
-def two_point(
-    ra: Any, na: Any, ta: Any, ba: Any, pa: Any, rb: Any, nb: Any, tb: Any, bb: Any, pb: Any
-) -> Any:
+def flux(rho: Any, v_n: Any, v_s: Any, v_t: Any, p: Any, energy: Any) -> Any:
+    """f of a state in a direction: mass, momentum along n, s and t, energy."""
+    mass = rho * v_n
+    return mass, muladd(mass, v_n, p), mass * v_s, mass * v_t, (energy + p) * v_n
+
+
+@inlined
+def flux_shima(
+    rho_ll: Any, v_n_ll: Any, v_s_ll: Any, v_t_ll: Any, p_ll: Any,
+    rho_rr: Any, v_n_rr: Any, v_s_rr: Any, v_t_rr: Any, p_rr: Any,
+) -> Any:  # fmt: skip
     """Kinetic-energy and pressure-equilibrium preserving (Shima et al. 2021)."""
-    normal = 0.5 * (na + nb)
-    p = 0.5 * (pa + pb)
-    mass = 0.5 * (ra + rb) * normal
-    half = 0.5 * mass
-    kinetic = half * (na * nb + ta * tb + ba * bb)
+    v_n_mean = 0.5 * (v_n_ll + v_n_rr)
+    p_mean = 0.5 * (p_ll + p_rr)
+    mass = 0.5 * (rho_ll + rho_rr) * v_n_mean
+    half_mass = 0.5 * mass
+    product = muladd(v_t_ll, v_t_rr, muladd(v_s_ll, v_s_rr, v_n_ll * v_n_rr))
+    work = muladd(p_ll, v_n_rr, p_rr * v_n_ll)
+    internal = INVERSE_GAMMA_MINUS_ONE * p_mean
     return (
         mass,
-        half * (na + nb) + p,
-        half * (ta + tb),
-        half * (ba + bb),
-        INTERNAL * p * normal + kinetic + 0.5 * (pa * nb + pb * na),
+        muladd(half_mass, v_n_ll + v_n_rr, p_mean),
+        half_mass * (v_s_ll + v_s_rr),
+        half_mass * (v_t_ll + v_t_rr),
+        muladd(internal, v_n_mean, muladd(half_mass, product, 0.5 * work)),
     )
 
 
 @inlined
-def rusanov(
-    ra: Any, na: Any, ta: Any, ba: Any, pa: Any, ea: Any,
-    rb: Any, nb: Any, tb: Any, bb: Any, pb: Any, eb: Any,
+def flux_rusanov(
+    rho_ll: Any, v_n_ll: Any, v_s_ll: Any, v_t_ll: Any, p_ll: Any, energy_ll: Any,
+    rho_rr: Any, v_n_rr: Any, v_s_rr: Any, v_t_rr: Any, p_rr: Any, energy_rr: Any,
 ) -> Any:  # fmt: skip
-    """The flux between two states, the second on the side of larger coordinate."""
-    sound = larger(root(GAMMA * pa / ra), root(GAMMA * pb / rb))
-    speed = larger(magnitude(na), magnitude(nb)) + sound
-    ma, mb = ra * na, rb * nb
+    """The Rusanov (local Lax-Friedrichs) flux, lambda = max |v_n| + max c."""
+    sound = larger(root(GAMMA * p_ll / rho_ll), root(GAMMA * p_rr / rho_rr))
+    half = -0.5 * (larger(magnitude(v_n_ll), magnitude(v_n_rr)) + sound)
+    mass_ll, mass_rr = rho_ll * v_n_ll, rho_rr * v_n_rr
+    momentum = muladd(mass_ll, v_n_ll, p_ll) + muladd(mass_rr, v_n_rr, p_rr)
+    second = muladd(mass_ll, v_s_ll, mass_rr * v_s_rr)
+    third = muladd(mass_ll, v_t_ll, mass_rr * v_t_rr)
+    energy = muladd(energy_ll + p_ll, v_n_ll, (energy_rr + p_rr) * v_n_rr)
     return (
-        0.5 * (ma + mb) - 0.5 * speed * (rb - ra),
-        0.5 * ((ma * na + pa) + (mb * nb + pb)) - 0.5 * speed * (mb - ma),
-        0.5 * (ma * ta + mb * tb) - 0.5 * speed * (rb * tb - ra * ta),
-        0.5 * (ma * ba + mb * bb) - 0.5 * speed * (rb * bb - ra * ba),
-        0.5 * ((ea + pa) * na + (eb + pb) * nb) - 0.5 * speed * (eb - ea),
+        muladd(half, rho_rr - rho_ll, 0.5 * (mass_ll + mass_rr)),
+        muladd(half, mass_rr - mass_ll, 0.5 * momentum),
+        muladd(half, muladd(-rho_ll, v_s_ll, rho_rr * v_s_rr), 0.5 * second),
+        muladd(half, muladd(-rho_ll, v_t_ll, rho_rr * v_t_rr), 0.5 * third),
+        muladd(half, energy_rr - energy_ll, 0.5 * energy),
     )
 
 
 @inlined
-def add(r: Any, at: Any, step: Any, one: Any, two: Any, three: Any, c: Any, f: Any) -> None:
-    """r += c f at a node, with f's momentum in the directions `one`, `two`, `three`."""
-    store(r, at, load(r, at) + c * f[0])
-    store(r, at + one * step, load(r, at + one * step) + c * f[1])
-    store(r, at + two * step, load(r, at + two * step) + c * f[2])
-    store(r, at + three * step, load(r, at + three * step) + c * f[3])
-    store(r, at + 4 * step, load(r, at + 4 * step) + c * f[4])
+def add(r: Any, at: Any, step: Any, n_: Any, s_: Any, t_: Any, c: Any, f: Any) -> None:
+    """r += c f at a node, with f's momentum in the directions n_, s_ and t_."""
+    store(r, at, muladd(c, f[0], load(r, at)))
+    store(r, at + n_ * step, muladd(c, f[1], load(r, at + n_ * step)))
+    store(r, at + s_ * step, muladd(c, f[2], load(r, at + s_ * step)))
+    store(r, at + t_ * step, muladd(c, f[3], load(r, at + t_ * step)))
+    store(r, at + 4 * step, muladd(c, f[4], load(r, at + 4 * step)))
 
 
 @inlined
-def neighbour(u: Any, at: Any, component: Any, one: Any, two: Any, three: Any) -> Any:
+def neighbour(u: Any, at: Any, component: Any, n_: Any, s_: Any, t_: Any) -> Any:
     """Primitive variables and energy of a node in another element, rotated."""
     rho = load(u, at)
     energy = load(u, at + 4 * component)
     n, t, b, p = primitive(
         rho,
-        load(u, at + one * component),
-        load(u, at + two * component),
-        load(u, at + three * component),
+        load(u, at + n_ * component),
+        load(u, at + s_ * component),
+        load(u, at + t_ * component),
         energy,
     )
     return rho, n, t, b, p, energy
 
 
 @inlined
-def own(s: Any, at: Any, step: Any, one: Any, two: Any, three: Any) -> Any:
+def own(s: Any, at: Any, step: Any, n_: Any, s_: Any, t_: Any) -> Any:
     return (
         load(s, at),
-        load(s, at + one * step),
-        load(s, at + two * step),
-        load(s, at + three * step),
+        load(s, at + n_ * step),
+        load(s, at + s_ * step),
+        load(s, at + t_ * step),
         load(s, at + 4 * step),
         load(s, at + 5 * step),
     )
 
 
 @inlined
-def weak(s: Any, r: Any, f: Any, at: Any, jump: Any, step: Any, one: Any, two: Any, three: Any,
+def weak(s: Any, r: Any, f: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
          c: Any, matrix: Any, n: Any, lanes: Any) -> None:  # fmt: skip
     """r_i += c sum_l V_il f_l along the line of nodes at, at + jump, ..."""
     for l in range(n):  # noqa: E741 -- the index of the formula
-        rho, un, ut, ub, p, energy = own(s, at + l * jump, step, one, two, three)
-        mass = rho * un
+        f0, f1, f2, f3, f4 = flux(*own(s, at + l * jump, step, n_, s_, t_))
         here = l * lanes
         line = n * lanes
-        store(f, here, mass)
-        store(f, here + one * line, mass * un + p)
-        store(f, here + two * line, mass * ut)
-        store(f, here + three * line, mass * ub)
-        store(f, here + 4 * line, (energy + p) * un)
+        store(f, here, f0)
+        store(f, here + n_ * line, f1)
+        store(f, here + s_ * line, f2)
+        store(f, here + t_ * line, f3)
+        store(f, here + 4 * line, f4)
     for i in range(n):
         for v in range(5):
             first = v * n * lanes
             total = matrix[i, 0] * load(f, first)
             for l in range(1, n):  # noqa: E741
-                total = total + matrix[i, l] * load(f, first + l * lanes)
+                total = muladd(matrix[i, l], load(f, first + l * lanes), total)
             to = at + i * jump + v * step
-            store(r, to, load(r, to) + c * total)
+            store(r, to, muladd(c, total, load(r, to)))
 
 
 @inlined
-def split(s: Any, r: Any, at: Any, jump: Any, step: Any, one: Any, two: Any, three: Any,
+def split(s: Any, r: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
           c: Any, matrix: Any, n: Any) -> None:  # fmt: skip
     """r_i += c sum_l V_il f#_il along a line; each two-point flux serves both its nodes."""
     for i in range(n - 1):
-        ra, na, ta, ba, pa, _ = own(s, at + i * jump, step, one, two, three)
+        rho_ll, v_n_ll, v_s_ll, v_t_ll, p_ll, _ = own(s, at + i * jump, step, n_, s_, t_)
         for l in range(i + 1, n):  # noqa: E741
-            rb, nb, tb, bb, pb, _ = own(s, at + l * jump, step, one, two, three)
-            f = two_point(ra, na, ta, ba, pa, rb, nb, tb, bb, pb)
-            add(r, at + i * jump, step, one, two, three, c * matrix[i, l], f)
-            add(r, at + l * jump, step, one, two, three, c * matrix[l, i], f)
+            rho_rr, v_n_rr, v_s_rr, v_t_rr, p_rr, _ = own(s, at + l * jump, step, n_, s_, t_)
+            f = flux_shima(
+                rho_ll, v_n_ll, v_s_ll, v_t_ll, p_ll, rho_rr, v_n_rr, v_s_rr, v_t_rr, p_rr
+            )
+            add(r, at + i * jump, step, n_, s_, t_, c * matrix[i, l], f)
+            add(r, at + l * jump, step, n_, s_, t_, c * matrix[l, i], f)
 
 
 @inlined
@@ -172,7 +199,7 @@ def row(
             at = base + m * nx
             rho = load(u, at)
             energy = load(u, at + 4 * component)
-            vx, vy, vz, p = primitive(
+            v1, v2, v3, p = primitive(
                 rho,
                 load(u, at + component),
                 load(u, at + 2 * component),
@@ -181,15 +208,15 @@ def row(
             )
             to = m * lanes
             store(s, to, rho)
-            store(s, to + step, vx)
-            store(s, to + 2 * step, vy)
-            store(s, to + 3 * step, vz)
+            store(s, to + step, v1)
+            store(s, to + 2 * step, v2)
+            store(s, to + 3 * step, v3)
             store(s, to + 4 * step, p)
             store(s, to + 5 * step, energy)
         r[:] = 0.0
         jump = 1
         for d in range(3):
-            one, two, three = 1 + d, 1 + (d + 1) % 3, 1 + (d + 2) % 3
+            n_, s_, t_ = 1 + d, 1 + (d + 1) % 3, 1 + (d + 2) % 3
             c = scales[d]
             lifted = c * lift
             # Lines start at the nodes whose index along d is 0.
@@ -197,24 +224,22 @@ def row(
                 m = line // jump * (jump * n) + line % jump
                 end = m + (n - 1) * jump
                 if is_split:
-                    split(s, r, m * lanes, jump * lanes, step, one, two, three, c, matrix, n)
+                    split(s, r, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n)
                 else:
-                    weak(
-                        s, r, f, m * lanes, jump * lanes, step, one, two, three, c, matrix, n, lanes
-                    )
-                below = neighbour(u, base - across[d] + end * nx, component, one, two, three)
-                low = own(s, m * lanes, step, one, two, three)
-                add(r, m * lanes, step, one, two, three, lifted, rusanov(*below, *low))
-                above = neighbour(u, base + across[d] + m * nx, component, one, two, three)
-                high = own(s, end * lanes, step, one, two, three)
-                add(r, end * lanes, step, one, two, three, -lifted, rusanov(*high, *above))
+                    weak(s, r, f, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n, lanes)
+                below = neighbour(u, base - across[d] + end * nx, component, n_, s_, t_)
+                low = own(s, m * lanes, step, n_, s_, t_)
+                add(r, m * lanes, step, n_, s_, t_, lifted, flux_rusanov(*below, *low))
+                above = neighbour(u, base + across[d] + m * nx, component, n_, s_, t_)
+                high = own(s, end * lanes, step, n_, s_, t_)
+                add(r, end * lanes, step, n_, s_, t_, -lifted, flux_rusanov(*high, *above))
             jump *= n
         for v in range(5):
             for m in range(nodes):
                 at = base + v * component + m * nx
                 here = v * step + m * lanes
-                change = a * load(k, at) + load(r, here)
-                value = load(u, at) + b * change
+                change = muladd(a, load(k, at), load(r, here))
+                value = muladd(b, change, load(u, at))
                 if x + lanes <= count:
                     store(k, at, change)
                     store(out, at, value)

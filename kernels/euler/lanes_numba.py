@@ -3,7 +3,8 @@
 LLVM's own vectors, so that arithmetic on lanes is vector arithmetic whatever surrounds it: loops of
 a few iterations over arrays that might overlap are beyond its automatic vectorisers. A load reads
 consecutive elements of an array from an offset into its memory, without bounds checks and without
-the wrap-around of negative indices. Products and sums may be contracted, nothing is reassociated.
+the wrap-around of negative indices. Nothing is
+reassociated; products and sums are contracted where `muladd` says so, and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numba.extending import intrinsic as _intrinsic
 from numba.extending import lower_builtin, models, register_model
 
 LANE_BYTES = 32
-FLAGS = ("nsz", "contract")
+FLAGS = ("nsz",)
 
 
 def intrinsic(function: Any) -> Any:
@@ -136,6 +137,42 @@ def _unary(builder: Any, name: str, value: Any) -> Any:
         f"llvm.{name}.v{value.type.count}{element}",
     )
     return builder.call(function, [value])
+
+
+@intrinsic
+def muladd(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a b + c of lanes, or of numbers with lanes, rounded once where the machine can."""
+    result = next(kind for kind in (a, b, c) if isinstance(kind, Lanes))
+
+    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = [
+            _cast(context, builder, value, kind, result)
+            for value, kind in zip(args, sig.args, strict=True)
+        ]
+        vector = values[0].type
+        declared = ir.FunctionType(vector, [vector] * 3)
+        element = "f64" if vector.element == ir.DoubleType() else "f32"
+        function = cgutils.get_or_insert_function(
+            builder.module, declared, f"llvm.fmuladd.v{vector.count}{element}"
+        )
+        return builder.call(function, values)
+
+    return result(a, b, c), code
+
+
+class _Negative(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        return signature(args[0], *args) if isinstance(args[0], Lanes) else None
+
+
+infer_global(operator.neg)(_Negative)
+
+
+def _negative(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
+lower_builtin(operator.neg, Lanes)(_negative)
 
 
 @intrinsic

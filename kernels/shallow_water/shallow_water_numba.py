@@ -1,4 +1,7 @@
-"""shallow_water in Numba: blocks of rows shared among threads, row functions that LLVM vectorises.
+"""Rotating shallow water in Numba: du/dt = q V - dB/dx, dv/dt = -q U - dB/dy, dh/dt = -div(U, V).
+
+With U, V = h u, h v, q = (f + dv/dx - du/dy) / h, B = (u^2 + v^2) / 2 + g h and Sadourny's means on
+a C-grid. Blocks of rows are shared among threads, row functions become vectors.
 
 A block goes up its rows and keeps what neighbouring rows share (fluxes, potential vorticity, the
 Bernoulli function) in row buffers, so that each is computed once. The row functions take views of
@@ -13,7 +16,9 @@ import numba
 import numpy as np
 from numba import prange
 
-FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz", "contract"}, "error_model": "numpy"}
+from joulia.bridges._numba_math import muladd
+
+FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 # For functions that allocate nothing: without reference counts, whose atomic operations for each
 # view of a row would cost as much as a row of a hundred cells.
 # They must not return arrays.
@@ -25,13 +30,13 @@ COLUMNS = 2048
 
 @numba.njit(**INLINED)
 def advance(
-    V: Any, U: Any, q: Any, B: Any, P: Any, R: Any, q0: Any, Us: Any,
+    V: Any, U: Any, q: Any, B: Any, P: Any, R: Any, q0: Any, U_south: Any,
     u0: Any, u1: Any, v0: Any, v1: Any, h0: Any, h1: Any,
     f: Any, g: Any, idx: Any, idy: Any,
 ) -> None:  # fmt: skip
     """U, B and R of row 0; V, q and P of row 1. The rows and B begin one cell west of the others.
 
-    q0 and Us are q of row 0 and U of the row south of it. P = q (V + V west) and
+    q0 and U_south are q of row 0 and U of the row south of it. P = q (V + V west) and
     R = q (U + U south) are what turns u and v.
     """
     half, quarter = V.dtype.type(0.5), V.dtype.type(0.25)
@@ -40,15 +45,15 @@ def advance(
         flux = half * here * u0[x + 1]
         west = half * (h0[x] + h1[x]) * v1[x]
         east = half * (h0[x + 1] + h1[x + 1]) * v1[x + 1]
-        squares = (u0[x] * u0[x] + u0[x + 1] * u0[x + 1]) + (v0[x] * v0[x] + v1[x] * v1[x])
-        vorticity = (v1[x + 1] - v1[x]) * idx - (u1[x + 1] - u0[x + 1]) * idy
-        corner = (f + vorticity) / (quarter * (here + above))
-        B[x] = quarter * squares + g * h0[x]
+        squares = muladd(u0[x], u0[x], u0[x + 1] * u0[x + 1]) + muladd(v0[x], v0[x], v1[x] * v1[x])
+        curl = muladd(v1[x + 1] - v1[x], idx, -(u1[x + 1] - u0[x + 1]) * idy)
+        corner = (f + curl) / (quarter * (here + above))
+        B[x] = muladd(g, h0[x], quarter * squares)
         U[x] = flux
         V[x] = east
         q[x] = corner
         P[x] = corner * (west + east)
-        R[x] = q0[x] * (Us[x] + flux)
+        R[x] = q0[x] * (U_south[x] + flux)
 
 
 @numba.njit(**ROW)
@@ -96,15 +101,15 @@ def buffers(n: Any, real: Any) -> Any:
 @numba.njit(**INLINED)
 def tendencies(
     du: Any, dv: Any, dh: Any,
-    V: Any, U: Any, B: Any, P: Any, R: Any, Vn: Any, Bs: Any, Pn: Any,
+    V: Any, U: Any, B: Any, P: Any, R: Any, V_north: Any, B_south: Any, P_north: Any,
     idx: Any, idy: Any,
 ) -> None:  # fmt: skip
     """The rates of a row from its own buffers, V and P of the row north, B of that south."""
     quarter = V.dtype.type(0.25)
     for x in range(du.size):
-        du[x] = quarter * (P[x] + Pn[x]) - (B[x + 1] - B[x]) * idx
-        dv[x] = -quarter * (R[x] + R[x + 1]) - (B[x + 1] - Bs[x + 1]) * idy
-        dh[x] = (U[x] - U[x + 1]) * idx + (V[x] - Vn[x]) * idy
+        du[x] = muladd(quarter, P[x] + P_north[x], -(B[x + 1] - B[x]) * idx)
+        dv[x] = muladd(-quarter, R[x] + R[x + 1], -(B[x + 1] - B_south[x + 1]) * idy)
+        dh[x] = muladd(U[x] - U[x + 1], idx, (V[x] - V_north[x]) * idy)
 
 
 @numba.njit(**INLINED)
@@ -119,23 +124,25 @@ def rates(y: Any, n: Any, rows: Any, rate: Any, idx: Any, idy: Any) -> None:
 
 
 @numba.njit(**INLINED)
-def update1(rate: Any, old: Any, new: Any, a: Any) -> None:
+def update1(rate: Any, now: Any, following: Any, first: Any) -> None:
     for x in range(rate.size):
-        new[x] = old[x] + a * rate[x]
+        following[x] = muladd(first, rate[x], now[x])
 
 
 @numba.njit(**INLINED)
-def update2(rate: Any, one: Any, old: Any, two: Any, b: Any, r: Any, s: Any) -> None:
+def update2(
+    rate: Any, now: Any, history: Any, following: Any, second: Any, weight: Any, ahead: Any
+) -> None:
     for x in range(rate.size):
-        result = one[x] + (b * rate[x] + r * (one[x] - old[x]))
-        two[x] = result
-        old[x] = result + s * rate[x]
+        result = now[x] + muladd(second, rate[x], weight * (now[x] - history[x]))
+        following[x] = result
+        history[x] = muladd(ahead, rate[x], result)
 
 
 @numba.njit(**INLINED)
-def update3(rate: Any, field: Any, c: Any) -> None:
+def update3(rate: Any, field: Any, third: Any) -> None:
     for x in range(rate.size):
-        field[x] += c * rate[x]
+        field[x] = muladd(third, rate[x], field[x])
 
 
 @numba.njit(**ROW)

@@ -1,4 +1,4 @@
-"""STREAM in Numba: one parallel loop each."""
+"""STREAM (McCalpin) in Numba: a = c, a = b + s c, and chains of y = y s + b; a loop each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numba
 from numba import prange
 
+from joulia.bridges._numba_math import muladd
 from joulia.kernels.stream import CHAIN, PASSES
 
 BLOCK = 1024  # elements: two blocks stay in the first-level cache
 
-parallel = numba.njit(parallel=True, cache=True, fastmath={"nsz", "contract"}, error_model="numpy")
+parallel = numba.njit(parallel=True, cache=True, fastmath={"nsz"}, error_model="numpy")
 
 
 @parallel
@@ -30,15 +31,15 @@ def triad(box: Any, b: Any, c: Any, a: Any, s: Any) -> None:
         return
     scalar = a.dtype.type(s)
     for i in prange(i0, i1):
-        a[i] = b[i] + scalar * c[i]
+        a[i] = muladd(scalar, c[i], b[i])
 
 
-@numba.njit(cache=True, fastmath={"nsz", "contract"}, error_model="numpy")
+@numba.njit(cache=True, fastmath={"nsz"}, error_model="numpy")
 def chains(b: Any, a: Any, s: Any) -> None:
     for i in range(a.size):
         y, plus = a[i], b[i]
         for _ in range(CHAIN):
-            y = y * s + plus
+            y = muladd(y, s, plus)
         a[i] = y
 
 

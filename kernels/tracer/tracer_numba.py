@@ -1,9 +1,9 @@
-"""tracer in Numba: blocks shared among threads, face fluxes in row functions that LLVM vectorises.
+"""dc/dt = -div(v c) + kappa lap(c) in Numba: WENO5-Z fluxes through faces, in row functions.
 
 A block keeps its row buffers of fluxes in x and y and a plane buffer in z, so that every face is
-computed once; see `flux5` for the arithmetic. All row functions are inlined into the block's: a
-call hands over seven numbers for each view of a row, which for rows of 64 cells costs a third of
-the work on them.
+computed once; LLVM vectorises the row functions. Blocks are shared among threads. All row functions
+are inlined into the block's: a call hands over seven numbers for each view of a row, which for rows
+of 64 cells costs a third of the work on them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
-FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz", "contract"}, "error_model": "numpy"}
+from joulia.bridges._numba_math import muladd
+
+FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 # For functions that allocate nothing: without reference counts, whose atomic operations for each
 # view of a row would cost as much as a row of a hundred cells.
 # They must not return arrays.
@@ -30,135 +32,172 @@ WEST, SOUTH, TOP, BOTTOM = 0, 1, 3, 4
 
 
 @numba.njit(**INLINED)
-def flux5_double(
-    out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any
-) -> None:
-    """Fluxes through the faces between r and s; p to u are six cells in a line.
+def weno5_double(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
+    """The value at the face between the upwind cell and the next, by WENO5-Z.
 
-    The weights of WENO5-Z over one denominator: alpha_k ~ C_k (e_k + tau^2) prod_{j != k} e_j with
+    a and b are the differences of the two cells upwind of it, d and e of those downwind. The
+    weights over one denominator: alpha_k ~ C_k (e_k + tau^2) prod_{j != k} e_j with
     e_k = (beta_k + eps)^2, everything times 4. One division; the products need float64's range.
     """
-    for x in range(out.size):
-        forward = vel[x] > 0.0
-        px, qx, rx, sx, tx, ux = p[x], q[x], r[x], s[x], t[x], u[x]
-        c = rx if forward else sx
-        a = (px if forward else ux) - c
-        b = (qx if forward else tx) - c
-        d = (sx if forward else rx) - c
-        e = (tx if forward else qx) - c
-        s0, t0 = e - 2.0 * d, e - 4.0 * d
-        s1, t1 = b + d, b - d
-        s2, t2 = a - 2.0 * b, a - 4.0 * b
-        beta0 = 13.0 * (s0 * s0) + 3.0 * (t0 * t0)
-        beta1 = 13.0 * (s1 * s1) + 3.0 * (t1 * t1)
-        beta2 = 13.0 * (s2 * s2) + 3.0 * (t2 * t2)
-        tau2 = (beta0 - beta2) * (beta0 - beta2)
-        e0, e1, e2 = beta0 + 4e-8, beta1 + 4e-8, beta2 + 4e-8
-        e0, e1, e2 = e0 * e0, e1 * e1, e2 * e2
-        w0 = 3.0 * (e0 + tau2) * (e1 * e2)
-        w1 = 6.0 * (e1 + tau2) * (e0 * e2)
-        w2 = (e2 + tau2) * (e0 * e1)
-        parts = w0 * (5.0 * d - e) + w1 * (2.0 * d - b) + w2 * (2.0 * a - 7.0 * b)
-        value = c + parts / (6.0 * (w0 + w1 + w2))
-        out[x] = vel[x] * value - k * (sx - rx)
+    curve0, slope0 = muladd(-2.0, d, e), muladd(-4.0, d, e)
+    curve1, slope1 = b + d, b - d
+    curve2, slope2 = muladd(-2.0, b, a), muladd(-4.0, b, a)
+    beta0 = muladd(13.0, curve0 * curve0, 3.0 * (slope0 * slope0))
+    beta1 = muladd(13.0, curve1 * curve1, 3.0 * (slope1 * slope1))
+    beta2 = muladd(13.0, curve2 * curve2, 3.0 * (slope2 * slope2))
+    tau = beta0 - beta2
+    e0, e1, e2 = beta0 + 4e-8, beta1 + 4e-8, beta2 + 4e-8
+    e0, e1, e2 = e0 * e0, e1 * e1, e2 * e2
+    w0 = 3.0 * muladd(tau, tau, e0) * (e1 * e2)
+    w1 = 6.0 * muladd(tau, tau, e1) * (e0 * e2)
+    w2 = muladd(tau, tau, e2) * (e0 * e1)
+    p0, p1, p2 = muladd(5.0, d, -e), muladd(2.0, d, -b), muladd(2.0, a, -7.0 * b)
+    parts = muladd(w0, p0, muladd(w1, p1, w2 * p2))
+    return upwind + parts / (6.0 * (w0 + w1 + w2))
 
 
 @numba.njit(**INLINED)
-def flux5_single(
-    out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any
-) -> None:
+def weno5_single(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
     """The same with a division for each weight: the products would underflow in float32."""
     f = np.float32
-    for x in range(out.size):
-        forward = vel[x] > f(0.0)
-        px, qx, rx, sx, tx, ux = p[x], q[x], r[x], s[x], t[x], u[x]
-        c = rx if forward else sx
-        a = (px if forward else ux) - c
-        b = (qx if forward else tx) - c
-        d = (sx if forward else rx) - c
-        e = (tx if forward else qx) - c
-        s0, t0 = e - f(2.0) * d, e - f(4.0) * d
-        s1, t1 = b + d, b - d
-        s2, t2 = a - f(2.0) * b, a - f(4.0) * b
-        beta0 = f(13.0) * (s0 * s0) + f(3.0) * (t0 * t0)
-        beta1 = f(13.0) * (s1 * s1) + f(3.0) * (t1 * t1)
-        beta2 = f(13.0) * (s2 * s2) + f(3.0) * (t2 * t2)
-        tau = abs(beta0 - beta2)
-        r0, r1, r2 = tau / (beta0 + f(4e-8)), tau / (beta1 + f(4e-8)), tau / (beta2 + f(4e-8))
-        w0 = f(3.0) + f(3.0) * (r0 * r0)
-        w1 = f(6.0) + f(6.0) * (r1 * r1)
-        w2 = f(1.0) + r2 * r2
-        parts = w0 * (f(5.0) * d - e) + w1 * (f(2.0) * d - b) + w2 * (f(2.0) * a - f(7.0) * b)
-        value = c + parts / (f(6.0) * (w0 + w1 + w2))
-        out[x] = vel[x] * value - k * (sx - rx)
+    curve0, slope0 = muladd(f(-2.0), d, e), muladd(f(-4.0), d, e)
+    curve1, slope1 = b + d, b - d
+    curve2, slope2 = muladd(f(-2.0), b, a), muladd(f(-4.0), b, a)
+    beta0 = muladd(f(13.0), curve0 * curve0, f(3.0) * (slope0 * slope0))
+    beta1 = muladd(f(13.0), curve1 * curve1, f(3.0) * (slope1 * slope1))
+    beta2 = muladd(f(13.0), curve2 * curve2, f(3.0) * (slope2 * slope2))
+    tau = abs(beta0 - beta2)
+    ratio0, ratio1 = tau / (beta0 + f(4e-8)), tau / (beta1 + f(4e-8))
+    ratio2 = tau / (beta2 + f(4e-8))
+    w0 = muladd(f(3.0), ratio0 * ratio0, f(3.0))
+    w1 = muladd(f(6.0), ratio1 * ratio1, f(6.0))
+    w2 = muladd(ratio2, ratio2, f(1.0))
+    p0, p1, p2 = muladd(f(5.0), d, -e), muladd(f(2.0), d, -b), muladd(f(2.0), a, f(-7.0) * b)
+    parts = muladd(w0, p0, muladd(w1, p1, w2 * p2))
+    return upwind + parts / (f(6.0) * (w0 + w1 + w2))
+
+
+def weno5(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
+    """`weno5_double` or `weno5_single`: compiled functions take the one for their precision."""
+    raise NotImplementedError
+
+
+@overload(weno5, jit_options=WRAPPER)
+def _weno5(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
+    chosen = weno5_single if upwind == numba.float32 else weno5_double
+
+    def face_value(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
+        return chosen(upwind, a, b, d, e)
+
+    return face_value
 
 
 @numba.njit(**INLINED)
-def flux3(out: Any, vel: Any, q: Any, r: Any, s: Any, t: Any, k: Any) -> None:
+def weno3(upwind: Any, b: Any, d: Any, one: Any, two: Any, eps: Any) -> Any:
+    """The face value of third order: b and d are the differences upwind and downwind.
+
+    1, 2 and 1e-8 are given in the precision of the others.
+    """
+    beta0, beta1 = d * d, b * b
+    tau = abs(beta0 - beta1)
+    ratio0, ratio1 = tau / (beta0 + eps), tau / (beta1 + eps)
+    w0 = muladd(two, ratio0 * ratio0, two)
+    w1 = muladd(ratio1, ratio1, one)
+    return upwind + muladd(w0, d, -w1 * b) / (two * (w0 + w1))
+
+
+@numba.njit(**INLINED)
+def flux(velocity: Any, value: Any, before: Any, after: Any, k: Any) -> Any:
+    """What the velocity carries of a face value, and diffusion between the cells on its sides."""
+    return muladd(velocity, value, -k * (after - before))
+
+
+@numba.njit(**INLINED)
+def flux5(
+    out: Any, velocity: Any, before3: Any, before2: Any, before: Any, after: Any, after2: Any,
+    after3: Any, k: Any,
+) -> None:  # fmt: skip
+    """Fluxes through the faces between `before` and `after`; the others lie beyond in a line."""
+    zero = out.dtype.type(0.0)
+    for x in range(out.size):
+        forward = velocity[x] > zero
+        w3, w2, w1, e1, e2, e3 = before3[x], before2[x], before[x], after[x], after2[x], after3[x]
+        upwind = w1 if forward else e1
+        a = (w3 if forward else e3) - upwind
+        b = (w2 if forward else e2) - upwind
+        d = (e1 if forward else w1) - upwind
+        e = (e2 if forward else w2) - upwind
+        out[x] = flux(velocity[x], weno5(upwind, a, b, d, e), w1, e1, k)
+
+
+@numba.njit(**INLINED)
+def flux3(
+    out: Any, velocity: Any, before2: Any, before: Any, after: Any, after2: Any, k: Any
+) -> None:
     """Two cells away from a wall: WENO of third order."""
     real = out.dtype.type
-    one, two, eps = real(1.0), real(2.0), real(1e-8)
+    zero, one, two, eps = real(0.0), real(1.0), real(2.0), real(1e-8)
     for x in range(out.size):
-        forward = vel[x] > real(0.0)
-        qx, rx, sx, tx = q[x], r[x], s[x], t[x]
-        c = rx if forward else sx
-        b = (qx if forward else tx) - c
-        d = (sx if forward else rx) - c
-        beta0, beta1 = d * d, b * b
-        tau = abs(beta0 - beta1)
-        r0, r1 = tau / (beta0 + eps), tau / (beta1 + eps)
-        w0 = two + two * (r0 * r0)
-        w1 = one + r1 * r1
-        value = c + (w0 * d - w1 * b) / (two * (w0 + w1))
-        out[x] = vel[x] * value - k * (sx - rx)
+        forward = velocity[x] > zero
+        w2, w1, e1, e2 = before2[x], before[x], after[x], after2[x]
+        upwind = w1 if forward else e1
+        b = (w2 if forward else e2) - upwind
+        d = (e1 if forward else w1) - upwind
+        out[x] = flux(velocity[x], weno3(upwind, b, d, one, two, eps), w1, e1, k)
 
 
 @numba.njit(**INLINED)
-def flux1(out: Any, vel: Any, r: Any, s: Any, k: Any) -> None:
+def flux1(out: Any, velocity: Any, before: Any, after: Any, k: Any) -> None:
     """One cell away from a wall: upwind."""
+    zero = out.dtype.type(0.0)
     for x in range(out.size):
-        rx, sx = r[x], s[x]
-        value = rx if vel[x] > vel.dtype.type(0.0) else sx
-        out[x] = vel[x] * value - k * (sx - rx)
+        upwind = before[x] if velocity[x] > zero else after[x]
+        out[x] = flux(velocity[x], upwind, before[x], after[x], k)
+
+
+@numba.njit(**INLINED)
+def tendency(
+    west: Any, east: Any, south: Any, north: Any, bottom: Any, top: Any, idx: Any, idy: Any,
+    idz: Any,
+) -> Any:  # fmt: skip
+    """dc/dt of a cell, from the fluxes through its faces."""
+    return muladd(bottom - top, idz, muladd(west - east, idx, (south - north) * idy))
 
 
 @numba.njit(**INLINED)
 def update1(
     west: Any, south: Any, north: Any, bottom: Any, top: Any, idx: Any, idy: Any, idz: Any,
-    old: Any, new: Any, a: Any,
+    now: Any, following: Any, first: Any,
 ) -> None:  # fmt: skip
-    """What flows into the cells of a row, and the update; `bottom` becomes the next plane's."""
-    for x in range(new.size):
-        rate = (west[x] - west[x + 1]) * idx + (south[x] - north[x]) * idy
-        rate += (bottom[x] - top[x]) * idz
+    """The first stage's update of a row; `bottom` becomes the next plane's."""
+    for x in range(following.size):
+        rate = tendency(west[x], west[x + 1], south[x], north[x], bottom[x], top[x], idx, idy, idz)
         bottom[x] = top[x]
-        new[x] = old[x] + a * rate
+        following[x] = muladd(first, rate, now[x])
 
 
 @numba.njit(**INLINED)
 def update2(
     west: Any, south: Any, north: Any, bottom: Any, top: Any, idx: Any, idy: Any, idz: Any,
-    one: Any, old: Any, two: Any, b: Any, r: Any, s: Any,
+    now: Any, history: Any, following: Any, second: Any, weight: Any, ahead: Any,
 ) -> None:  # fmt: skip
-    for x in range(two.size):
-        rate = (west[x] - west[x + 1]) * idx + (south[x] - north[x]) * idy
-        rate += (bottom[x] - top[x]) * idz
+    for x in range(following.size):
+        rate = tendency(west[x], west[x + 1], south[x], north[x], bottom[x], top[x], idx, idy, idz)
         bottom[x] = top[x]
-        result = one[x] + (b * rate + r * (one[x] - old[x]))
-        two[x] = result
-        old[x] = result + s * rate
+        result = now[x] + muladd(second, rate, weight * (now[x] - history[x]))
+        following[x] = result
+        history[x] = muladd(ahead, rate, result)
 
 
 @numba.njit(**INLINED)
 def update3(
     west: Any, south: Any, north: Any, bottom: Any, top: Any, idx: Any, idy: Any, idz: Any,
-    field: Any, c: Any,
+    field: Any, third: Any,
 ) -> None:  # fmt: skip
     for x in range(field.size):
-        rate = (west[x] - west[x + 1]) * idx + (south[x] - north[x]) * idy
-        rate += (bottom[x] - top[x]) * idz
+        rate = tendency(west[x], west[x + 1], south[x], north[x], bottom[x], top[x], idx, idy, idz)
         bottom[x] = top[x]
-        field[x] += c * rate
+        field[x] = muladd(third, rate, field[x])
 
 
 @numba.njit(**ROW)
@@ -179,21 +218,6 @@ def part(box: Any, block: Any, counts: Any) -> Any:
     ya = y0 + block // nx % ny * ROWS
     xa = x0 + block % nx * COLUMNS
     return za, min(za + PLANES, z1), ya, min(ya + ROWS, y1), xa, min(xa + COLUMNS, x1)
-
-
-def flux5(out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any) -> None:
-    """`flux5_double` or `flux5_single`: compiled functions take the one for their precision."""
-    raise NotImplementedError
-
-
-@overload(flux5, jit_options=WRAPPER)
-def _flux5(out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any) -> Any:
-    chosen = flux5_single if out.dtype == numba.float32 else flux5_double
-
-    def flux(out: Any, vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any) -> None:
-        chosen(out, vel, p, q, r, s, t, u, k)
-
-    return flux
 
 
 @numba.njit(**INLINED)

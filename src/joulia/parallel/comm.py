@@ -51,13 +51,13 @@ class OneRank:
 
 
 class MPIRanks:
-    """MPI's world through mpi4py."""
+    """The ranks of a communicator through mpi4py: MPI's world, where none is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: Any = None) -> None:
         from mpi4py import MPI
 
         self.mpi = MPI
-        self.world = MPI.COMM_WORLD
+        self.world = world or MPI.COMM_WORLD
         self.rank = self.world.Get_rank()
         self.size = self.world.Get_size()
         local = self.world.Split_type(MPI.COMM_TYPE_SHARED)

@@ -1,0 +1,83 @@
+"""Take steps of many cases on parts of MPI's world, in several cuts, with and without overlap.
+
+python cuts.py BACKEND CASES.json LEAST MOST
+
+Rank 0 prints one JSON object: for each case, the digests of the whole grid's fields by cut, on
+LEAST to MOST ranks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from joulia import registry, solve
+from joulia.grid import factorisations
+from joulia.parallel.comm import MPIRanks, OneRank
+from joulia.simulation.digest import fields_digest
+
+STEPS = 3
+CUTS = 4
+"""At most so many cuts of a number of ranks, the first along x."""
+
+
+def loaded_once(bridge: Any) -> None:
+    """Let a bridge compile, or look into its cache, once for each kernel, dtype and parameters."""
+    load = bridge.load
+    kept: dict[Any, Any] = {}
+
+    def kept_or_loaded(kernel: Any, source: Any, case: Any) -> Any:
+        key = kernel.name, case.dtype, case.params
+        if key not in kept:
+            kept[key] = load(kernel, source, case)
+        return kept[key]
+
+    bridge.load = kept_or_loaded
+
+
+def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
+    shape = tuple(case["shape"])
+    fit = [
+        parts
+        for parts in factorisations(comm.size, len(shape))
+        if all(n // p >= case["halo"] for n, p in zip(shape, parts, strict=True))
+    ]
+    found = {}
+    for number, parts in enumerate(fit[:CUTS]):
+        for overlap in (True, False) if comm.size > 1 and number < 2 else (True,):
+            solution = solve(
+                case["kernel"],
+                backend,
+                steps=STEPS,
+                shape=shape,
+                dtype=case["dtype"],
+                params=case["params"],
+                comm=comm,
+                overlap=overlap,
+                decompose=parts,
+            )
+            assert all(np.isfinite(values).all() for values in solution.fields.values())
+            cut = "x".join(map(str, parts)) + ("" if overlap else " without overlap")
+            found[cut] = fields_digest(comm, solution.tile, solution.fields)
+    return found
+
+
+backend, cases = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
+least, most = map(int, sys.argv[3:])
+loaded_once(registry.bridge(registry.backend(backend)[0][0]))
+world = MPI.COMM_WORLD
+answers: dict[str, dict[str, Any]] = {case["name"]: {} for case in cases}
+for size in range(least, most + 1):
+    part = world.Split(0 if world.rank < size else MPI.UNDEFINED, world.rank)
+    if part != MPI.COMM_NULL:
+        comm = OneRank() if size == 1 else MPIRanks(part)
+        for one in cases:
+            answers[one["name"]] |= digests(comm, one)
+    world.Barrier()
+if world.rank == 0:
+    print(json.dumps(answers))
