@@ -82,9 +82,11 @@ def devices() -> tuple[Device, ...]:
         missing = error
     return (
         Device("serial", threads=False, missing=missing),
-        Device("openmp", missing=missing),
+        Device("openmp", missing=missing, ceiling=4),
         Device(
             "cuda",
+            gpu=True,
+            ceiling=3,
             threads=False,
             missing=missing or _occa_cuda.missing(),
             unproven=_occa_cuda.UNPROVEN,
@@ -178,56 +180,64 @@ class OccaOps(HostOps):
         library().occaDeviceFinish(_state["device"])
 
 
-def load(kernel: Kernel, source: Source, case: Case) -> Ops:
-    lib = library()
-    precision = {"real": REALS[case.dtype]}
+def defines(case: Case, kernel: Kernel | None = None) -> dict[str, str]:
+    """What sources are compiled with: the precision, whether a b + c is one, the constants."""
+    found = {"real": REALS[case.dtype]}
     if case.on_gpu or fuses(compiler(), flags()):
         builtin = "" if case.on_gpu else "__builtin_"
-        precision["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
-    constants = precision.copy()
-    if kernel.constants is not None:
-        constants |= {name: str(value) for name, value in kernel.constants(case).items()}
+        found["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
+    if kernel is not None and kernel.constants is not None:
+        found |= {name: str(value) for name, value in kernel.constants(case).items()}
+    return found
+
+
+def kernel_properties(given: Mapping[str, str], source: Path) -> str:
+    """A kernel's properties, as OCCA takes them: its defines, and where its headers are."""
+    folders = [source.parent, HEADERS]
+    headers = [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
+    # OCCA's cache key holds a source and its defines, but not what the source includes.
+    given = {**given, "HEADERS": digest(*headers)}
+    values = ", ".join(f"{key}: '{value}'" for key, value in given.items())
+    paths = ", ".join(f"'{folder}'" for folder in folders)
+    # OCCA 2 looks for the paths under `okl`, and includes <cmath> in what it makes for processors
+    # only where it is asked to.
+    return (
+        f"{{defines: {{{values}}}, include_paths: [{paths}], "
+        f"okl: {{include_paths: [{paths}]}}, serial: {{include_std: true}}}}"
+    )
+
+
+def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    lib = library()
     with only_one():  # while another process builds, folders come and go
         before = binaries()
 
     def build(path: Path, name: str, given: Mapping[str, str]) -> OccaType:
-        # OCCA's cache key holds a source and its defines, but not what the source includes.
-        folders = [path.parent, HEADERS]
-        given = {**given, "HEADERS": digest(*_headers(folders))}
-        defines = ", ".join(f"{key}: '{value}'" for key, value in given.items())
-        paths = ", ".join(f"'{folder}'" for folder in folders)
-        # OCCA 2 includes <cmath> in what it makes for processors only where it is asked to.
-        wanted = (
-            f"{{defines: {{{defines}}}, include_paths: [{paths}], "
-            f"okl: {{include_paths: [{paths}]}}, serial: {{include_std: true}}}}"
-        )
+        wanted = lib.properties(kernel_properties(given, path).encode())
         with only_one():
             built: OccaType = lib.occaDeviceBuildKernel(
-                _state["device"], str(path).encode(), name.encode(), lib.properties(wanted.encode())
+                _state["device"], str(path).encode(), name.encode(), wanted
             )
         if not lib.occaKernelIsInitialized(built):
             raise RuntimeError(f"OCCA could not build {name} for {kernel.name}")
         return built
 
+    own, shared = defines(case, kernel), defines(case)
     functions = {
-        function.name: caller(build(source.path, function.name, constants), function, case)
+        function.name: caller(build(source.path, function.name, own), function, case)
         for function in kernel.functions
     }
     ops: Ops
     if case.on_gpu:
         needed = _occa_cuda.MOVES if kernel.halo else ()
-        moves = {name: build(MOVES, name, precision) for name in needed}
+        moves = {name: build(MOVES, name, shared) for name in needed}
         ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
     else:
-        copy_rows = build(MOVES, "copy_rows", precision) if kernel.halo else None
+        copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo else None
         ops = OccaOps(functions, case.threads, copy_rows)
     with only_one():
         _state["misses"] += len(binaries() - before)
     return ops
-
-
-def _headers(folders: Sequence[Path]) -> list[str]:
-    return [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
 
 
 def binaries() -> set[Path]:

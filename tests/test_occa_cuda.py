@@ -50,7 +50,7 @@ from joulia.bridges import occa
 case = make_case("heat", "occa:cuda")
 entry = registry.kernel("heat")
 occa.start(case)
-ops = occa.load(entry.kernel, entry.source(".okl"), case)
+ops = occa.load(entry.kernel, entry.source("_gpu.okl"), case)
 driver = ctypes.CDLL("libcuda.so.1")
 
 rng = np.random.default_rng(2)
