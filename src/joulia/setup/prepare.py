@@ -97,9 +97,9 @@ def warm(part: str, out: Console) -> None:
         for case in cases:
             progress.update(task, description=f"{part}: {case.kernel} {case.dtype}")
             result = launch.run(case, Settings(window_s=1e-3, repeats=1))
-            if result["status"] != "valid":
-                tail = " | ".join(result.get("stderr", [])[-2:])
-                raise Unavailable(f"{case.label}: {'; '.join(result['reasons'])} {tail}".strip())
+            if result.status != "valid":
+                tail = " | ".join(result.stderr[-2:])
+                raise Unavailable(f"{case.label}: {'; '.join(result.reasons)} {tail}".strip())
             progress.advance(task)
     stamp.write_text(json.dumps(state))
     out.print(f"{part}: ready, {len(cases)} kernels compiled", markup=False)
