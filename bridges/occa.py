@@ -31,9 +31,8 @@ from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
 SUFFIXES = {"cuda": "_gpu.okl"}
-"""On a GPU, a kernel's source of its own where it has one; else GPUs read `.okl` as well."""
 HEADERS = Path(__file__).parent
-"""Where `joulia.h` is, which every OKL source may include."""
+"""Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
@@ -65,12 +64,41 @@ def flags() -> str:
     )
 
 
+FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
+"""What compilers predefine where the machine multiplies and adds in one instruction."""
+
+
 @functools.cache
 def fuses(command: str, options: str) -> bool:
-    """Whether a compiler has one instruction for a b + c on this machine, by what it predefines."""
-    asked = [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return any(f"#define {name} " in told for name in ("__FP_FAST_FMA", "__FMA__"))
+    """Whether a b + c is one instruction of the machine that these options compile for."""
+    told = subprocess.run(
+        [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return any(f"#define {name} " in told for name in FUSING)
+
+
+def kernel_properties(path: Path, dtype: str, on_gpu: bool, constants: Mapping[str, str]) -> str:
+    """What OCCA is told about a source: its compile-time constants and where its headers are.
+
+    OCCA's cache key holds the source and its constants, but not the headers: one of the constants
+    is their digest.
+    """
+    folders = [path.parent, HEADERS]
+    headers = [file.read_text() for folder in folders for file in sorted(folder.glob("*.h"))]
+    defines = {"real": REALS[dtype], "HEADERS": digest(*headers), **constants}
+    if on_gpu or fuses(compiler(), flags()):
+        fused = {"float64": "fma", "float32": "fmaf"}[dtype]
+        defines["FUSED"] = fused if on_gpu else f"__builtin_{fused}"
+    listed = ", ".join(f"{key}: '{value}'" for key, value in defines.items())
+    paths = ", ".join(f"'{folder}'" for folder in folders)
+    # OCCA 2 has the paths elsewhere, and includes <cmath> for processors only where asked to.
+    return (
+        f"{{defines: {{{listed}}}, include_paths: [{paths}], okl: {{include_paths: [{paths}]}}, "
+        "serial: {include_std: true}}"
+    )
 
 
 def devices() -> tuple[Device, ...]:
@@ -180,27 +208,13 @@ class OccaOps(HostOps):
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     lib = library()
-    precision = {"real": REALS[case.dtype]}
-    if case.on_gpu or fuses(compiler(), flags()):
-        builtin = "" if case.on_gpu else "__builtin_"
-        precision["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
-    constants = precision.copy()
-    if kernel.constants is not None:
-        constants |= {name: str(value) for name, value in kernel.constants(case).items()}
+    constants = kernel.constants(case) if kernel.constants is not None else {}
     with only_one():  # while another process builds, folders come and go
         before = binaries()
 
-    def build(path: Path, name: str, given: Mapping[str, str]) -> OccaType:
-        # OCCA's cache key holds a source and its defines, but not what the source includes.
-        folders = [path.parent, HEADERS]
-        given = {**given, "HEADERS": digest(*_headers(folders))}
-        defines = ", ".join(f"{key}: '{value}'" for key, value in given.items())
-        paths = ", ".join(f"'{folder}'" for folder in folders)
-        # OCCA 2 includes <cmath> in what it makes for processors only where it is asked to.
-        wanted = (
-            f"{{defines: {{{defines}}}, include_paths: [{paths}], "
-            f"okl: {{include_paths: [{paths}]}}, serial: {{include_std: true}}}}"
-        )
+    def build(path: Path, name: str, given: Mapping[str, object]) -> OccaType:
+        strings = {key: str(value) for key, value in given.items()}
+        wanted = kernel_properties(path, case.dtype, case.on_gpu, strings)
         with only_one():
             built: OccaType = lib.occaDeviceBuildKernel(
                 _state["device"], str(path).encode(), name.encode(), lib.properties(wanted.encode())
@@ -216,27 +230,19 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     ops: Ops
     if case.on_gpu:
         needed = _occa_cuda.MOVES if kernel.halo else ()
-        moves = {name: build(MOVES, name, precision) for name in needed}
+        moves = {name: build(MOVES, name, {}) for name in needed}
         ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
     else:
-        copy_rows = build(MOVES, "copy_rows", precision) if kernel.halo else None
+        copy_rows = build(MOVES, "copy_rows", {}) if kernel.halo else None
         ops = OccaOps(functions, case.threads, copy_rows)
     with only_one():
         _state["misses"] += len(binaries() - before)
     return ops
 
 
-def _headers(folders: Sequence[Path]) -> list[str]:
-    return [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
-
-
 def binaries() -> set[Path]:
-    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x.
-
-    Its folder of locks, beside those of kernels, comes and goes while other processes start.
-    """
-    folders = Path(os.environ["OCCA_CACHE_DIR"]).glob("[!l]*")
-    return {path for folder in folders for path in folder.rglob("*binary")}
+    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x."""
+    return set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("*binary"))
 
 
 @contextlib.contextmanager

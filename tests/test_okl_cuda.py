@@ -42,18 +42,17 @@ def prefix():
 
 def translated(prefix: Path, kernel: str, dtype: str, params: dict[str, object]) -> str:
     """A kernel's CUDA C++, by OCCA's own translator."""
-    defines = {"real": occa.REALS[dtype]}
+    constants: dict[str, str] = {}
     path = occa.MOVES
     if kernel != "moves":
         case = make_case(kernel, "occa:cuda", dtype=dtype, params=params)
         entry = registry.kernel(kernel)
-        path = entry.folder / f"{kernel}.okl"
+        path = entry.folder / f"{kernel}_gpu.okl"
         if entry.kernel.constants:
-            defines |= {name: str(v) for name, v in entry.kernel.constants(case).items()}
-    properties = ", ".join(f"{name}: '{value}'" for name, value in defines.items())
+            constants = {name: str(v) for name, v in entry.kernel.constants(case).items()}
     done = subprocess.run(
         [str(prefix / "bin" / "occa"), "translate", "--mode", "CUDA"]
-        + ["--kernel-props", f"{{defines: {{{properties}}}}}", str(path)],
+        + ["--kernel-props", occa.kernel_properties(path, dtype, True, constants), str(path)],
         env=os.environ | {"LD_LIBRARY_PATH": str(prefix / "lib"), "OCCA_DIR": str(prefix)},
         capture_output=True,
         text=True,
