@@ -78,6 +78,7 @@ def devices() -> tuple[Device, ...]:
     return (
         Device(
             "cuda",
+            gpu=True,
             threads=False,
             missing=missing(),
             unproven="never run on a GPU: its array code ran on a stand-in for CuPy that refuses "

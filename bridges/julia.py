@@ -98,8 +98,15 @@ def devices() -> tuple[Device, ...]:
     except Unavailable as error:
         missing = error
     return (
-        Device(missing=missing),
-        Device("cuda", threads=False, missing=missing or no_gpu, unproven=_julia_cuda.UNPROVEN),
+        Device(missing=missing, ceiling=2),
+        Device(
+            "cuda",
+            threads=False,
+            missing=missing or no_gpu,
+            unproven=_julia_cuda.UNPROVEN,
+            gpu=True,
+            ceiling=1,
+        ),
     )
 
 

@@ -49,9 +49,11 @@ def devices() -> tuple[Device, ...]:
     if importlib.util.find_spec("numba") is None:
         missing = Unavailable("numba is not installed", "pip install numba")
     return (
-        Device(missing=missing),
+        Device(missing=missing, ceiling=3),
         Device(
             "cuda",
+            gpu=True,
+            ceiling=2,
             threads=False,
             missing=missing or _numba_cuda.missing(),
             unproven=_numba_cuda.UNPROVEN,

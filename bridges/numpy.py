@@ -17,7 +17,7 @@ class NumpyOps(HostOps):
 
 
 def devices() -> tuple[Device, ...]:
-    return (Device(threads=False),)
+    return (Device(threads=False, ceiling=1),)
 
 
 def start(case: Case) -> dict[str, str]:

@@ -71,34 +71,9 @@ FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
 @functools.cache
 def fuses(command: str, options: str) -> bool:
     """Whether a b + c is one instruction of the machine that these options compile for."""
-    told = subprocess.run(
-        [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    asked = [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return any(f"#define {name} " in told for name in FUSING)
-
-
-def kernel_properties(path: Path, dtype: str, on_gpu: bool, constants: Mapping[str, str]) -> str:
-    """What OCCA is told about a source: its compile-time constants and where its headers are.
-
-    OCCA's cache key holds the source and its constants, but not the headers: one of the constants
-    is their digest.
-    """
-    folders = [path.parent, HEADERS]
-    headers = [file.read_text() for folder in folders for file in sorted(folder.glob("*.h"))]
-    defines = {"real": REALS[dtype], "HEADERS": digest(*headers), **constants}
-    if on_gpu or fuses(compiler(), flags()):
-        fused = {"float64": "fma", "float32": "fmaf"}[dtype]
-        defines["FUSED"] = fused if on_gpu else f"__builtin_{fused}"
-    listed = ", ".join(f"{key}: '{value}'" for key, value in defines.items())
-    paths = ", ".join(f"'{folder}'" for folder in folders)
-    # OCCA 2 has the paths elsewhere, and includes <cmath> for processors only where asked to.
-    return (
-        f"{{defines: {{{listed}}}, include_paths: [{paths}], okl: {{include_paths: [{paths}]}}, "
-        "serial: {include_std: true}}"
-    )
 
 
 def devices() -> tuple[Device, ...]:
@@ -110,9 +85,11 @@ def devices() -> tuple[Device, ...]:
         missing = error
     return (
         Device("serial", threads=False, missing=missing),
-        Device("openmp", missing=missing),
+        Device("openmp", missing=missing, ceiling=4),
         Device(
             "cuda",
+            gpu=True,
+            ceiling=3,
             threads=False,
             missing=missing or _occa_cuda.missing(),
             unproven=_occa_cuda.UNPROVEN,
@@ -206,34 +183,60 @@ class OccaOps(HostOps):
         library().occaDeviceFinish(_state["device"])
 
 
+def defines(case: Case, kernel: Kernel | None = None) -> dict[str, str]:
+    """What sources are compiled with: the precision, whether a b + c is one, the constants."""
+    found = {"real": REALS[case.dtype]}
+    if case.on_gpu or fuses(compiler(), flags()):
+        builtin = "" if case.on_gpu else "__builtin_"
+        found["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
+    if kernel is not None and kernel.constants is not None:
+        found |= {name: str(value) for name, value in kernel.constants(case).items()}
+    return found
+
+
+def kernel_properties(given: Mapping[str, str], source: Path) -> str:
+    """A kernel's properties, as OCCA takes them: its defines, and where its headers are."""
+    folders = [source.parent, HEADERS]
+    headers = [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
+    # OCCA's cache key holds a source and its defines, but not what the source includes.
+    given = {**given, "HEADERS": digest(*headers)}
+    values = ", ".join(f"{key}: '{value}'" for key, value in given.items())
+    paths = ", ".join(f"'{folder}'" for folder in folders)
+    # OCCA 2 looks for the paths under `okl`, and includes <cmath> in what it makes for processors
+    # only where it is asked to.
+    return (
+        f"{{defines: {{{values}}}, include_paths: [{paths}], "
+        f"okl: {{include_paths: [{paths}]}}, serial: {{include_std: true}}}}"
+    )
+
+
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     lib = library()
-    constants = kernel.constants(case) if kernel.constants is not None else {}
     with only_one():  # while another process builds, folders come and go
         before = binaries()
 
-    def build(path: Path, name: str, given: Mapping[str, object]) -> OccaType:
-        strings = {key: str(value) for key, value in given.items()}
-        wanted = kernel_properties(path, case.dtype, case.on_gpu, strings)
+    def build(path: Path, name: str, given: Mapping[str, str]) -> OccaType:
+        wanted = lib.properties(kernel_properties(given, path).encode())
         with only_one():
             built: OccaType = lib.occaDeviceBuildKernel(
-                _state["device"], str(path).encode(), name.encode(), lib.properties(wanted.encode())
+                _state["device"], str(path).encode(), name.encode(), wanted
             )
         if not lib.occaKernelIsInitialized(built):
             raise RuntimeError(f"OCCA could not build {name} for {kernel.name}")
         return built
 
+    own, shared = defines(case, kernel), defines(case)
     functions = {
-        function.name: caller(build(source.path, function.name, constants), function, case)
+        function.name: caller(build(source.path, function.name, own), function, case)
         for function in kernel.functions
     }
     ops: Ops
     if case.on_gpu:
         needed = _occa_cuda.MOVES if kernel.halo else ()
-        moves = {name: build(MOVES, name, {}) for name in needed}
+        moves = {name: build(MOVES, name, shared) for name in needed}
         ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
     else:
-        copy_rows = build(MOVES, "copy_rows", {}) if kernel.halo else None
+        copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo else None
         ops = OccaOps(functions, case.threads, copy_rows)
     with only_one():
         _state["misses"] += len(binaries() - before)
@@ -241,8 +244,12 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
 
 
 def binaries() -> set[Path]:
-    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x."""
-    return set(Path(os.environ["OCCA_CACHE_DIR"]).rglob("*binary"))
+    """What OCCA has compiled: `binary` of 1.0.8, `<hash>.binary` of 2.x.
+
+    Its folder of locks, beside those of kernels, comes and goes while other processes start.
+    """
+    folders = Path(os.environ["OCCA_CACHE_DIR"]).glob("[!l]*")
+    return {path for folder in folders for path in folder.rglob("*binary")}
 
 
 @contextlib.contextmanager

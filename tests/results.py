@@ -47,7 +47,16 @@ def record(
     bridge, _, device = backend.partition(":")
     shape = found.sizes[size]
     case = Case(
-        kernel, bridge, device or "cpu", size, shape, dtype, ranks, threads, found.resolve({})
+        kernel,
+        bridge,
+        device or "cpu",
+        size,
+        shape,
+        dtype,
+        ranks,
+        threads,
+        found.resolve({}),
+        on_gpu=device == "cuda",
     )
     settings = Settings(cold=cold)
     machine = {

@@ -17,7 +17,7 @@ def test_a_changed_header_is_compiled_anew_by_occa(tmp_path: Path) -> None:
 
     def told(header: str) -> str:
         (tmp_path / "rule.h").write_text(header)
-        return occa.kernel_properties(tmp_path / "rule.okl", "float64", False, {})
+        return occa.kernel_properties({"real": "double"}, tmp_path / "rule.okl")
 
     assert told("#define TWICE 2\n") == told("#define TWICE 2\n")
     assert told("#define TWICE 2\n") != told("#define TWICE 3\n")

@@ -77,7 +77,7 @@ def test_the_profile_of_a_machine(
 
 
 def test_a_gpu_case_is_not_estimated_by_its_processor() -> None:
-    case = Case("heat", "occa", "cuda", "tiny", (12, 10, 8), "float64")
+    case = Case("heat", "occa", "cuda", "tiny", (12, 10, 8), "float64", on_gpu=True)
     assert estimate.choose(case, "POWER9", "ppc64le") is None
 
 

@@ -51,7 +51,16 @@ def case(ranks: int = 1, backend: str = "numba:cuda", size: str = "medium") -> C
     kernel = registry.kernel("heat").kernel
     ((bridge, device),) = registry.backend(backend)
     return Case(
-        "heat", bridge, device, size, kernel.sizes[size], "float64", ranks, 1, kernel.resolve({})
+        "heat",
+        bridge,
+        device,
+        size,
+        kernel.sizes[size],
+        "float64",
+        ranks,
+        1,
+        kernel.resolve({}),
+        on_gpu=device == "cuda",
     )
 
 

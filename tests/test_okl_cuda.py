@@ -42,17 +42,17 @@ def prefix():
 
 def translated(prefix: Path, kernel: str, dtype: str, params: dict[str, object]) -> str:
     """A kernel's CUDA C++, by OCCA's own translator."""
-    constants: dict[str, str] = {}
-    path = occa.MOVES
+    case = make_case("heat" if kernel == "moves" else kernel, "occa:cuda", dtype=dtype)
+    path, defines = occa.MOVES, occa.defines(case)
     if kernel != "moves":
         case = make_case(kernel, "occa:cuda", dtype=dtype, params=params)
         entry = registry.kernel(kernel)
         path = entry.folder / f"{kernel}_gpu.okl"
-        if entry.kernel.constants:
-            constants = {name: str(v) for name, v in entry.kernel.constants(case).items()}
+        defines = occa.defines(case, entry.kernel)
+    properties = occa.kernel_properties(defines, path)
     done = subprocess.run(
         [str(prefix / "bin" / "occa"), "translate", "--mode", "CUDA"]
-        + ["--kernel-props", occa.kernel_properties(path, dtype, True, constants), str(path)],
+        + ["--kernel-props", properties, str(path)],
         env=os.environ | {"LD_LIBRARY_PATH": str(prefix / "lib"), "OCCA_DIR": str(prefix)},
         capture_output=True,
         text=True,

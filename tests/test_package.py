@@ -16,7 +16,7 @@ def test_every_kernel_and_bridge_came_with_the_package():
     }  # fmt: skip
     for name, entry in registry.kernels().items():
         assert home in entry.folder.parents, name
-        for suffix in ("_numpy.py", "_numba.py", ".jl", ".okl"):
+        for suffix in ("_numpy.py", "_numba.py", ".jl", ".okl", "_gpu.okl", ".h"):
             assert entry.source(suffix) is not None, f"{name}{suffix}"
     assert set(registry.bridges()) >= {"numpy", "numba", "julia", "occa"}
     assert (home / "juliapkg.json").is_file()

@@ -282,8 +282,8 @@ KERNEL = Kernel(
         "large": (64, 64, 64),
     },
     params={
-        "p": Param(3, "polynomial degree", low=1, high=15),
-        "form": Param("weak", "volume integral", choices=("weak", "split")),
+        "p": Param(3, "polynomial degree", low=1, high=15, shown=True),
+        "form": Param("weak", "volume integral", choices=("weak", "split"), shown=True),
         "state": Param("vortex", "initial state", choices=tuple(STATES)),
         "plane": Param("xy", "plane of the vortex", choices=("xy", "yz", "zx")),
         "cfl": Param(0.5, "dt (p + 1) max sum_d (|u_d| + c) / dx_d", low=1e-12, high=4.0),

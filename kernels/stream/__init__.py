@@ -9,7 +9,7 @@ import numpy as np
 
 from joulia.case import Case
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Exchange, Function, Host, Kernel, Param, Work
+from joulia.kernel import Arrays, Ceiling, Exchange, Function, Host, Kernel, Param, Work
 
 SCALAR = 0.4
 CHAIN, PASSES = 16, 64
@@ -84,7 +84,9 @@ KERNEL = Kernel(
         Function("multiply_add", ("b", "a"), reals=("s",)),
     ),
     sizes={"tiny": (4099,), "small": (2**20,), "medium": (2**25,), "large": (2**27,)},
-    params={"op": Param("triad", "which loop a step is", choices=("triad", "copy", "fma"))},
+    params={
+        "op": Param("triad", "which loop a step is", choices=("triad", "copy", "fma"), shown=True)
+    },
     initial=initial,
     step=step,
     exact=exact,
@@ -92,5 +94,8 @@ KERNEL = Kernel(
     work=work,
     tolerance={"float64": 4e-16, "float32": 2.5e-7},
     exchanges=0,
-    ranked=False,
+    ceilings=(
+        Ceiling("bytes", "medium", {"op": "triad"}),
+        Ceiling("flops", "small", {"op": "fma"}),
+    ),
 )

@@ -23,13 +23,17 @@ from joulia.kernel import Host, Kernel
 class Device:
     """A place where a runtime computes: present, or missing with a reason and a remedy.
 
-    `unproven` says what was never seen working there, for people who consider using it.
+    `unproven` says what was never seen working there, for people who consider using it. `gpu` says
+    that an NVIDIA GPU computes, one a rank, instead of the processor's cores. A place's bounds are
+    measured on the device with the largest `ceiling` that can run there; 0 is never asked.
     """
 
     name: str = "cpu"
     threads: bool = True
     missing: Unavailable | None = None
     unproven: str = ""
+    gpu: bool = False
+    ceiling: int = 0
 
 
 @dataclass(frozen=True)

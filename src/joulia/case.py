@@ -32,6 +32,8 @@ class Case:
     ranks: int = 1
     threads: int = 1
     params: tuple[tuple[str, Value], ...] = ()
+    on_gpu: bool = False
+    """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,11 +47,6 @@ class Case:
     @property
     def backend(self) -> str:
         return backend_name(self.bridge, self.device)
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
-        return self.device == "cuda"
 
     @property
     def cores(self) -> int:
@@ -90,6 +87,8 @@ class Case:
             ranks=data["ranks"],
             threads=data["threads"],
             params=tuple(sorted(data["params"].items())),
+            # Records of the first versions do not say it: there it was the device's name.
+            on_gpu=data.get("on_gpu", data["device"] == "cuda"),
         )
 
 

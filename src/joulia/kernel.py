@@ -49,13 +49,18 @@ class Function:
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter that a user may set with `--param name=value`."""
+    """A parameter that a user may set with `--param name=value`.
+
+    `shown` ones stand beside the kernel's name in every table: without them its figures cannot be
+    read.
+    """
 
     default: Value
     help: str
     choices: tuple[Value, ...] | None = None
     low: float | None = None
     high: float | None = None
+    shown: bool = False
 
     def parse(self, name: str, given: Value) -> Value:
         """The value in the default's type, or JouliaError with what is allowed."""
@@ -89,6 +94,20 @@ class Work:
 
     bytes: float
     flops: float
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """A bound of a machine that a kernel's cases measure when they have these parameters.
+
+    `bound` is what other kernels are held against: `bytes` a second of memory, where the case
+    exceeds the caches, or `flops` a second. `size` is what it is measured with where no planned
+    case does.
+    """
+
+    bound: str
+    size: str
+    params: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -132,6 +151,7 @@ class Kernel:
     the nodes on faces only, and results are known by the names of the components. `vectors` names
     results that are one vector's components: their differences are relative to its largest one.
     `l2` are L2 errors by the method's own quadrature, divided by the root of the volume.
+    A kernel with `ceilings` measures the machine: others are held to it, itself to nothing.
     `inadmissible` says which result is beyond what the equations allow, and where. `updates` counts
     what a step updates where that is not the grid's cells once. `quick` is the preset's size.
     """
@@ -162,7 +182,7 @@ class Kernel:
     exchanges: int = 1
     corners: bool = False
     periodic: Callable[[Case], tuple[bool, ...]] | None = None
-    ranked: bool = True
+    ceilings: tuple[Ceiling, ...] = ()
     layout: Callable[[Case], Layout] | None = None
     vectors: tuple[tuple[str, ...], ...] = ()
     l2: Callable[[Case, int, Tile, Mapping[str, Host]], dict[str, float]] | None = None
@@ -170,6 +190,24 @@ class Kernel:
     updates: Callable[[Case], float] | None = None
     quick: str = "medium"
     frontier: Frontier | None = None
+
+    @property
+    def ranked(self) -> bool:
+        """Whether its fraction of the machine's bounds is asked for."""
+        return not self.ceilings
+
+    def bound(self, case: Case) -> str | None:
+        """Which bound of the machine a case of this kernel measures: bytes, flops or none."""
+        given = dict(case.params)
+        for ceiling in self.ceilings:
+            if all(given.get(name) == value for name, value in ceiling.params.items()):
+                return ceiling.bound
+        return None
+
+    def label(self, case: Case) -> str:
+        """The name with the parameters without which the case's figures cannot be read."""
+        shown = [name for name, param in self.params.items() if param.shown]
+        return " ".join([self.name, *(f"{k}={v}" for k, v in case.params if k in shown)])
 
     def updates_a_step(self, case: Case) -> float:
         return self.updates(case) if self.updates else float(math.prod(case.shape))

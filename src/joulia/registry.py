@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from joulia.case import backend_name
+from joulia.case import Case, Shape, Value, backend_name
 from joulia.errors import JouliaError, suggest
 
 if TYPE_CHECKING:
-    from joulia.bridge import Bridge, Source
+    from collections.abc import Mapping
+
+    from joulia.bridge import Bridge, Device, Source
     from joulia.kernel import Kernel
 
 
@@ -135,11 +137,52 @@ def kernel(name: str) -> KernelEntry:
         raise suggest("kernel", name, list(kernels())) from None
 
 
+def ranked(name: str) -> bool:
+    """Whether a kernel's cases are held against bounds, rather than measure them."""
+    known = kernels().get(name)  # records may name kernels that are not installed here
+    return known is None or known.kernel.ranked
+
+
 def bridge(name: str) -> Bridge:
     try:
         return bridges()[name]
     except KeyError:
         raise suggest("backend", name, list(bridges())) from None
+
+
+def device(bridge_name: str, device_name: str) -> Device:
+    """A device of a bridge, present or missing."""
+    return next(d for d in bridge(bridge_name).devices() if d.name == device_name)
+
+
+def case(
+    kernel_name: str,
+    where: tuple[str, str],
+    shape: Shape,
+    *,
+    size: str | None = None,
+    dtype: str = "float64",
+    ranks: int = 1,
+    threads: int = 1,
+    params: Mapping[str, Value] | None = None,
+) -> Case:
+    """A checked case on a (bridge, device). JouliaError where a name or number is not allowed."""
+    found = kernel(kernel_name).kernel
+    bridge_name, device_name = where
+    made = Case(
+        kernel_name,
+        bridge_name,
+        device_name,
+        size,
+        tuple(shape),
+        dtype,
+        ranks,
+        threads,
+        found.resolve(params or {}),
+        on_gpu=device(bridge_name, device_name).gpu,
+    )
+    found.validate(made)
+    return made
 
 
 def backends() -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from joulia import registry
 from joulia.analysis.compare import Difference, Entry, Problem, differences
 from joulia.analysis.tables import digits, percent, steps
 from joulia.analysis.units import quantity
@@ -37,7 +38,7 @@ def main_problems(problems: Sequence[Problem]) -> list[Problem]:
     """For each kernel and machine, the problem most backends measured; of several, the largest."""
     best: dict[tuple[str, str], Problem] = {}
     for problem in problems:
-        if not problem.entries or problem.kernel == "stream":
+        if not problem.entries or not registry.ranked(problem.kernel):
             continue
         key = (problem.machine, problem.kernel)
         if key not in best or weight(problem) > weight(best[key]):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from joulia import registry
 from joulia.analysis.compare import Entry, Problem
 from joulia.records.record import Record
 
@@ -58,7 +59,7 @@ def portability(problems: Sequence[Problem], records: Sequence[Record]) -> list[
     found = []
     for key in dict.fromkeys(p.key for p in problems):
         here = [p for p in problems if p.key == key and (p.entries or p.absent)]
-        if len(here) < 2 or here[0].kernel == "stream":
+        if len(here) < 2 or not registry.ranked(here[0].kernel):
             continue
         measured = [e.backend for p in here for e in p.entries]
         backends = dict.fromkeys(measured + [a.backend for p in here for a in p.absent])
@@ -147,8 +148,8 @@ def best_triads(records: Sequence[Record]) -> dict[str, float]:
 def is_triad(record: Record) -> bool:
     """A triad over more than four times the caches of the machine that measured it."""
     case = record.case
-    if case.kernel != "stream" or dict(case.params).get("op") != "triad":
+    known = registry.kernels().get(case.kernel)
+    if known is None or known.kernel.bound(case) != "bytes":
         return False
-    item = 8 if case.dtype == "float64" else 4
-    held = 3 * item * case.shape[0]
+    held = known.kernel.bytes_held(case)
     return held >= 4 * int(record.machine.get("last_level_cache_bytes", 32 << 20))

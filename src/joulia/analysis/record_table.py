@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from joulia import registry
 from joulia.analysis.terminal import console
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Place, count_of
@@ -63,10 +64,9 @@ def skips(records: Sequence[Record]) -> list[str]:
 
 def row(record: Record) -> list[str | Text]:
     case = record.case
-    params = [f"{k}={v}" for k, v in case.params if k in {"op", "p", "form"}]
-    name = " ".join([case.kernel, *params])
+    known = registry.kernels().get(case.kernel)
     where = [
-        name,
+        known.kernel.label(case) if known else case.kernel,
         case.backend,
         "x".join(map(str, case.shape)),
         case.dtype,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--decompose", help="ranks an axis, slowest first, as in 2x2x1 (least surface)")
 @click.option("--oversubscribe", is_flag=True, help="allow more threads than cores; marked")
 @click.option("--launcher", default="auto", help="mpiexec, srun, jsrun (auto: the allocation's)")
+@click.option("--until", type=float, help="solve to this end time as well, and tell the error")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
 @arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
@@ -82,6 +83,7 @@ def run(**options: Any) -> int:
         else None,
         launcher=options["launcher"],
         gpu_exchange=options["gpu_exchange"],
+        until=options["until"],
     )
     from joulia.cli.progress import execute
 

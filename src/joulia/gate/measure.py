@@ -16,6 +16,7 @@ from joulia.gate.compare import METRICS, Verdict, cost, judge, key, require_comp
 from joulia.gate.decision import looks
 from joulia.records import store
 from joulia.records.record import Record
+from joulia.runner.arguments import of_case
 from joulia.system.guard import guarded
 
 
@@ -82,16 +83,6 @@ class Runner:
         return records
 
 
-def arguments(case: Case) -> list[str]:
-    """A case as arguments of `joulia run`."""
-    params = [text for name, value in case.params for text in ("--param", f"{name}={value}")]
-    return [
-        case.kernel, "--backend", case.backend, "--shape", "x".join(map(str, case.shape)),
-        "--dtype", case.dtype, "--ranks", str(case.ranks), "--threads", str(case.threads),
-        *params,
-    ]  # fmt: skip
-
-
 def contests(base: Build, head: Build, plan: Plan, runner: Runner) -> list[Contest]:
     """Every case that head knows, run once on each side: this also fills the compilers' caches."""
     quick = ["--window", "0.001", "--repeats", "1"]
@@ -99,7 +90,7 @@ def contests(base: Build, head: Build, plan: Plan, runner: Runner) -> list[Conte
     for record in runner.run(head, [*plan.cases, *quick]):
         contest = Contest(key(record.case), head=[record])
         try:
-            contest.base = runner.run(base, [*arguments(contest.case), *quick])
+            contest.base = runner.run(base, [*of_case(contest.case), *quick])
         except JouliaError as error:
             # Only head knows this kernel, backend or parameter: there is nothing to compare with.
             contest.verdicts = [
@@ -170,7 +161,7 @@ def pair(
     """One process of each side, in alternating order; a failure closes the case."""
     sides = [(base, contest.base), (head, contest.head)]
     for build, records in sides if number % 2 == 0 else reversed(sides):
-        records += runner.run(build, [*arguments(contest.case), *plan.method])
+        records += runner.run(build, [*of_case(contest.case), *plan.method])
         if records[-1].status != "valid":
             contest.open = False
             contest.verdicts = _judge(contest, plan, 1)

@@ -13,10 +13,12 @@ from typing import Any
 from joulia import registry
 from joulia.analysis import advice, portability, tables
 from joulia.analysis.compare import Problem, compare
+from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.records.record import Record
 from joulia.report import charts, figures, frontier_plots
 from joulia.report.figures import Plot, Series
+from joulia.runner import arguments
 from joulia.version import __version__
 
 SYMBOLS = {"valid": "✓", "invalid": "✗", "failed": "✗", "skipped": "–"}
@@ -294,38 +296,25 @@ def software(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def commands(records: Sequence[Record]) -> list[str]:
     """Command lines that measure the same again, one a kernel and setting."""
-    groups: dict[tuple[Any, ...], list[Record]] = {}
+    groups: dict[tuple[str, Settings], list[Record]] = {}
     for record in records:
-        s = record.settings
-        how = (record.case.kernel, s.window_s, s.repeats, s.cold, s.overlap, s.until)
-        groups.setdefault(how, []).append(record)
+        groups.setdefault((record.case.kernel, record.settings), []).append(record)
     lines = []
-    for (kernel, window, repeats, cold, overlap, until), mine in groups.items():
-        parts = ["joulia", "frontier" if until else "run", kernel]
-        for backend in dict.fromkeys(r.case.backend for r in mine):
-            parts += ["-b", backend]
-        sizes = listed(r.case.size for r in mine if r.case.size)
-        shapes = listed("x".join(map(str, r.case.shape)) for r in mine if not r.case.size)
-        parts += ["--size", sizes] * bool(sizes) + ["--shape", shapes] * bool(shapes)
-        parts += ["--dtype", listed(r.case.dtype for r in mine)]
-        if not until:  # a frontier fits the time step itself, and runs on one rank
-            parts += ["--ranks", listed(str(r.case.ranks) for r in mine)]
-        for name, given in varied(kernel, mine).items():
-            if not (until and name in ("cfl", "dt")):
-                parts += ["--param", f"{name}={given}"]
-        parts += ["--until", f"{until:g}"] if until else []
-        parts += ["--window", f"{window:g}", "--repeats", str(repeats)]
-        parts += ["--cold"] * cold
-        parts += {None: [], False: ["--no-overlap"], True: ["--overlap"]}[overlap]
-        lines.append(shlex.join(parts))
+    for (kernel, settings), mine in groups.items():
+        command = "run"
+        varying = varied(kernel, mine)
+        what = arguments.of_cases([record.case for record in mine])
+        if settings.until:  # a frontier fits the time step itself, and runs on one rank
+            command = "frontier"
+            varying = {name: v for name, v in varying.items() if name not in ("cfl", "dt")}
+            at = what.index("--ranks")
+            what = what[:at] + what[at + 2 :]
+        parts = [*what, *arguments.of_params(varying), *arguments.of_settings(settings)]
+        lines.append(shlex.join(["joulia", command, *parts]))
     return lines
 
 
-def listed(values: Any) -> str:
-    return ",".join(dict.fromkeys(values))
-
-
-def varied(kernel: str, records: Sequence[Record]) -> dict[str, str]:
+def varied(kernel: str, records: Sequence[Record]) -> dict[str, list[str]]:
     """Parameters that are not at their default, with all values."""
     known = registry.kernels().get(kernel)
     defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
@@ -334,7 +323,7 @@ def varied(kernel: str, records: Sequence[Record]) -> dict[str, str]:
         for name, given in record.case.params:
             values.setdefault(name, {})[str(given)] = None
     return {
-        name: ",".join(given)
+        name: list(given)
         for name, given in values.items()
         if list(given) != [str(defaults.get(name))]
     }

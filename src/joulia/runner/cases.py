@@ -19,10 +19,6 @@ class Planned:
     skip: str | None = None
 
 
-def find(bridge: str, device: str) -> Device:
-    return next(d for d in registry.bridge(bridge).devices() if d.name == device)
-
-
 def default_threads(device: Device, ranks: int) -> int:
     """All cores, shared among the ranks, for a device with threads; else one."""
     return max(1, len(usable_cores()) // ranks) if device.threads else 1

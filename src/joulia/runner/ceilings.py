@@ -8,7 +8,7 @@ from typing import Any
 from joulia import registry
 from joulia.case import Case, Place
 from joulia.records.record import Record
-from joulia.runner.cases import Planned, find, reason
+from joulia.runner.cases import Planned, reason
 from joulia.system import cuda
 from joulia.system.machine import last_level_cache_bytes
 
@@ -19,44 +19,43 @@ def missing_ceilings(planned: Sequence[Planned]) -> list[Planned]:
     A triad for each place, and multiply-adds for each place and precision at which an
     arithmetic-heavy kernel runs; each on the first backend that can run it there.
     """
-    held = [p.case for p in planned if not p.skip and p.case.kernel != "stream"]
+    held = [p.case for p in planned if not p.skip and registry.ranked(p.case.kernel)]
     measured = [p.case for p in planned if not p.skip]
-    triads = {(c.place, "float64") for c in held}
-    triads -= {(c.place, "float64") for c in measured if is_ceiling(c)}
-    adds = {(c.place, c.dtype) for c in held if is_heavy(c)}
-    adds -= {(c.place, c.dtype) for c in measured if is_flop_ceiling(c)}
-    found = [ceiling("triad", "medium", *wanted) for wanted in sorted(triads)]
-    found += [ceiling("fma", "small", *wanted) for wanted in sorted(adds)]
+    memory = {(c.place, "float64") for c in held}
+    memory -= {(c.place, "float64") for c in measured if bound(c) == "bytes"}
+    compute = {(c.place, c.dtype) for c in held if is_heavy(c)}
+    compute -= {(c.place, c.dtype) for c in measured if bound(c) == "flops"}
+    found = [ceiling("bytes", *wanted) for wanted in sorted(memory)]
+    found += [ceiling("flops", *wanted) for wanted in sorted(compute)]
     return [one for one in found if one is not None]
 
 
-CEILING_BACKENDS = {
-    "core": ("occa:openmp", "numba", "julia", "numpy"),
-    "gpu": ("occa:cuda", "numba:cuda", "julia:cuda"),
-}
-"""What measures a place's ceilings, the best first."""
-
-
-def ceiling(op: str, size: str, place: Place, dtype: str) -> Planned | None:
-    """A case of `stream` on a place, on the first backend that can run it."""
-    kernel = registry.kernel("stream").kernel
+def ceiling(wanted: str, place: Place, dtype: str) -> Planned | None:
+    """A case that measures a bound of a place, on the best device that can run it there."""
     kind, count = place
-    for name in CEILING_BACKENDS[kind]:
-        if name not in registry.backends():
-            continue
-        bridge, device_name = registry.backend(name)[0]
-        device = find(bridge, device_name)
+    kernel, how = next(
+        (entry.kernel, ceiling)
+        for entry in registry.kernels().values()
+        for ceiling in entry.kernel.ceilings
+        if ceiling.bound == wanted
+    )
+    devices = [
+        (device, bridge_name)
+        for bridge_name, bridge in registry.bridges().items()
+        for device in bridge.devices()
+        if device.ceiling and device.gpu == (kind == "gpu")
+    ]
+    for device, bridge_name in sorted(devices, key=lambda found: -found[0].ceiling):
         threads = count if device.threads else 1
-        case = Case(
-            "stream",
-            bridge,
-            device_name,
-            size,
-            kernel.sizes[size],
-            dtype,
-            count // threads,
-            threads,
-            kernel.resolve({"op": op}),
+        case = registry.case(
+            kernel.name,
+            (bridge_name, device.name),
+            kernel.sizes[how.size],
+            size=how.size,
+            dtype=dtype,
+            ranks=count // threads,
+            threads=threads,
+            params=how.params,
         )
         if reason(case, device) is None:
             return Planned(case)
@@ -69,16 +68,10 @@ def is_heavy(case: Case) -> bool:
     return work.flops > work.bytes
 
 
-def is_flop_ceiling(case: Case) -> bool:
-    """Whether a case measures the rate of multiply-adds."""
-    return case.kernel == "stream" and bool(case.param("op") == "fma")
-
-
-def is_ceiling(case: Case) -> bool:
-    """Whether a case measures the memory's bandwidth: a triad over four times the caches."""
-    if case.kernel != "stream" or case.param("op") != "triad":
-        return False
-    return exceeds_caches(case)
+def bound(case: Case) -> str | None:
+    """Which bound of the machine a case measures; memory's only beyond four times the caches."""
+    found = registry.kernel(case.kernel).kernel.bound(case)
+    return None if found == "bytes" and not exceeds_caches(case) else found
 
 
 def exceeds_caches(case: Case) -> bool:
@@ -96,7 +89,7 @@ def cache_bytes(case: Case) -> int:
 
 
 class Ceilings:
-    """What this run's `stream` cases measured at best.
+    """What the cases of this run that measure bounds had at best.
 
     Bytes per second of a triad by place; flops per second of multiply-adds by place and precision.
     """
@@ -109,10 +102,10 @@ class Ceilings:
         if record.status != "valid" or not record.rates:
             return
         case, rates = record.case, record.rates
-        if is_ceiling(case):
+        if bound(case) == "bytes":
             best = self.bytes_per_s.get(case.place, 0.0)
             self.bytes_per_s[case.place] = max(best, rates["bytes_per_s"])
-        if is_flop_ceiling(case):
+        if bound(case) == "flops":
             best = self.flops_per_s.get((case.place, case.dtype), 0.0)
             self.flops_per_s[case.place, case.dtype] = max(best, rates["flops_per_s"])
 

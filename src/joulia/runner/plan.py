@@ -11,7 +11,7 @@ from joulia.case import DTYPES, Case, Shape, Value
 from joulia.errors import suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
-from joulia.runner.cases import Planned, default_threads, find, reason
+from joulia.runner.cases import Planned, default_threads, reason
 from joulia.runner.ceilings import missing_ceilings
 
 
@@ -94,20 +94,18 @@ def expand(request: Request) -> Iterable[Planned]:
             if len(shape) == kernel.dims:
                 divide(shape, ranks, kernel.halo, request.decompose)
             for bridge, device_name in pairs:
-                device = find(bridge, device_name)
+                device = registry.device(bridge, device_name)
                 for threads in request.threads or (None,):
-                    case = Case(
+                    case = registry.case(
                         name,
-                        bridge,
-                        device_name,
-                        size,
+                        (bridge, device_name),
                         shape,
-                        dtype,
-                        ranks,
-                        threads if threads is not None else default_threads(device, ranks),
-                        kernel.resolve(params),
+                        size=size,
+                        dtype=dtype,
+                        ranks=ranks,
+                        threads=threads if threads is not None else default_threads(device, ranks),
+                        params=params,
                     )
-                    kernel.validate(case)
                     yield Planned(case, reason(case, device, request.oversubscribe))
 
 

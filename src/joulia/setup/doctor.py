@@ -115,7 +115,7 @@ def gpus() -> str:
 def mpi() -> str:
     """Two real ranks, or what stands in their way."""
     launcher = launchers.choose(2, 1)
-    case = Case("stream", "numpy", "cpu", None, (64,), "float64", 2, 1)
+    case = smallest(("numpy", "cpu"), ranks=2)
     script = (
         "from mpi4py import MPI; w = MPI.COMM_WORLD; "
         "print(w.size, MPI.Get_library_version().splitlines()[0].strip(chr(0))) "
@@ -149,15 +149,18 @@ def mpi() -> str:
     return f"{launcher.command[0]}, {launcher.name}: {' '.join(library.split())}"
 
 
+def smallest(where: tuple[str, str], ranks: int = 1) -> Case:
+    """A tiny case of what measures the machine's bounds: it runs wherever anything does."""
+    name = next(name for name, entry in registry.kernels().items() if entry.kernel.ceilings)
+    shape = registry.kernel(name).kernel.sizes["tiny"]
+    return registry.case(name, where, shape, size="tiny", ranks=ranks)
+
+
 def backend(name: str, device: Device) -> str:
     """A tiny case in a process of its own: the backend's versions, or why it does not run."""
     if device.missing is not None:
         raise device.missing
-    kernel = registry.kernel("stream").kernel
-    case = Case(
-        "stream", name, device.name, "tiny", kernel.sizes["tiny"], "float64", 1, 1,
-        kernel.resolve({}),
-    )  # fmt: skip
+    case = smallest((name, device.name))
     result = launch.run(case, Settings(window_s=1e-3, repeats=1, timeout_s=300.0))
     if result["status"] != "valid":
         tail = " | ".join(result.get("stderr", [])[-1:])

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from joulia import registry
 from joulia.analysis.terminal import console
-from joulia.case import DTYPES, Case, Settings
+from joulia.case import DTYPES, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.records import software
 from joulia.runner import launch
@@ -77,15 +77,12 @@ def warm(part: str, out: Console) -> None:
         (part, device.name) for device in registry.bridge(part).devices() if device.missing is None
     ]
     cases = [
-        Case(
-            name, bridge, device, "tiny", entry.kernel.sizes["tiny"], dtype, 1, 1,
-            entry.kernel.resolve({}),
-        )
+        registry.case(name, (bridge, device), entry.kernel.sizes["tiny"], size="tiny", dtype=dtype)
         for name, entry in registry.kernels().items()
         for bridge, device in pairs
         if registry.source(name, bridge, device)
         for dtype in DTYPES
-    ]  # fmt: skip
+    ]
     stamp = cache_dir() / f"warm-{part}.json"
     state = {case.label: software.code(case.kernel, case.bridge) for case in cases} | {
         "versions": software.describe()

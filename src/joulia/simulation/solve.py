@@ -80,16 +80,22 @@ def make_case(
 ) -> Case:
     """A checked case. JouliaError where a name or a number is not allowed."""
     found = registry.kernel(kernel).kernel
-    bridge, device = registry.backend(backend)[0]
+    where = registry.backend(backend)[0]
     if shape is None:
         size = size or "tiny"
         if size not in found.sizes:
             raise JouliaError(f"unknown size '{size}'. Allowed: {', '.join(found.sizes)}")
         shape = found.sizes[size]
-    resolved = found.resolve(params or {})
-    case = Case(kernel, bridge, device, size, tuple(shape), dtype, ranks, threads, resolved)
-    found.validate(case)
-    return case
+    return registry.case(
+        kernel,
+        where,
+        shape,
+        size=size,
+        dtype=dtype,
+        ranks=ranks,
+        threads=threads,
+        params=params,
+    )
 
 
 def solve(
