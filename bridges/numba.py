@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from joulia.bridge import Device, HostOps, Ops, Source, python_functions, rows
 from joulia.bridges import _numba_cuda
-from joulia.case import Case, Shape
+from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Kernel
+from joulia.system.places import cache_dir
 
 SUFFIX = "_numba.py"
 SUFFIXES = {"cuda": "_numba_cuda.py"}
@@ -69,7 +72,21 @@ def start(case: Case) -> dict[str, str]:
     return versions
 
 
+def keep_in_cache(folder: Path) -> None:
+    """Functions that are compiled from now on are kept on disk by the sources of a folder.
+
+    Numba looks at the one file that a function is in, and would find stale code where something
+    changed that it calls: so each state of the sources has a cache of its own.
+    """
+    config: Any = importlib.import_module("numba.core.config")
+    own = Path(__file__).parent.glob("_numba_*.py")
+    sources = [path.read_text() for path in sorted({*own, *folder.glob("*.py")})]
+    home = os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba"
+    config.CACHE_DIR = str(Path(home) / digest(*sources))
+
+
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    keep_in_cache(source.path.parent)
     functions = python_functions(importlib.import_module(source.module), kernel, case)
     if case.on_gpu:
         _loaded.clear()
@@ -78,6 +95,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     if kernel.halo:
         from joulia.bridges import _numba_copy
 
+        keep_in_cache(Path(__file__).parent)
         copy_rows = _numba_copy.compiled_copy(case.dtype)
     _loaded[:] = [*functions.values(), *([copy_rows] if copy_rows else [])]
     return NumbaOps(functions, case.threads, copy_rows)

@@ -31,9 +31,8 @@ from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
 SUFFIXES = {"cuda": "_gpu.okl"}
-"""On a GPU, a kernel's source of its own where it has one; else GPUs read `.okl` as well."""
 HEADERS = Path(__file__).parent
-"""Where `joulia.h` is, which every OKL source may include."""
+"""Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
@@ -65,12 +64,16 @@ def flags() -> str:
     )
 
 
+FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
+"""What compilers predefine where the machine multiplies and adds in one instruction."""
+
+
 @functools.cache
 def fuses(command: str, options: str) -> bool:
-    """Whether a compiler has one instruction for a b + c on this machine, by what it predefines."""
+    """Whether a b + c is one instruction of the machine that these options compile for."""
     asked = [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull]
     told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return any(f"#define {name} " in told for name in ("__FP_FAST_FMA", "__FMA__"))
+    return any(f"#define {name} " in told for name in FUSING)
 
 
 def devices() -> tuple[Device, ...]:

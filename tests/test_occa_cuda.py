@@ -147,8 +147,8 @@ MUTATIONS = [
     ("heat", "threadIdx.y", "0"),
     ("heat", "(4 * blockIdx.y)", "(5 * blockIdx.y)"),
     ("tracer", "__syncthreads()", ""),
-    ("tracer", "below = above[0]", "below = under[0]"),
-    ("shallow_water", "ya + 1", "ya"),
+    ("tracer", "under = over", "under = under"),
+    ("shallow_water", "at + nx", "at"),
     ("euler", "% elements", "% (elements - 1)"),
     ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
 ]

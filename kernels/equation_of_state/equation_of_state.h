@@ -1,11 +1,11 @@
 // rho(theta, salinity, z), kg/m3: the polynomial of Roquet et al. (2015) in Boussinesq form,
 // rho = r0(zeta) + r'(tau, s, zeta) with tau = theta / 40, s = sqrt((salinity + 32) / (40 u)),
 // zeta = -z / 1e4, by Horner's rule. The coefficients are compile-time constants (coefficients.py).
-#include "joulia.h"
+#include "_occa_math.h"
 
 #define K(coefficient) ((real) (coefficient))
 
-inline real density_at(const real theta, const real salinity, const real z) {
+static inline real density_at(const real theta, const real salinity, const real z) {
   const real t = theta * K(per_theta);
   const real s = sqrt((salinity + K(s_shift)) * K(per_s));
   const real d = z * K(per_z);

@@ -5,7 +5,7 @@
 // v_s and v_t. States on the lower and the upper side of a face are `ll` and `rr`.
 //
 // Compiled for: real, nodes = p + 1, split, volume (the matrix V, row by row), lift = 1 / w_0.
-#include "joulia.h"
+#include "_occa_math.h"
 
 #define GAMMA ((real) 1.4)
 #define INVERSE_GAMMA_MINUS_ONE ((real) 2.5)

@@ -3,8 +3,8 @@
 LLVM's own vectors, so that arithmetic on lanes is vector arithmetic whatever surrounds it: loops of
 a few iterations over arrays that might overlap are beyond its automatic vectorisers. A load reads
 consecutive elements of an array from an offset into its memory, without bounds checks and without
-the wrap-around of negative indices. Nothing is
-reassociated; products and sums are contracted where `muladd` says so, and nowhere else.
+the wrap-around of negative indices. Nothing is reassociated; products and sums are contracted where
+`muladd` says so, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 // du/dt = kappa lap(u), 7 points, in differences from the centre: u and its neighbours in x, y, z.
-#include "joulia.h"
+#include "_occa_math.h"
 
 inline real diffused(const real u, const real west, const real east, const real south,
                      const real north, const real below, const real above,

@@ -5,7 +5,7 @@
 //   B = (mean_x(u^2) + mean_y(v^2)) / 2 + g h,
 //   du/dt = mean_y(q mean_x(V)) - dB/dx,  dv/dt = -mean_x(q mean_y(U)) - dB/dy,
 //   dh/dt = -dU/dx - dV/dy.
-#include "joulia.h"
+#include "_occa_math.h"
 
 #define HALF ((real) 0.5)
 #define QUARTER ((real) 0.25)

@@ -3,7 +3,7 @@
 //
 // Everything is in differences from the upwind cell: c + sum w_k (p_k - c) / sum w_k keeps its
 // digits where c is large.
-#include "joulia.h"
+#include "_occa_math.h"
 
 #define K(number) ((real) (number))
 

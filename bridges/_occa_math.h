@@ -1,7 +1,5 @@
-// What every OKL source may include.
-//
-// muladd(a, b, c) is a b + c: rounded once where the machine does it in one instruction, twice
-// elsewhere, and the same in every loop of a program. Compilers are told not to contract by
+// muladd(a, b, c) is a b + c for every OKL source: rounded once where the machine does it in one
+// instruction, twice elsewhere, and the same in every loop of a program. Compilers do not contract by
 // themselves: they would do it otherwise in the vector body of a row than in its rest, and a cell's
 // last bit would depend on its place in the row, which is to say on the number of ranks.
 #ifdef FUSED

@@ -1,0 +1,36 @@
+"""Caches of compiled code: what a source includes or calls in other files is part of their keys."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from joulia.bridges import numba as numba_bridge
+from joulia.bridges import occa
+
+from .conftest import require
+
+
+def test_a_changed_header_is_compiled_anew_by_occa(tmp_path: Path) -> None:
+    require("occa:serial")
+
+    def told(header: str) -> str:
+        (tmp_path / "rule.h").write_text(header)
+        return occa.kernel_properties({"real": "double"}, tmp_path / "rule.okl")
+
+    assert told("#define TWICE 2\n") == told("#define TWICE 2\n")
+    assert told("#define TWICE 2\n") != told("#define TWICE 3\n")
+
+
+def test_a_changed_neighbour_is_compiled_anew_by_numba(tmp_path: Path, monkeypatch: Any) -> None:
+    config: Any = importlib.import_module("numba.core.config")
+    monkeypatch.setattr(config, "CACHE_DIR", config.CACHE_DIR)
+
+    def place(neighbour: str) -> str:
+        (tmp_path / "rule.py").write_text(neighbour)
+        numba_bridge.keep_in_cache(tmp_path)
+        return str(config.CACHE_DIR)
+
+    assert place("TWICE = 2\n") == place("TWICE = 2\n")
+    assert place("TWICE = 2\n") != place("TWICE = 3\n")
