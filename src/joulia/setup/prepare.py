@@ -115,9 +115,9 @@ def compiled(cases: Sequence[Case]) -> Iterator[Case]:
             result = launch.run(case, Settings(window_s=1e-3, repeats=1), [core])
         finally:
             cores.put(core)
-        if result["status"] != "valid":
-            tail = " | ".join(result.get("stderr", [])[-2:])
-            raise Unavailable(f"{case.label}: {'; '.join(result['reasons'])} {tail}".strip())
+        if result.status != "valid":
+            tail = " | ".join(result.stderr[-2:])
+            raise Unavailable(f"{case.label}: {'; '.join(result.reasons)} {tail}".strip())
         return case
 
     pool = ThreadPoolExecutor(cores.qsize())

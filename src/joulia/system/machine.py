@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import socket
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,32 @@ from typing import Any
 from joulia.case import digest
 from joulia.errors import JouliaError
 from joulia.system.places import cache_dir
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine, as far as figures depend on it."""
+
+    id: str
+    """Names the machine that figures may be compared on."""
+    hostname: str
+    """Its name in the network."""
+    arch: str
+    """x86_64, aarch64, ppc64le, ..."""
+    cpu: str
+    """The processor's name."""
+    cores: int
+    """Cores that joulia may use."""
+    memory_bytes: int
+    """Main memory, B."""
+    last_level_cache_bytes: int
+    """The largest data cache of a core, B."""
+    os: str
+    """The operating system."""
+    os_release: str | None = None
+    """The kernel's release: a fact, not part of the id."""
+    calibration: dict[str, object] | None = None
+    """Date and verdicts of the last `joulia doctor --calibrate`."""
 
 
 @cache
@@ -72,8 +99,8 @@ def memory_bytes() -> int:
 
 
 @cache
-def describe() -> dict[str, Any]:
-    """The record's `machine`: its `id` names the machine that figures may be compared on."""
+def describe() -> Machine:
+    """This machine, as records tell it."""
     cores = usable_cores()
     facts: dict[str, Any] = {
         "hostname": socket.gethostname(),
@@ -86,8 +113,8 @@ def describe() -> dict[str, Any]:
     }
     # The kernel's release changes with every update; it is a fact, not part of the identity.
     identity = digest(facts)
-    found = {"id": identity, **facts, "os_release": platform.release()}
-    return found | {"calibration": calibration(identity)}
+    kept = calibration(identity)
+    return Machine(identity, **facts, os_release=platform.release(), calibration=kept)
 
 
 def calibration_file(identity: str) -> Path:
