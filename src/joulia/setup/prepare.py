@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from joulia import registry
 from joulia.analysis.terminal import console
-from joulia.case import DTYPES, Settings
+from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.records import software
 from joulia.runner import launch
@@ -82,9 +82,9 @@ def warm(part: str, out: Console) -> None:
     cases = [
         registry.case(name, (bridge, device), entry.kernel.sizes["tiny"], size="tiny", dtype=dtype)
         for name, entry in registry.kernels().items()
-        for bridge, device in pairs
-        if registry.source(name, bridge, device)
         for dtype in DTYPES
+        for bridge, device in pairs  # in turn: a device of OCCA's builds one kernel at a time
+        if registry.source(name, bridge, device)
     ]
     stamp = cache_dir() / f"warm-{part}.json"
     state = {case.label: software.code(case.kernel, case.bridge) for case in cases} | {
