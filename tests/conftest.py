@@ -15,13 +15,18 @@ from typing import Any
 import pytest
 
 from joulia import registry
-from joulia.system import cuda
+from joulia.system import cuda, machine
 
 from .promises import COMPLETE
 
 # A shell without job control starts what it puts into the background with interrupts ignored, and
 # processes inherit that: tests that interrupt joulia would wait for nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A case takes the first of the cores: tests side by side would leave the others idle.
+_cores = machine.usable_cores()
+_first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(_cores)
+os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]))
 
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from joulia.case import Case, Settings
@@ -59,8 +60,11 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
     return env
 
 
-def run(case: Case, settings: Settings) -> Measured:
-    """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons."""
+def run(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measured:
+    """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons.
+
+    Its ranks and threads take the given cores in turn; all usable ones where none are given.
+    """
     with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
         folder = Path(scratch)
         job = folder / "job.json"
@@ -76,7 +80,7 @@ def run(case: Case, settings: Settings) -> Measured:
             "case": case.to_json(),
             "settings": settings.to_json(),
             "launcher": launcher.name if launcher else None,
-            "pin": [] if launcher and launcher.binds else usable_cores(),
+            "pin": [] if launcher and launcher.binds else list(cores) or usable_cores(),
         }
         job.write_text(json.dumps(task))
         with (folder / "stderr").open("wb") as stderr:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia.case import digest
+from joulia.errors import JouliaError
 from joulia.system.places import cache_dir
 
 
@@ -56,10 +57,25 @@ def cpu_model(root: Path = Path("/")) -> str:
 
 
 def usable_cores() -> list[int]:
-    """The cores that this process may use (affinity, not the machine's count)."""
+    """The cores that this process may use (affinity, not the machine's count), as ranks take them.
+
+    `JOULIA_CORES` names all of them or some, in another order: a run on few cores would otherwise
+    take the first ones, and so would a second run beside it.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+        lent = sorted(os.sched_getaffinity(0))
+    else:
+        lent = list(range(os.cpu_count() or 1))
+    chosen = os.environ.get("JOULIA_CORES")
+    if not chosen:
+        return lent
+    parts = chosen.split(",")
+    if len(set(parts)) < len(parts) or not set(parts) <= {str(core) for core in lent}:
+        raise JouliaError(
+            f"JOULIA_CORES={chosen} is not allowed. Allowed: some of "
+            f"{','.join(map(str, lent))}, each once, separated by commas"
+        )
+    return [int(part) for part in parts]
 
 
 @cache
