@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("add-a-kernel.md", "add-a-backend.md", "add-a-meter.md")
+PAGES = ("add-a-kernel.md", "add-a-backend.md", "add-a-gpu-backend.md", "add-a-meter.md")
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is in the source tree only")
 
