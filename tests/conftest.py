@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 
 from joulia import registry
@@ -59,22 +60,21 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[forks.Commands]:
+    started = forks.Commands()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def joulia() -> Callable[..., subprocess.CompletedProcess[str]]:
+def joulia(commands: forks.Commands) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line: `joulia("run", "heat", env={...})`."""
 
     def run(
         *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "joulia", *map(str, arguments)],
-            env=os.environ | (env or {}),
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return commands.run(list(map(str, arguments)), os.environ | (env or {}), cwd, 300.0)
 
     return run
 
