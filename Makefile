@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RESULTS ?= results/quick.jsonl
-# Tests run side by side, a file each: most of them wait for processes to start.
+# Tests run side by side, a file each, in the order of tests/conftest.py.
 JOBS ?= 2
-PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE

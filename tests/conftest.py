@@ -29,8 +29,19 @@ _cores = machine.usable_cores()
 _first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(_cores)
 os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]))
 
+LONGEST = (
+    "euler", "cuda_numba", "occa_cuda", "cuda_cupy", "kernels", "ranks", "okl_cuda", "cuda_ptx",
+    "tracer", "asv", "gate_revisions", "cuda_driver", "energy_commands", "parallel", "verification",
+)  # fmt: skip
+"""Files that take longest: they come first, so that side by side none is left alone at the end."""
+
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def device(backend: str) -> Any:
