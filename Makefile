@@ -7,6 +7,9 @@ RESULTS ?= results/quick.jsonl
 JOBS ?= 2
 PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile
 
+# The tests start hundreds of processes: bytecode is kept, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench test check format wheel-test clean
 .DEFAULT_GOAL := help
 

@@ -24,9 +24,9 @@ def describe(root: Path = Path("/")) -> dict[str, str]:
         "machine": socket.gethostname(),
         "os": platform.system(),
         "arch": platform.machine(),
-        "cpu": facts["cpu"],
+        "cpu": facts.cpu,
         "num_cpu": str(os.cpu_count()),
-        "ram": str(facts["memory_bytes"]),
+        "ram": str(facts.memory_bytes),
         "cpu_power_cap_w": cpu_power_cap(root),
         **gpu(),
     }

@@ -15,11 +15,18 @@ from typing import Any
 import pytest
 
 from joulia import registry
-from joulia.system import cuda
+from joulia.system import cuda, machine
+
+from .promises import COMPLETE
 
 # A shell without job control starts what it puts into the background with interrupts ignored, and
 # processes inherit that: tests that interrupt joulia would wait for nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A case takes the first of the cores: tests side by side would leave the others idle.
+_cores = machine.usable_cores()
+_first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(_cores)
+os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]))
 
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()
@@ -35,6 +42,14 @@ def require(backend: str) -> None:
     missing = device(backend).missing
     if missing is not None:
         pytest.skip(f"{backend}: {missing}")
+
+
+def require_source(kernel: str, backend: str) -> None:
+    """Skip, by name, where a kernel that does not promise every language lacks this one."""
+    where = registry.backend(backend)[0]
+    if registry.source(kernel, *where) is None:
+        assert kernel not in COMPLETE, f"{kernel} promises a version for {backend}"
+        pytest.skip(f"{kernel} has no version for {backend}")
 
 
 @pytest.fixture(params=BACKENDS)

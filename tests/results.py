@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from joulia import registry
 from joulia.case import Case, Settings
+from joulia.measure.method import rates
 from joulia.records.identity import identity
+from joulia.records.parts import (
+    DeclaredWork,
+    Energy,
+    Estimate,
+    Parallel,
+    Startup,
+    Timing,
+    Verification,
+    Waiting,
+)
 from joulia.records.record import Record
 from joulia.records.stats import summary
+from joulia.system.machine import Machine
 
 NOISE = (1.0, 1.004, 0.997, 1.002, 0.999, 1.006, 0.995, 1.001, 0.998)
 
@@ -59,51 +73,66 @@ def record(
         on_gpu=device == "cuda",
     )
     settings = Settings(cold=cold)
-    machine = {
-        "id": f"id-of-{host}", "hostname": host, "cpu": "made up", "cores": 4, "arch": "x86_64",
-        "memory_bytes": 1 << 34, "last_level_cache_bytes": 1 << 20, "os": "Linux",
-    }  # fmt: skip
-    base: dict[str, Any] = {
-        "id": identity(case, settings, "code", machine["id"]), "started_at": started_at,
-        "duration_s": 1.0, "status": status, "reasons": [], "case": case, "settings": settings,
-        "machine": machine, "software": {"joulia": "0", "python": "3.11", "code": "code"},
-        "commit": "0123456789abcdef",
-    }  # fmt: skip
+    machine = Machine(f"id-of-{host}", host, "x86_64", "made up", 4, 1 << 34, 1 << 20, "Linux")
+    bare = Record(
+        id=identity(case, settings, "code", machine.id),
+        started_at=started_at,
+        duration_s=1.0,
+        status=status,
+        reasons=(),
+        case=case,
+        settings=settings,
+        machine=machine,
+        software={"joulia": "0", "python": "3.11", "code": "code"},
+        commit="0123456789abcdef",
+    )
     if status != "valid" or time is None:
-        return Record(**base | {"reasons": [reason]})
-    times = noisy(time) if isinstance(time, float) else list(time)
+        return replace(bare, reasons=(reason,))
+    times = summary(noisy(time) if isinstance(time, float) else list(time))
     joules = noisy(energy) if isinstance(energy, float) else energy and list(energy)
-    told = summary(times)
-    median: Any = told["median"]
-    work = found.work(case)
-    cells = 1
-    for n in shape:
-        cells *= n
-    return Record(
-        **base,
-        time={"unit": "s/step", **told, "steps_per_sample": 100},
-        energy={"unit": "J/step", "source": source, **summary(joules), "idle_w": idle_w}
-        if joules
-        else None,
+    declared = found.work(case)
+    work = DeclaredWork(declared.bytes, declared.flops, float(math.prod(shape)))
+    bounds = {"fraction_of_bound": fraction}
+    if fraction is not None:
+        bounds["ceiling_bytes_per_s"] = work.bytes / times.median / fraction
+    return replace(
+        bare,
+        time=Timing(**vars(times), unit="s/step", steps_per_sample=100),
+        energy=made_energy(joules, source, idle_w) if joules else None,
         energy_reason=None if joules else "no meter on this machine",
-        energy_estimate=dict(
-            zip(("low", "median", "high"), estimate, strict=True),
-            model="energy-roofline", profile="x86-server", unit="J/step",
-        ) if estimate else None,
-        rates={
-            "updates_per_s": cells / median, "bytes_per_s": work.bytes / median,
-            "flops_per_s": work.flops / median,
-            "ceiling_bytes_per_s": None if fraction is None else work.bytes / median / fraction,
-            "ceiling_flops_per_s": None, "fraction_of_bound": fraction,
-        },
-        startup={
-            "import_s": startup * 0.5, "load_s": startup * 0.3, "first_call_s": startup * 0.2,
-            "call_overhead_s": 1e-6, "cache": "warm",
-        },
-        parallel={"exchange_s": 0.01, "compute_s": 0.1, "imbalance": 0.02},
-        verify={"norm": "made up", "error": 0.0, "tolerance": 1e-14, "invariants": {},
-                "passed": True},
-    )  # fmt: skip
+        energy_estimate=made_estimate(*estimate) if estimate else None,
+        work=work,
+        rates=replace(rates(work, times.median), **bounds),
+        startup=Startup(startup * 0.5, startup * 0.3, "warm", startup * 0.2, 1e-6),
+        parallel=Parallel((1,) * len(shape), 1, 0.01, 0.1, 0.02, (0.01,) * ranks, (0.1,) * ranks),
+        verify=Verification("made up", 0.0, 1e-14, True),
+    )
+
+
+def made_energy(
+    joules: Sequence[float], source: str, idle_w: list[float] | None, **more: Any
+) -> Energy:
+    """Joules as a meter with small errors would give them."""
+    told = summary(joules)
+    given: dict[str, Any] = {
+        "unit": "J/step", "source": source, "scope": "processor and memory",
+        "meters": ("rapl",), "counted": ("rapl:package-0",),
+        "domains": {"rapl:package-0": told.median}, "watts": 100.0, "window_s": 1.0,
+        "windows_s": (1.0,) * len(joules), "repeats": len(joules), "void_windows": (),
+        "update_period_s": 0.001, "tolerance_rel": 0.02, "end_points_rel": 0.001,
+        "quantisation_rel": 0.0, "systematic_rel": 0.0, "uncertainty_rel": 0.002,
+        "crosscheck_rel": None, "cost_rel": 0.0, "waiting": Waiting(0.0, told.median, 0.0),
+        "devices": {}, "not_covered": (), "shared_by_ranks": {}, "exclusive": True, "wraps": 0,
+        "read_errors": 0, "comparable": "made up",
+        "idle_w": None if idle_w is None else tuple(idle_w),
+    }  # fmt: skip
+    return Energy(**vars(told), **given | more)
+
+
+def made_estimate(low: float, median: float, high: float) -> Estimate:
+    return Estimate(
+        "energy-roofline", "x86-server", "made up", "J/step", median, low, high, 1.0, {}
+    )
 
 
 def write(path: Path, records: Iterable[Record]) -> Path:

@@ -8,6 +8,12 @@ import sys
 
 import pytest
 
+from joulia.case import Settings
+from joulia.errors import JouliaError
+from joulia.runner import launch
+from joulia.simulation.solve import make_case
+from joulia.system import machine
+
 from .conftest import require
 
 REFUSED = {
@@ -185,3 +191,23 @@ def test_an_unavailable_occa_mode_is_an_error_and_not_a_silent_serial(monkeypatc
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode != 0
     assert "Unavailable: OCCA gave a Serial device where NoSuchMode was asked for" in done.stderr
+
+
+def test_a_case_takes_the_cores_that_are_named_in_their_order(monkeypatch):
+    monkeypatch.delenv("JOULIA_CORES", raising=False)
+    lent = machine.usable_cores()
+    assert lent == sorted(lent)
+    turned = [*lent[1:], lent[0]]
+    monkeypatch.setenv("JOULIA_CORES", ",".join(map(str, turned)))
+    told = "import json, sys; print(json.load(open(sys.argv[1]))['pin'])"
+    monkeypatch.setattr(launch, "guarded", lambda argv: [sys.executable, "-c", told, argv[-1]])
+    case = make_case("heat")
+    assert launch.run(case, Settings()).stderr[-1] == str(turned)
+    assert launch.run(case, Settings(), [lent[-1]]).stderr[-1] == str([lent[-1]])
+
+
+@pytest.mark.parametrize("cores", ["one", "0,,1", "0,0", "-1", "0-1", "1000000"])
+def test_cores_that_cannot_be_had_are_one_line(cores, monkeypatch):
+    monkeypatch.setenv("JOULIA_CORES", cores)
+    with pytest.raises(JouliaError, match=rf"^JOULIA_CORES={cores} is not allowed\. Allowed: .*\d"):
+        machine.usable_cores()

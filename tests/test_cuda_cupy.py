@@ -25,12 +25,13 @@ from joulia.grid import Box, slices
 from joulia.kernels._cupy import parts
 
 from .programs_run import PROGRAMS, boxes, fields, program, require_same_bits
+from .promises import COMPLETE
 
 HERE = Path(__file__).parent
 FAKE = HERE / "support" / "fake_cupy"
 
 VARIANTS: list[tuple[str, tuple[str, ...]]] = [
-    *((name, ()) for name in registry.kernels()),
+    *((name, ()) for name in COMPLETE),
     ("stream", ("op=copy",)),
     ("stream", ("op=fma",)),
     ("tracer", ("z=walls", "w=0")),

@@ -30,6 +30,7 @@ from joulia.system import cuda
 
 from .conftest import require
 from .programs_run import PROGRAMS, boxes, fields, require_same_bits
+from .promises import COMPLETE
 
 KERNELS = Path(registry.__file__).parent / "kernels"
 CELLS = bridge.PACKAGE / "src" / "cells.jl"
@@ -45,7 +46,7 @@ def gpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 VARIANTS = [
-    *((name, dtype, ()) for name in registry.kernels() for dtype in DTYPES),
+    *((name, dtype, ()) for name in COMPLETE for dtype in DTYPES),
     ("stream", "float64", ("op=copy",)),
     ("stream", "float64", ("op=fma",)),
     ("stream", "float32", ("op=fma",)),

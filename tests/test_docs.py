@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,50 @@ def test_a_page_works_as_it_is_written(page, tmp_path):
         assert done.returncode in allowed, f"{command}\n{told}"
         for line in expected:
             assert line in told, f"{command}\n{told}"
+
+
+def checkout(target: Path) -> Path:
+    """The tracked and the new files of this checkout, as a clone would have them."""
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("needs a git checkout, whose files it copies")
+    for name in listed.stdout.split("\0"):
+        source = ROOT / name
+        if name and (source.is_symlink() or source.is_file()):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name, follow_symlinks=False)
+    return target
+
+
+def test_a_kernel_added_in_a_checkout_passes_lint_types_and_conformance(tmp_path):
+    """docs/add-a-kernel.md up to its last section; of `make test`, what takes up a new kernel."""
+    root = checkout(tmp_path / "joulia")
+    text = (DOCS / "add-a-kernel.md").read_text()
+    for name, content in files(text):
+        if name.startswith("kernels/"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
+    env = os.environ | {
+        "PYTHONPATH": str(root / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    chosen = "advection or layout or package or no_cut_changes_a_bit and numba or promise"
+    tests = ["kernels", "ranks", "layout", "package", "arguments", "cuda_ptx"]
+    for command in (
+        ["ruff", "check", "kernels/advection"],
+        ["ruff", "format", "--check", "kernels/advection"],
+        ["mypy", "-m", "joulia.kernels.advection.advection_numba"]
+        + ["-m", "joulia.kernels.advection.advection_numpy"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "-k", chosen]
+        + [f"tests/test_{name}.py" for name in tests],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=root, env=env, capture_output=True, text=True, timeout=500,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
 
 
 def test_the_pages_and_the_overview_name_each_other():

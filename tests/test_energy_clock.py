@@ -10,12 +10,11 @@ import pytest
 import trees
 from fake_nvml import FakeGpu
 from virtual import VirtualClock
-from windows import UUID, Steady, energy, gpus, measured, window
+from windows import UUID, Steady, energy, gpus, measured, told, window
 
 from joulia.bridges.numpy import NumpyOps
 from joulia.case import Settings
 from joulia.energy.monitor import EnergyMonitor
-from joulia.energy.result import energy_result
 from joulia.energy.update_periods import update_periods
 from joulia.measure.method import measure
 from joulia.parallel.comm import OneRank
@@ -69,8 +68,8 @@ def test_the_order_of_fences_barriers_and_readings(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(NumpyOps, "synchronize", lambda self: events.append("synchronise"))
     case = make_case("heat", "numpy", size="tiny")
     part = measure(case, Settings(window_s=1e-6, repeats=2), Ranks())
-    assert part["status"] == "valid"
-    assert part["time"]["steps_per_sample"] == 1
+    assert part.status == "valid"
+    assert part.time.steps_per_sample == 1
     first = events.index("read")
     order = ["synchronise", "barrier", "read", "barrier", "work", "synchronise", "barrier", "read"]
     assert events[first - 2 : first + 6] == order
@@ -117,7 +116,7 @@ def test_a_poll_that_fails_inside_a_window_voids_it(
         one.window(before, one.read())
     finally:
         one.close()
-    data, reason = energy_result(one, 1)
+    data, reason = told(one, 1)
     assert data is None
     assert reason is not None
     assert "holds 'broken' instead of a number" in reason
@@ -153,7 +152,7 @@ def test_meters_of_unused_gpus_cost_no_time() -> None:
     one.jitter()
     assert clock.now == 1.0
     window(one, clock, 1.0)
-    assert energy_result(one, 1) == (
+    assert told(one, 1) == (
         None,
         "the meters here measure GPUs, which this case does not use",
     )

@@ -273,7 +273,7 @@ def test_verdicts_are_kept_in_the_machines_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOULIA_CACHE_DIR", str(tmp_path))
-    identity = machine.describe()["id"]
+    identity = machine.describe().id
     assert machine.calibration(identity) is None
     calibrate.keep([calibrate.Verdict("linear in time", "fail", "12 % off")])
     kept = machine.calibration(identity)
@@ -281,8 +281,8 @@ def test_verdicts_are_kept_in_the_machines_record(
     assert kept["passed"] is False
     assert kept["verdicts"][0]["detail"] == "12 % off"
     machine.describe.cache_clear()
-    assert machine.describe()["calibration"] == kept
-    assert machine.describe()["id"] == identity
+    assert machine.describe().calibration == kept
+    assert machine.describe().id == identity
     machine.describe.cache_clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from joulia.energy import carbon, estimate
 from joulia.errors import JouliaError
 from joulia.kernel import Work
 from joulia.records.record import Record
+
+from .results import made_energy, made_estimate
+from .results import record as made_record
 
 CASE = Case("heat", "numpy", "cpu", "tiny", (12, 10, 8), "float64")
 
@@ -42,18 +46,18 @@ def test_published_figures() -> None:
 def test_the_model() -> None:
     profile = estimate.load("v100")
     told = estimate.estimate(profile, 2.0, Work(bytes=1e9, flops=1e10), "float64", cores=4)
-    assert told["median"] == pytest.approx(70.0 * 2.0 + 95e-12 * 1e9 + 17e-12 * 1e10)
-    assert told["low"] < told["median"] < told["high"]
-    assert (told["model"], told["profile"], told["unit"]) == ("energy-roofline", "v100", "J/step")
+    assert told.median == pytest.approx(70.0 * 2.0 + 95e-12 * 1e9 + 17e-12 * 1e10)
+    assert told.low < told.median < told.high
+    assert (told.model, told.profile, told.unit) == ("energy-roofline", "v100", "J/step")
     single = estimate.estimate(profile, 2.0, Work(1e9, 1e10), "float32", cores=4)
-    assert told["median"] - single["median"] == pytest.approx(0.5 * 17e-12 * 1e10)
+    assert told.median - single.median == pytest.approx(0.5 * 17e-12 * 1e10)
 
 
 def test_static_power_is_the_share_of_the_cores() -> None:
     profile = estimate.load("x86-server")
     told = estimate.estimate(profile, 1.0, Work(0.0, 0.0), "float64", cores=2)
-    assert told["median"] == pytest.approx(100.0 * 2 / 64)
-    assert told["static_share"] == 2 / 64
+    assert told.median == pytest.approx(100.0 * 2 / 64)
+    assert told.static_share == 2 / 64
 
 
 @pytest.mark.parametrize(
@@ -128,8 +132,8 @@ def test_an_unknown_profile_names_the_nearest() -> None:
 def test_grams_from_a_figure() -> None:
     grid = carbon.load("250")
     assert grid.of(3.6e6) == pytest.approx(250.0)
-    assert grid.note(7.2e6)["median"] == pytest.approx(500.0)
-    assert grid.note(1.0)["source"] == "given by the user"
+    assert grid.note(7.2e6).median == pytest.approx(500.0)
+    assert grid.note(1.0).source == "given by the user"
 
 
 SITE = 'name = "Here"\ng_per_kwh = 240.5\nsource = "the grid operator"\nyear = 2023\n'
@@ -139,7 +143,7 @@ def test_grams_from_a_site(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(SITE)
     note = carbon.load(str(path)).note(3.6e6)
-    assert note == {
+    assert vars(note) == {
         "unit": "g/step",
         "median": pytest.approx(240.5),
         "g_per_kwh": 240.5,
@@ -177,16 +181,14 @@ def test_carbon_is_unset_by_default() -> None:
 
 
 def record(energy: float | None, guess: float | None) -> Record:
-    return Record(
-        "id", "now", 1.0, "valid", [], CASE, Settings(), {}, {}, None,
-        time={"median": 1e-3, "ci95": None},
-        rates={"updates_per_s": 1.0, "bytes_per_s": 1.0, "fraction_of_bound": None},
-        energy=None if energy is None else {"median": energy, "uncertainty_rel": 0.06},
+    told = None if energy is None else made_energy([energy], "counter", None)
+    model = None if guess is None else made_estimate(guess / 2, guess, guess * 2)
+    return replace(
+        made_record("numpy", 1e-3),
+        energy=told and replace(told, uncertainty_rel=0.06),
         energy_reason="no meter" if energy is None else None,
-        energy_estimate=None if guess is None else {
-            "median": guess, "low": guess / 2, "high": guess * 2, "profile": "p", "title": "P",
-        },
-    )  # fmt: skip
+        energy_estimate=model and replace(model, profile="p", title="P"),
+    )
 
 
 def test_measured_and_estimated_stand_in_columns_of_their_own() -> None:

@@ -10,11 +10,10 @@ import pytest
 import trees
 from fake_nvml import FakeGpu
 from virtual import Curve, LocalSampler, VirtualClock
-from windows import UUID, Steady, energy, gpus, measured, window
+from windows import UUID, Steady, energy, gpus, measured, told, window
 
 from joulia.energy import uncertainty
 from joulia.energy.monitor import MARGIN
-from joulia.energy.result import energy_result
 from joulia.meters import Domain, fake, occ, rapl
 
 
@@ -92,14 +91,14 @@ def test_a_meter_that_dies_for_good_is_null_with_the_reason() -> None:
     for _ in range(3):
         one.window(before, one.read())
     one.idle()
-    assert energy_result(one, 1) == (None, "every window was void: steady:package-0: it died")
+    assert told(one, 1) == (None, "every window was void: steady:package-0: it died")
 
 
 def test_a_counter_that_stands_still_is_not_0_joules() -> None:
     clock = VirtualClock()
     one = energy(clock, [Steady(clock, 0.0)])
     window(one, clock, 2.0)
-    data, reason = energy_result(one, 1)
+    data, reason = told(one, 1)
     assert data is None
     assert reason is not None
     assert "stood still" in reason
@@ -148,7 +147,7 @@ def test_a_burst_of_50_ms_is_too_short_for_a_number() -> None:
         device=UUID,
     )  # fmt: skip
     window(one, clock, 0.05)
-    data, reason = energy_result(one, 1)
+    data, reason = told(one, 1)
     assert data is None
     assert reason is not None
     assert "stood still" in reason or "too short" in reason
@@ -159,7 +158,7 @@ def test_too_short_is_a_verdict_with_the_window_it_takes() -> None:
     one = energy(clock, [Steady(clock, period_s=0.1)], tolerance=0.02)
     for _ in range(3):
         window(one, clock, 1.0)
-    data, reason = energy_result(one, 1)
+    data, reason = told(one, 1)
     assert data is None
     assert reason is not None
     assert reason.startswith("too short: a window of 1 s against an update period of 0.1 s")
@@ -190,7 +189,7 @@ def test_without_meters_nothing_is_slept() -> None:
     assert clock.now == 0.0
     assert one.window_s(0.5, 60.0) == 0.5
     window(one, clock, 1.0)
-    assert energy_result(one, 1) == (None, "no meter on this machine")
+    assert told(one, 1) == (None, "no meter on this machine")
 
 
 @pytest.mark.parametrize("period_s", [0.001, 0.02, 0.1, 0.5])
@@ -242,7 +241,7 @@ def test_a_mig_instance_is_null_with_the_reason() -> None:
     gpu = FakeGpu(UUID, name="NVIDIA H100 80GB HBM3", mig=True)
     one = energy(clock, gpus(clock, gpu), device=UUID)
     window(one, clock, 10.0)
-    data, reason = energy_result(one, 1)
+    data, reason = told(one, 1)
     assert data is None
     assert "shared, not attributable" in str(reason)
 
@@ -251,8 +250,8 @@ def test_fewer_joules_than_memory_takes_are_flagged() -> None:
     clock = VirtualClock(1.0)
     one = energy(clock, gpus(clock, FakeGpu(UUID)), device=UUID)
     window(one, clock, 4.0)
-    honest, _ = energy_result(one, 1, bytes_per_step=1000.0 / 100e-12)
-    wrong, _ = energy_result(one, 1, bytes_per_step=1000.0 / 10e-12)
+    honest, _ = told(one, 1, bytes_per_step=1000.0 / 100e-12)
+    wrong, _ = told(one, 1, bytes_per_step=1000.0 / 10e-12)
     assert honest is not None
     assert wrong is not None
     assert not any("HBM" in flag for flag in honest["flags"])

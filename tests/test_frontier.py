@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from joulia.analysis import frontier
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
+from joulia.records.parts import EndTimeError
 from joulia.report import page
 from joulia.simulation import end_time
 from joulia.simulation.run import set_up
@@ -27,9 +29,11 @@ END = 0.25
 def made(backend, time, error, *, steps=10, energy=None, dtype="float64", size="small", until=END):
     """A record that holds a solution."""
     one = record(backend, time, energy=energy, dtype=dtype, size=size)
-    one.settings = type(one.settings)(until=until)
-    one.solution = {"until": until, "steps": steps, "result": "u", "norm": "", "error": error}
-    return one
+    return replace(
+        one,
+        settings=Settings(until=until),
+        solution=EndTimeError(until, steps, "u", "", error),
+    )
 
 
 def front_of(records, cost=frontier.time_of):
@@ -73,7 +77,7 @@ def test_every_kernel_with_a_frontier_is_more_accurate_on_a_finer_grid(name):
         case, steps = end_time.ends_at(case, end)
         assert end_time.ends_at(case, end) == (case, steps)
         run = set_up(case, OneRank())
-        errors.append(end_time.error_at(run, end, OneRank())["error"])
+        errors.append(end_time.error_at(run, end, OneRank()).error)
     assert 0.0 < errors[1] < 0.6 * errors[0]
 
 
@@ -166,8 +170,8 @@ def test_several_ranks_find_the_same_error(joulia, tmp_path):
     for ranks in (1, 2):
         case, _ = end_time.ends_at(make_case("heat", shape=(8, 9, 10), ranks=ranks), END)
         part = launch.run(case, Settings(0.001, 1, until=END))
-        assert part["status"] == "valid", part
-        errors.append(part["solution"]["error"])
+        assert part.status == "valid", part
+        errors.append(part.solution.error)
     assert errors[0] == pytest.approx(errors[1], rel=1e-12)
     assert errors[0] > 1e-4
 

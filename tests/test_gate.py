@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from joulia.gate import compare, decision
+from joulia.records.codec import to_json
+
+from .results import made_energy
 
 ROOT = Path(__file__).parents[1]
 needs_checkout = pytest.mark.skipif(
@@ -111,8 +114,8 @@ def many(one, times, **changes):
         record["time"]["samples"] = [seconds * 1.5, seconds]
         joules, source = changes.get("joules"), changes.get("source", "counter")
         used = [seconds * joules] if joules else []
-        energy = {"unit": "J/step", "source": source, "samples": used, "median": sum(used)}
-        record["energy"] = energy if joules else None
+        energy = to_json(made_energy(used, source, None)) if joules else None
+        record["energy"] = energy
         for path, value in changes.get("set", {}).items():
             *parents, last = path.split(".")
             place = record
@@ -207,7 +210,7 @@ def test_a_regression_outranks_a_failure_and_a_failure_noise():
 
 
 REFUSED = {
-    "different machines": {"machine": {"id": "other", "hostname": "elsewhere"}},
+    "different machines": {"machine.id": "other", "machine.hostname": "elsewhere"},
     "different settings: window_s": {"settings.window_s": 7.0},
 }
 

@@ -88,21 +88,18 @@ def test_a_ceiling_of_a_processor_bounds_no_gpu() -> None:
     ceilings = Ceilings()
     ceilings.learn(record("numba", 1e-3, kernel="stream", size="medium"))
     on_gpu, beside = record("numba:cuda", 1e-4, size="medium"), record("numba", 1e-2, size="medium")
-    assert ceilings.fraction(on_gpu)["fraction_of_bound"] is None
-    assert ceilings.fraction(beside)["fraction_of_bound"]
+    assert ceilings.held_against(on_gpu.case, on_gpu.rates).fraction_of_bound is None
+    assert ceilings.held_against(beside.case, beside.rates).fraction_of_bound
     ceilings.learn(record("numba:cuda", 1e-4, kernel="stream", size="medium"))
-    assert ceilings.fraction(on_gpu)["fraction_of_bound"]
+    assert ceilings.held_against(on_gpu.case, on_gpu.rates).fraction_of_bound
 
 
 @pytest.mark.usefixtures("two_gpus")
 def test_the_record_names_each_gpu_once_with_its_ranks() -> None:
     cuda._claimed[:] = [FIRST]
-    told = [FIRST.to_json(), SECOND.to_json(), FIRST.to_json()]
-    found = gpus.gpus(case(3), Ranks(0, told))  # type: ignore[arg-type]
-    assert [(gpu["uuid"], gpu["ranks"]) for gpu in found["gpus"]] == [
-        ("GPU-1", [0, 2]), ("GPU-2", [1]),
-    ]  # fmt: skip
-    assert gpus.gpus(case(1, "numpy"), Ranks(0, [None])) == {}  # type: ignore[arg-type]
+    found = gpus.shared(case(3), Ranks(0, [FIRST, SECOND, FIRST]))  # type: ignore[arg-type]
+    assert [(gpu.uuid, ranks) for gpu, ranks in found] == [("GPU-1", (0, 2)), ("GPU-2", (1,))]
+    assert gpus.shared(case(1, "numpy"), Ranks(0, [None])) == []  # type: ignore[arg-type]
 
 
 def test_what_is_asked_of_an_mpi_that_takes_no_device_memory(

@@ -12,7 +12,7 @@ from joulia.case import DTYPES
 from joulia.kernels.heat import decay
 from joulia.simulation.solve import make_case
 
-from .conftest import BACKENDS, require
+from .conftest import BACKENDS, require, require_source
 
 KERNELS = list(registry.kernels())
 
@@ -22,6 +22,7 @@ KERNELS = list(registry.kernels())
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_kernel_is_valid_on_every_backend(kernel, backend, dtype, measured):
     require(backend)
+    require_source(kernel, backend)
     (record,) = measured(kernel, "-b", backend, "--size", "tiny", "--dtype", dtype)
     assert record["status"] == "valid", record["reasons"] + record["stderr"]
     assert record["verify"]["passed"]

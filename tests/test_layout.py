@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,34 @@ def test_the_process_that_measures_and_the_one_that_asks_never_meet() -> None:
             if module.partition(".")[0] == room:
                 met = {name for name in reach(module, set()) if name.partition(".")[0] == other}
                 assert met == set(), f"{module} reaches {met}"
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="docs/ is in the source tree only")
+def test_the_page_says_of_every_file_what_it_says_of_itself() -> None:
+    page = PAGE.read_text()
+    named = {}
+    for path in sorted(HOME.rglob("*.py")):
+        inside = path.relative_to(HOME)
+        if inside.parts[0] in ("kernels", "bridges") or inside.name == "__main__.py":
+            continue
+        line = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+        name = f"{inside.parent}/" if inside.name == "__init__.py" else str(inside)
+        if name != "./":
+            named[name] = f"- `{name}`: {line}\n"
+    assert [name for name, line in named.items() if line not in page] == []
+    told = re.findall(r"`([a-z_]+/[a-z_./]*|[a-z_]+\.py)`", page)
+    missing = [
+        name
+        for name in told
+        if not (HOME / name).exists()
+        and not (HOME.parents[1] / name).exists()
+        and not (HOME / "kernels" / name).exists()
+        and not (HOME.parents[1] / "tests" / name).exists()
+    ]
+    assert missing == []
 
 
 def test_the_imports_were_seen() -> None:

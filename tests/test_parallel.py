@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from joulia.errors import JouliaError, Unavailable
 from joulia.grid import divide
 from joulia.parallel import launchers
 from joulia.parallel.network import Transport, fit
+from joulia.records.parts import Parallel, Timing
 from joulia.records.record import Record
 from joulia.runner import launch, session
 from joulia.simulation.solve import make_case
@@ -64,8 +66,8 @@ def test_inside_an_allocation_the_schedulers_launcher_starts_the_ranks(
     assert launchers.detect() == name
     settings = Settings(window_s=0.005, repeats=2)
     result = launch.run(make_case("heat", ranks=2), settings)
-    assert result["status"] == "valid", result
-    assert result["parallel"]["launcher"] == name
+    assert result.status == "valid", result
+    assert result.parallel.launcher == name
     assert (scheduler / "called").read_text().startswith(expected)
 
 
@@ -127,16 +129,19 @@ def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured
 
 
 def scaled(ranks: int, step: float, shape: tuple[int, ...] = (64, 64, 64)) -> Record:
-    made = record(f"r{ranks}")
-    made.case = make_case("heat", shape=shape, ranks=ranks)
-    made.machine = {"cores": 4}
-    made.time = {"median": step, "ci95": [0.9 * step, 1.1 * step]}
-    made.parallel = {
-        "parts": [ranks, 1, 1], "exchange_s": 0.0, "compute_s": step, "imbalance": 0.0,
-        "messages": 2, "bytes": 2 * 64 * 64 * 8, "latency_s": 1e-6,
-        "bandwidth_bytes_per_s": 1e9, "predicted_exchange_s": 6.7e-5,
-    }  # fmt: skip
-    return made
+    one = record(f"r{ranks}")
+    return replace(
+        one,
+        case=make_case("heat", shape=shape, ranks=ranks),
+        machine=replace(one.machine, cores=4),
+        time=Timing((step,), step, (0.9 * step, 1.1 * step), "s/step", 1),
+        parallel=Parallel(
+            parts=(ranks, 1, 1), nodes=1, exchange_s=0.0, compute_s=step, imbalance=0.0,
+            exchange_s_by_rank=(0.0,) * ranks, compute_s_by_rank=(step,) * ranks,
+            messages=2, bytes=2 * 64 * 64 * 8, latency_s=1e-6, bandwidth_bytes_per_s=1e9,
+            predicted_exchange_s=6.7e-5,
+        ),
+    )  # fmt: skip
 
 
 def test_strong_and_weak_efficiency_and_their_intervals():
@@ -199,8 +204,9 @@ def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans
     script = (
         "import json, sys; from joulia.runner import launch\n"
         "from joulia.case import Case, Settings\n"
-        "print(json.dumps(launch.run(Case.from_json(json.loads(sys.argv[1])), "
-        "Settings.from_json(json.loads(sys.argv[2])))))"
+        "from joulia.records.codec import to_json\n"
+        "print(json.dumps(to_json(launch.run(Case.from_json(json.loads(sys.argv[1])), "
+        "Settings.from_json(json.loads(sys.argv[2]))))))"
     )
     began = time.monotonic()
     run = subprocess.Popen(

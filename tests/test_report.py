@@ -84,7 +84,7 @@ def test_the_page_says_what_was_not_measured_and_how_to_repeat_it():
     assert "heat through occa:serial (failed: killed by SIGSEGV)" in text
     assert "OCCA was built without CUDA <&>" in text
     assert "joulia run heat -b numpy -b numba -b julia -b occa:serial -b occa:cuda" in text
-    assert "--size small --dtype float64 --ranks 1 --window 0.5 --repeats 9" in text
+    assert "--size small --dtype float64 --ranks 1 --threads 1,2 --window 0.5 --repeats 9" in text
     assert "0123456789abcdef" in text
     assert "alpha: made up, 4 cores" in text
 

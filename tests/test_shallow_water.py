@@ -12,7 +12,7 @@ from joulia import solve
 from joulia.errors import JouliaError
 
 from .conftest import require
-from .test_ranks import fields
+from .programs_run import fields
 
 GOLDEN = {32: "2.2009e-04", 64: "5.4914e-05", 128: "1.3722e-05"}
 

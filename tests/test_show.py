@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from joulia.analysis import record_table, scaling
+from joulia.records.parts import DeviceUse, Gpu
 from joulia.records.record import Record
 
 from .results import record
@@ -71,11 +74,15 @@ def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
     one = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
     assert one.parallel is not None
     assert one.energy is not None
-    one.parallel["gpus"] = [{"uuid": "GPU-1", "name": "Tesla V100", "ranks": [0, 1]}]
-    one.energy["devices"] = {
-        "GPU-1": {"idle_share": 0.37, "told_by": "utilisation", "idle": 0.12},
-        "GPU-2": {"idle_share": 0.001, "told_by": "utilisation", "idle": 0.0},
+    devices = {
+        "GPU-1": DeviceUse(0.63, 0.0, 0.37, "utilisation", 30.0, 0.12),
+        "GPU-2": DeviceUse(0.999, 0.0, 0.001, "utilisation", 30.0, 0.0),
     }
+    one = replace(
+        one,
+        parallel=replace(one.parallel, gpus=(Gpu("GPU-1", "Tesla V100", (7, 0), (0, 1)),)),
+        energy=replace(one.energy, devices=devices),
+    )
     lines = record_table.notes([one])
     assert f"{one.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
     assert (
@@ -86,7 +93,9 @@ def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
 
 
 def test_packing_is_shown_against_the_triad() -> None:
-    told = {"packing_bytes_per_s": 12.0e9, "packing_of_triad": 0.48}
-    assert scaling.packing(told) == "12.0 GB/s (48%)"
-    assert scaling.packing({"packing_bytes_per_s": 12.0e9}) == "12.0 GB/s"
-    assert scaling.packing({}) == ""
+    alone = record("numba", 1e-3).parallel
+    assert alone is not None
+    packed = replace(alone, packing_bytes_per_s=12.0e9)
+    assert scaling.packing(replace(packed, packing_of_triad=0.48)) == "12.0 GB/s (48%)"
+    assert scaling.packing(packed) == "12.0 GB/s"
+    assert scaling.packing(alone) == ""

@@ -21,6 +21,7 @@ from joulia.errors import JouliaError
 from joulia.records import store
 from joulia.records.record import Record
 from joulia.simulation.solve import make_case
+from joulia.system.machine import Machine
 
 
 def record(name: str, status: str = "valid") -> Record:
@@ -29,10 +30,10 @@ def record(name: str, status: str = "valid") -> Record:
         started_at="2026-01-01T00:00:00+00:00",
         duration_s=1.0,
         status=status,
-        reasons=[],
+        reasons=(),
         case=make_case("heat"),
         settings=Settings(),
-        machine={"id": "m"},
+        machine=Machine("m", "h", "x86_64", "made up", 4, 1 << 34, 1 << 20, "Linux"),
         software={},
         commit=None,
     )

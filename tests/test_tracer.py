@@ -11,7 +11,7 @@ from joulia import solve
 from joulia.errors import JouliaError
 
 from .conftest import require
-from .test_ranks import fields
+from .programs_run import fields
 
 SINE = {32: "1.764e-04", 64: "5.547e-06", 128: "1.731e-07", 256: "5.41e-09"}
 GAUSSIAN = {64: "1.878e-03", 128: "1.158e-04", 256: "1.029e-05"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 Value = int | float | str
@@ -17,21 +17,26 @@ GPU_EXCHANGES = ("auto", "device", "host")
 
 @dataclass(frozen=True)
 class Case:
-    """One point of the matrix, hashable, the key of a record.
-
-    `shape` is the global number of cells, slowest axis first (`[z][y][x]`), halo not included.
-    `threads` is per rank. `params` is sorted by name and complete: defaults are filled in.
-    """
+    """One point of the matrix, hashable, the key of a record."""
 
     kernel: str
+    """What is computed."""
     bridge: str
+    """How Python reaches the runtime that computes it."""
     device: str
+    """Where the runtime computes: `cpu`, `openmp`, `cuda`, ..."""
     size: str | None
+    """The name of the shape, where it was asked for by name."""
     shape: Shape
+    """Cells of the whole grid, slowest axis first (`[z][y][x]`), halo not included."""
     dtype: str
+    """`float64` or `float32`."""
     ranks: int = 1
+    """MPI ranks."""
     threads: int = 1
+    """Threads a rank."""
     params: tuple[tuple[str, Value], ...] = ()
+    """The kernel's parameters, sorted by name and complete: defaults are filled in."""
     on_gpu: bool = False
     """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
@@ -106,32 +111,35 @@ def count_of(place: Place) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a case is measured.
-
-    `window_s` is the least length of one sample in seconds, `repeats` the number of samples,
-    `cold` starts every runtime with empty caches, `timeout_s` ends a case that hangs. `overlap`
-    is whether to compute while halos travel (None: what is faster, timed before the windows),
-    `oversubscribe` allows more threads than cores, `decompose` fixes the ranks per axis, slowest
-    first, `launcher` names what starts the ranks, `gpu_exchange` where ranks on GPUs put their
-    messages: in `device` memory, in pinned `host` buffers, or as MPI takes (`auto`).
-    `energy_tolerance` is the relative error (one sigma) up to which joules are given; `profile`
-    names the machine profile of the estimate where there is no meter, `carbon` a grid intensity.
-    With `until`, the problem is solved to that end time as well, and its error recorded.
-    """
+    """How a case is measured."""
 
     window_s: float = 0.5
+    """The least length of one sample, s."""
     repeats: int = 9
+    """The number of samples."""
     timeout_s: float = 600.0
+    """Ends a case that hangs, s."""
     cold: bool = False
+    """Whether every runtime starts with empty caches."""
     overlap: bool | None = None
+    """Whether to compute while halos travel; null: what is faster, timed before the windows."""
     energy_tolerance: float = 0.02
+    """The relative error (one sigma) up to which joules are given."""
     profile: str | None = None
+    """The machine profile of the estimate where there is no meter; null: what fits."""
     carbon: str | None = None
+    """A grid's intensity, g/kWh, or a site's file."""
     oversubscribe: bool = False
+    """Whether more threads than cores are allowed."""
     decompose: tuple[int, ...] | None = None
+    """Ranks per axis, slowest first; null: the least surface."""
     launcher: str = "auto"
+    """What starts the ranks."""
     gpu_exchange: str = "auto"
+    """Where ranks on GPUs put their messages: in `device` memory, in pinned `host` buffers, or as
+    MPI takes (`auto`)."""
     until: float | None = None
+    """An end time to which the problem is solved as well, and its error recorded."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,7 +147,9 @@ class Settings:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
         parts = data.get("decompose")
-        return cls(**data | {"decompose": tuple(parts) if parts else None})
+        known = {field.name for field in fields(cls)}  # a newer joulia may have more
+        mine = {name: value for name, value in data.items() if name in known}
+        return cls(**mine | {"decompose": tuple(parts) if parts else None})
 
 
 def digest(*parts: Any) -> str:

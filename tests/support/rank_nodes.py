@@ -19,6 +19,7 @@ os.environ["JOULIA_ROOT"] = str(folder / node)
 from joulia.energy.monitor import EnergyMonitor  # noqa: E402
 from joulia.energy.result import energy_result  # noqa: E402
 from joulia.parallel.comm import MPIRanks  # noqa: E402
+from joulia.records.codec import to_json  # noqa: E402
 
 
 def main() -> None:
@@ -32,10 +33,10 @@ def main() -> None:
         time.sleep(seconds)
         comm.barrier()
         energy.window(before, energy.read())
-    result = energy_result(energy, 1)
+    result, reason = energy_result(energy, 1)
     energy.close()
     if comm.rank == 0:
-        print(json.dumps({"energy": result[0], "reason": result[1], "readers": readers}))
+        print(json.dumps({"energy": to_json(result), "reason": reason, "readers": readers}))
 
 
 main()

@@ -14,6 +14,8 @@ from joulia.energy.result import energy_result
 from joulia.errors import Unavailable
 from joulia.meters import Base, Domain, Meter, nvml
 from joulia.parallel.comm import OneRank
+from joulia.records.codec import from_json, to_json
+from joulia.records.parts import Energy
 
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
 
@@ -55,8 +57,17 @@ class Steady(Base):
         return {"package-0": self.joules}
 
 
+def told(
+    one: EnergyMonitor, steps: int, bytes_per_step: float = 0.0
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The record's `energy` and `energy_reason`, as they are written."""
+    data, reason = energy_result(one, steps, bytes_per_step)
+    written = json.loads(json.dumps(to_json(data)))
+    assert data is None or from_json(Energy, written) == data
+    return written, reason
+
+
 def measured(one: EnergyMonitor, steps: int = 1) -> dict[str, Any]:
-    data, reason = energy_result(one, steps)
+    data, reason = told(one, steps)
     assert data is not None, reason
-    json.dumps(data)
     return data

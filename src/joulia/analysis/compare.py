@@ -14,6 +14,7 @@ from joulia.analysis.figure import Figure, figure
 from joulia.analysis.ranksum import Ratio
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError, suggest
+from joulia.records.parts import Energy, Timing
 from joulia.records.record import Record
 
 LEVEL = 0.05
@@ -134,7 +135,7 @@ def compare(records: Sequence[Record], baseline: str | None = None) -> list[Prob
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         case = record.case
-        key = (record.machine["id"], case.kernel, case.shape, case.dtype, case.params)
+        key = (record.machine.id, case.kernel, case.shape, case.dtype, case.params)
         groups.setdefault(key, []).append(record)
     return [problem(group, baseline) for group in groups.values()]
 
@@ -166,8 +167,8 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
     entries.sort(key=lambda e: e.time.value)
     first = records[0]
     return Problem(
-        first.machine["id"],
-        first.machine.get("hostname", "unknown"),
+        first.machine.id,
+        first.machine.hostname,
         first.case.kernel,
         next((r.case.size for r in records if r.case.size), None),
         first.case.shape,
@@ -175,20 +176,20 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
         first.case.params,
         tuple(judge(entries, baseline)),
         tuple(absent),
-        tuple(sorted({e.record.energy["source"] for e in entries if e.record.energy})),
+        tuple(sorted({e.record.energy.source for e in entries if e.record.energy})),
     )
 
 
 def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) -> Entry:
     assert record.time is not None
     assert record.rates is not None
-    times = record.time["samples"]
+    times = record.time.samples
     time = figure(record.time)
-    updates = record.rates["updates_per_s"] * time.value
-    joules = record.energy["samples"] if record.energy else []
+    updates = record.rates.updates_per_s * time.value
+    joules = record.energy.samples if record.energy else ()
     energy = figure(record.energy) if record.energy else None
-    fraction = record.rates.get("fraction_of_bound")
-    medians = [r.time["median"] for r in repeated if r.status == "valid" and r.time]
+    fraction = record.rates.fraction_of_bound
+    medians = [r.time.median for r in repeated if r.status == "valid" and r.time]
     spread = max(medians) / min(medians) - 1.0 if len(medians) > 1 else 0.0
     model = record.energy_estimate
     return Entry(
@@ -203,7 +204,7 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
         fraction=None if fraction is None else time.map(lambda t: float(fraction) * time.value / t),
         startup=startup_seconds(record),
         cold_startup=startup_seconds(cold[-1]) if cold else None,
-        estimate=Figure(model["median"], model.get("low"), model.get("high")) if model else None,
+        estimate=Figure(model.median, model.low, model.high) if model else None,
         spread=spread,
     )
 
@@ -224,8 +225,7 @@ def together(
 
 
 def startup_seconds(record: Record) -> float:
-    parts = record.startup or {}
-    return sum(float(parts.get(name, 0.0)) for name in ("import_s", "load_s", "first_call_s"))
+    return record.startup.seconds if record.startup else 0.0
 
 
 def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
@@ -264,16 +264,20 @@ def pick(entries: Sequence[Entry], baseline: str | None) -> Entry | None:
 
 
 def differences(
-    base: Entry, others: Sequence[Entry], part: Callable[[Entry], dict[str, Any] | None]
+    base: Entry, others: Sequence[Entry], part: Callable[[Entry], Timing | Energy | None]
 ) -> dict[int, Difference | None]:
     """The difference of each from the baseline, by the entry's id()."""
     reference = part(base)
     found: dict[int, Ratio] = {}
     for one in others:
         mine = part(one)
-        same = reference and mine and reference.get("source") == mine.get("source")
-        if reference and mine and same and min(*mine["samples"], *reference["samples"]) > 0:
-            found[id(one)] = ranksum.compare(reference["samples"], mine["samples"])
+        if (
+            reference
+            and mine
+            and source(reference) == source(mine)
+            and min(*mine.samples, *reference.samples) > 0
+        ):
+            found[id(one)] = ranksum.compare(reference.samples, mine.samples)
     corrected = dict(zip(found, ranksum.holm([r.p for r in found.values()]), strict=True))
     result: dict[int, Difference | None] = {}
     for one in others:
@@ -285,6 +289,11 @@ def differences(
             told = Figure(ratio.value, ratio.low, ratio.high)
             result[id(one)] = Difference(told, p, verdict(ratio, p, margin))
     return result
+
+
+def source(part: Timing | Energy) -> str | None:
+    """How joules were measured: those of different sources are not compared."""
+    return part.source if isinstance(part, Energy) else None
 
 
 def verdict(ratio: Ratio, p: float, margin: float) -> str:
@@ -299,7 +308,8 @@ def break_even_joules(one: Entry, base: Entry) -> BreakEven | None:
     """As in time. Start-up is not metered: its power lies between idle and the running average."""
     if one.energy is None or base.energy is None or one.power is None or base.power is None:
         return None
-    if one.record.energy["source"] != base.record.energy["source"]:  # type: ignore[index]
+    mine, other = one.record.energy, base.record.energy
+    if mine is None or other is None or mine.source != other.source:
         return None
     return break_even(
         one.startup * idle_watts(one),
@@ -313,9 +323,9 @@ def break_even_joules(one: Entry, base: Entry) -> BreakEven | None:
 
 def idle_watts(one: Entry) -> float:
     """The lower of the idle powers around the case; 0 where none was measured."""
-    idle = (one.record.energy or {}).get("idle_w")
+    idle = one.record.energy.idle_w if one.record.energy else None
     power = one.power.value if one.power else 0.0
-    return min([power, *(float(w) for w in idle if w is not None)]) if idle else 0.0
+    return min([power, *idle]) if idle else 0.0
 
 
 def measured(problems: Sequence[Problem]) -> list[Problem]:

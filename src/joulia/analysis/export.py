@@ -10,6 +10,7 @@ from typing import Any
 from joulia.analysis.compare import startup_seconds
 from joulia.analysis.tables import csv_text
 from joulia.errors import JouliaError, suggest
+from joulia.records.parts import Summary
 from joulia.records.record import Record
 
 FORMATS = ("csv", "parquet", "github-action-benchmark", "bencher")
@@ -21,11 +22,10 @@ def row(record: Record) -> dict[str, Any]:
 
     Measured joules (`energy_*`) and modelled ones (`estimate_*`) have columns of their own.
     """
-    case, time, energy = record.case, record.time or {}, record.energy or {}
-    rates, model = record.rates or {}, record.energy_estimate or {}
-    start, parallel, verify = record.startup or {}, record.parallel or {}, record.verify or {}
-    low, high = time.get("ci95") or (None, None)
-    energy_low, energy_high = energy.get("ci95") or (None, None)
+    case, time, energy, model = record.case, record.time, record.energy, record.energy_estimate
+    rates, start, parallel = record.rates, record.startup, record.parallel
+    low, high = time.ci95 if time and time.ci95 else (None, None)
+    energy_low, energy_high = energy.ci95 if energy and energy.ci95 else (None, None)
     return {
         "id": record.id,
         "started_at": record.started_at,
@@ -39,35 +39,35 @@ def row(record: Record) -> dict[str, Any]:
         "ranks": case.ranks,
         "threads": case.threads,
         "params": " ".join(f"{k}={v}" for k, v in case.params),
-        "time_s_per_step": time.get("median"),
+        "time_s_per_step": time.median if time else None,
         "time_low_s_per_step": low,
         "time_high_s_per_step": high,
-        "repeats": len(time["samples"]) if time else None,
-        "energy_j_per_step": energy.get("median"),
+        "repeats": len(time.samples) if time else None,
+        "energy_j_per_step": energy.median if energy else None,
         "energy_low_j_per_step": energy_low,
         "energy_high_j_per_step": energy_high,
-        "energy_source": energy.get("source"),
+        "energy_source": energy.source if energy else None,
         "energy_reason": record.energy_reason,
-        "estimate_j_per_step": model.get("median"),
-        "estimate_low_j_per_step": model.get("low"),
-        "estimate_high_j_per_step": model.get("high"),
-        "estimate_profile": model.get("profile"),
-        "updates_per_s": rates.get("updates_per_s"),
-        "bytes_per_s": rates.get("bytes_per_s"),
-        "flops_per_s": rates.get("flops_per_s"),
-        "fraction_of_bound": rates.get("fraction_of_bound"),
+        "estimate_j_per_step": model.median if model else None,
+        "estimate_low_j_per_step": model.low if model else None,
+        "estimate_high_j_per_step": model.high if model else None,
+        "estimate_profile": model.profile if model else None,
+        "updates_per_s": rates.updates_per_s if rates else None,
+        "bytes_per_s": rates.bytes_per_s if rates else None,
+        "flops_per_s": rates.flops_per_s if rates else None,
+        "fraction_of_bound": rates.fraction_of_bound if rates else None,
         "startup_s": startup_seconds(record) if start else None,
-        "import_s": start.get("import_s"),
-        "load_s": start.get("load_s"),
-        "first_call_s": start.get("first_call_s"),
-        "call_overhead_s": start.get("call_overhead_s"),
-        "cache": start.get("cache"),
-        "imbalance": parallel.get("imbalance"),
-        "verify_error": verify.get("error"),
-        "solution_error": (record.solution or {}).get("error"),
-        "hostname": record.machine.get("hostname"),
-        "machine": record.machine.get("id"),
-        "cpu": record.machine.get("cpu"),
+        "import_s": start.import_s if start else None,
+        "load_s": start.load_s if start else None,
+        "first_call_s": start.first_call_s if start else None,
+        "call_overhead_s": start.call_overhead_s if start else None,
+        "cache": start.cache if start else None,
+        "imbalance": parallel.imbalance if parallel else None,
+        "verify_error": record.verify.error if record.verify else None,
+        "solution_error": record.solution.error if record.solution else None,
+        "hostname": record.machine.hostname,
+        "machine": record.machine.id,
+        "cpu": record.machine.cpu,
         "commit": record.commit,
         "joulia": record.software.get("joulia"),
     }
@@ -99,9 +99,9 @@ def label(record: Record, metric: str) -> str:
     return f"{record.case.label} {metric}"
 
 
-def metrics(record: Record) -> list[tuple[str, str, dict[str, Any]]]:
+def metrics(record: Record) -> list[tuple[str, str, Summary]]:
     """(name, unit, median with interval) of what was measured: never of what was modelled."""
-    found = []
+    found: list[tuple[str, str, Summary]] = []
     if record.status == "valid" and record.time:
         found.append(("time", "s/step", record.time))
         if record.energy:
@@ -114,15 +114,15 @@ def github_action_benchmark(records: Sequence[Record]) -> str:
     entries = []
     for record in records:
         for name, unit, part in metrics(record):
-            low, high = part.get("ci95") or (None, None)
+            low, high = part.ci95 or (None, None)
             half = f"± {(high - low) / 2.0:.3g}" if low is not None and high is not None else None
             entries.append(
                 {
                     "name": label(record, name),
                     "unit": unit,
-                    "value": part["median"],
+                    "value": part.median,
                     **({"range": half} if half else {}),
-                    "extra": f"{record.machine.get('hostname')}, {record.commit or 'no commit'}",
+                    "extra": f"{record.machine.hostname}, {record.commit or 'no commit'}",
                 }
             )
     return json.dumps(entries, indent=1) + "\n"
@@ -133,9 +133,9 @@ def bencher(records: Sequence[Record]) -> str:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for record in records:
         for name, _, part in metrics(record):
-            value = {"value": part["median"]}
-            if part.get("ci95"):
-                value |= {"lower_value": part["ci95"][0], "upper_value": part["ci95"][1]}
+            value = {"value": part.median}
+            if part.ci95:
+                value |= {"lower_value": part.ci95[0], "upper_value": part.ci95[1]}
             found.setdefault(record.case.label, {})[f"{name}-per-step"] = value
     return json.dumps(found, indent=1) + "\n"
 

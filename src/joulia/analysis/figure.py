@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from joulia.records.parts import Summary
 from joulia.records.stats import median_interval
 
 
@@ -31,6 +31,6 @@ class Figure:
         return cls(statistics.median(samples), low, high)
 
 
-def figure(part: dict[str, Any]) -> Figure:
-    interval = part.get("ci95")
-    return Figure(part["median"], *(interval or (None, None)))
+def figure(part: Summary) -> Figure:
+    """A part's median with its interval."""
+    return Figure(part.median, *(part.ci95 or (None, None)))

@@ -88,7 +88,7 @@ def plan(
 def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:
     """Points of records that hold a solution, by machine, kernel and end time; the last counts."""
     latest = {
-        (r.machine["id"], r.case, r.solution["until"]): r
+        (r.machine.id, r.case, r.solution.until): r
         for r in records
         if r.status == "valid" and r.solution and r.time
     }
@@ -96,10 +96,10 @@ def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point
     for (machine, case, until), record in latest.items():
         assert record.solution is not None
         assert record.time is not None
-        steps = record.solution["steps"]
+        steps = record.solution.steps
         point = Point(
             record,
-            record.solution["error"],
+            record.solution.error,
             steps,
             scaled(figure(record.time), steps),
             scaled(figure(record.energy), steps) if record.energy else None,

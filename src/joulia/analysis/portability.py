@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from joulia import registry
 from joulia.analysis.compare import Entry, Problem
@@ -128,9 +127,9 @@ def unsupported(problem: Problem, backend: str) -> str:
 
 def bytes_of(record: Record) -> float:
     """Declared bytes of a step."""
-    rates: dict[str, Any] = record.rates or {}
-    time: dict[str, Any] = record.time or {}
-    return float(rates["bytes_per_s"]) * float(time["median"])
+    assert record.rates is not None
+    assert record.time is not None
+    return record.rates.bytes_per_s * record.time.median
 
 
 def best_triads(records: Sequence[Record]) -> dict[str, float]:
@@ -139,8 +138,8 @@ def best_triads(records: Sequence[Record]) -> dict[str, float]:
     for record in records:
         if record.status != "valid" or not record.energy or not is_triad(record):
             continue
-        machine = record.machine["id"]
-        joules = record.energy["median"] / bytes_of(record)
+        machine = record.machine.id
+        joules = record.energy.median / bytes_of(record)
         best[machine] = min(best.get(machine, joules), joules)
     return best
 
@@ -152,4 +151,4 @@ def is_triad(record: Record) -> bool:
     if known is None or known.kernel.bound(case) != "bytes":
         return False
     held = known.kernel.bytes_held(case)
-    return held >= 4 * int(record.machine.get("last_level_cache_bytes", 32 << 20))
+    return held >= 4 * record.machine.last_level_cache_bytes

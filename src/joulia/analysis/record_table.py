@@ -11,6 +11,7 @@ from joulia import registry
 from joulia.analysis.terminal import console
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Place, count_of
+from joulia.records.parts import Energy
 from joulia.records.record import Record
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
@@ -77,14 +78,14 @@ def row(record: Record) -> list[str | Text]:
         verdict.append(f": {record.reasons[0]}")
     if record.status != "valid" or not record.time or not record.rates:
         return [*where, "", "", "", "", "", "", verdict]
-    median, interval = record.time["median"], record.time["ci95"]
-    fraction = record.rates["fraction_of_bound"]
+    median, interval = record.time.median, record.time.ci95
+    fraction = record.rates.fraction_of_bound
     return [
         *where,
         seconds(median),
         spread(median, interval),
-        quantity(record.rates["updates_per_s"], ""),
-        f"{record.rates['bytes_per_s'] / 1e9:.2f}",
+        quantity(record.rates.updates_per_s, ""),
+        f"{record.rates.bytes_per_s / 1e9:.2f}",
         f"{fraction:.0%}" if fraction is not None else "",
         measured(record),
         verdict,
@@ -96,10 +97,8 @@ def measured(record: Record) -> str:
     energy = record.energy
     if not energy:
         return "none"
-    doubt = " !" if energy.get("flags") else ""
-    error = energy.get("uncertainty_rel")
-    spread = f" ±{error:.0%}" if error is not None else ""
-    return quantity(energy["median"], "J") + spread + doubt
+    doubt = " !" if energy.flags else ""
+    return f"{quantity(energy.median, 'J')} ±{energy.uncertainty_rel:.0%}{doubt}"
 
 
 def estimated(record: Record) -> str:
@@ -107,7 +106,7 @@ def estimated(record: Record) -> str:
     told = record.energy_estimate
     if not told:
         return ""
-    low, middle, high = (quantity(told[key], "J") for key in ("low", "median", "high"))
+    low, middle, high = (quantity(joules, "J") for joules in (told.low, told.median, told.high))
     return f"≈ {middle} ({low} to {high})"
 
 
@@ -132,34 +131,18 @@ def energy_notes(records: Sequence[Record]) -> list[str]:
     """Joules spent waiting, what makes joules doubtful, what an estimate is, CO2e."""
     lines = []
     for record in records:
-        energy = record.energy or {}
-        for uuid, device in energy.get("devices", {}).items():
-            if device["idle_share"] >= 0.01:
-                idle = device["idle"]
+        if record.energy:
+            lines += [f"{record.case.label}: {note}" for note in waste(record.energy)]
+            lines += [f"! {record.case.label}: {flag}" for flag in record.energy.flags]
+        for mark, part in (("", record.energy), ("≈ ", record.energy_estimate)):
+            if part and (note := part.carbon):
+                year = f", {note.year}" if note.year else ""
                 lines.append(
-                    f"{record.case.label}: {uuid} did nothing for {device['idle_share']:.0%} of "
-                    f"the time (by its {device['told_by']})"
-                    + (f", {quantity(idle, 'J')} a step" if idle is not None else "")
-                )
-        waiting = energy.get("waiting")
-        if waiting and waiting["share"] >= 0.01:
-            lines.append(
-                f"{record.case.label}: {waiting['share']:.0%} of the joules were spent waiting "
-                f"(exchange and imbalance), {quantity(waiting['waiting'], 'J')} a step"
-            )
-        lines += [f"! {record.case.label}: {flag}" for flag in energy.get("flags", [])]
-        for mark, told in (("", energy), ("≈ ", record.energy_estimate or {})):
-            if note := told.get("carbon"):
-                year = f", {note['year']}" if note["year"] else ""
-                where = f"{note['site'] or 'grid'}: {note['source']}{year}"
-                lines.append(
-                    f"{record.case.label}: {mark}{quantity(note['median'], 'g')} CO2e a step at "
-                    f"{note['g_per_kwh']:g} g/kWh ({where})"
+                    f"{record.case.label}: {mark}{quantity(note.median, 'g')} CO2e a step at "
+                    f"{note.g_per_kwh:g} g/kWh ({note.site or 'grid'}: {note.source}{year})"
                 )
     titles = {
-        r.energy_estimate["profile"]: r.energy_estimate["title"]
-        for r in records
-        if r.energy_estimate
+        r.energy_estimate.profile: r.energy_estimate.title for r in records if r.energy_estimate
     }
     for profile, title in sorted(titles.items()):
         lines.append(
@@ -169,13 +152,31 @@ def energy_notes(records: Sequence[Record]) -> list[str]:
     return lines
 
 
+def waste(energy: Energy) -> list[str]:
+    """Joules that went while a GPU did nothing, and while ranks waited for others."""
+    lines = []
+    for uuid, device in energy.devices.items():
+        if device.idle_share >= 0.01:
+            idle = "" if device.idle is None else f", {quantity(device.idle, 'J')} a step"
+            lines.append(
+                f"{uuid} did nothing for {device.idle_share:.0%} of the time "
+                f"(by its {device.told_by}){idle}"
+            )
+    if energy.waiting.share >= 0.01:
+        lines.append(
+            f"{energy.waiting.share:.0%} of the joules were spent waiting "
+            f"(exchange and imbalance), {quantity(energy.waiting.waiting, 'J')} a step"
+        )
+    return lines
+
+
 def sharing(records: Sequence[Record]) -> list[str]:
     """The cases whose ranks share a GPU."""
     return [
-        f"{record.case.label}: {len(gpu['ranks'])} ranks share {gpu['name']} {gpu['uuid']}"
+        f"{record.case.label}: {len(gpu.ranks)} ranks share {gpu.name} {gpu.uuid}"
         for record in records
-        for gpu in (record.parallel or {}).get("gpus", [])
-        if len(gpu["ranks"]) > 1
+        for gpu in (record.parallel.gpus if record.parallel else ())
+        if len(gpu.ranks) > 1
     ]
 
 
@@ -185,11 +186,11 @@ def bounds(records: Sequence[Record]) -> list[str]:
     peak: dict[tuple[Place, str], float] = {}
     for record in records:
         rates, case = record.rates, record.case
-        if not rates or rates.get("fraction_of_bound") is None:
+        if not rates or rates.fraction_of_bound is None:
             continue
-        if found := rates["ceiling_bytes_per_s"]:
+        if found := rates.ceiling_bytes_per_s:
             bandwidth[case.place] = max(bandwidth.get(case.place, 0.0), found)
-        if found := rates["ceiling_flops_per_s"]:
+        if found := rates.ceiling_flops_per_s:
             key = case.place, case.dtype
             peak[key] = max(peak.get(key, 0.0), found)
     lines = [
@@ -202,7 +203,7 @@ def bounds(records: Sequence[Record]) -> list[str]:
         f"fused multiply-adds in {dtype}, {0.5 * value / 1e9:.2f} Gflop/s"
         for (place, dtype), value in sorted(peak.items())
     ]
-    if any(((r.rates or {}).get("fraction_of_bound") or 0.0) > 1.0 for r in records):
+    if any(r.rates and (r.rates.fraction_of_bound or 0.0) > 1.0 for r in records):
         lines.append(
             "Above 100 % of a bound: mostly multiply-adds (the compute bound is half their rate), "
             "or the bound was measured while the machine did other work"

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
 from joulia.parallel.network import Transport
+from joulia.records.parts import Parallel
 from joulia.records.record import Record
 
 
@@ -56,21 +56,21 @@ def points(records: Sequence[Record], *, weak: bool) -> list[Point]:
 
 
 def point(record: Record, base: Record | None, *, weak: bool) -> Point:
-    over = record.case.cores > int(record.machine["cores"])
+    over = record.case.cores > record.machine.cores
     if record.status != "valid" or base is None or over:
         return Point(record, None, None, None, over)
     assert record.time is not None
     assert base.time is not None
     work = 1.0 if weak else base.case.cores / record.case.cores
-    efficiency = base.time["median"] / record.time["median"] * work
+    efficiency = base.time.median / record.time.median * work
     interval = None
-    if base.time["ci95"] and record.time["ci95"]:
-        (b_low, b_high), (low, high) = base.time["ci95"], record.time["ci95"]
+    if base.time.ci95 and record.time.ci95:
+        (b_low, b_high), (low, high) = base.time.ci95, record.time.ci95
         interval = (b_low / high * work, b_high / low * work)
     ratio = None
     if record.energy and base.energy:
         grown = record.case.ranks / base.case.ranks if weak else 1.0
-        ratio = record.energy["median"] / base.energy["median"] / grown
+        ratio = record.energy.median / base.energy.median / grown
     return Point(record, efficiency, interval, ratio, over)
 
 
@@ -87,32 +87,34 @@ def table(found: Sequence[Point]) -> Table:
 
 
 def row(p: Point) -> list[str]:
-    case, parallel = p.record.case, p.record.parallel or {}
+    case, parallel = p.record.case, p.record.parallel
     where = [case.backend, f"{case.ranks} x {case.threads}", "x".join(map(str, case.shape))]
     verdict = p.record.status + (f": {p.record.reasons[0]}" if p.record.reasons else "")
     if p.over:
         verdict += "; more threads than cores: no efficiency"
-    if p.record.time is None:
+    if p.record.time is None or parallel is None:
         return [*where, *[""] * 9, verdict]
-    step = p.record.time["median"]
+    step = p.record.time.median
     return [
         *where,
-        "x".join(map(str, parallel["parts"])),
+        "x".join(map(str, parallel.parts)),
         seconds(step),
         "" if p.efficiency is None else f"{p.efficiency:.0%}",
         "" if p.interval is None else f"{p.interval[0]:.0%} to {p.interval[1]:.0%}",
-        f"{parallel['exchange_s'] / step:.1%}",
-        f"{parallel['predicted_exchange_s'] / step:.1%}" if case.ranks > 1 else "",
+        f"{parallel.exchange_s / step:.1%}",
+        ""
+        if parallel.predicted_exchange_s is None
+        else f"{parallel.predicted_exchange_s / step:.1%}",
         packing(parallel),
-        f"{parallel['imbalance']:.1%}",
+        f"{parallel.imbalance:.1%}",
         "none" if p.energy_ratio is None else f"{p.energy_ratio:.2f}",
         verdict,
     ]
 
 
-def packing(parallel: dict[str, Any]) -> str:
+def packing(parallel: Parallel) -> str:
     """The rate at which messages are packed and unpacked, and its fraction of the triad."""
-    rate, fraction = parallel.get("packing_bytes_per_s"), parallel.get("packing_of_triad")
+    rate, fraction = parallel.packing_bytes_per_s, parallel.packing_of_triad
     if not rate:
         return ""
     return quantity(rate, "B/s") + (f" ({fraction:.0%})" if fraction is not None else "")
@@ -138,7 +140,7 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     JouliaError where no valid record of several ranks measured a transport.
     """
     valid = [r for r in records if r.status == "valid" and r.parallel and r.time]
-    measured = [r for r in valid if r.case.ranks > 1 and "latency_s" in (r.parallel or {})]
+    measured = [r for r in valid if r.case.ranks > 1 and r.parallel and r.parallel.latency_s]
     if not measured:
         raise JouliaError(
             "--predict needs a valid case on 2 or more ranks. Allowed: for example --ranks 1,2"
@@ -146,9 +148,8 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     base = min(valid, key=lambda r: r.case.ranks)
     widest = max(measured, key=lambda r: r.case.ranks)
     assert base.parallel is not None
-    assert widest.parallel is not None
-    transport = Transport(widest.parallel["latency_s"], widest.parallel["bandwidth_bytes_per_s"])
-    per_cell = base.parallel["compute_s"] * base.case.ranks / math.prod(base.case.shape)
+    transport = network(widest)
+    per_cell = base.parallel.compute_s * base.case.ranks / math.prod(base.case.shape)
     kernel = registry.kernel(base.case.kernel).kernel
     per_face_cell = bytes_per_face_cell(widest)
     found: list[Prediction] = []
@@ -179,18 +180,29 @@ def face_cells(tile: Shape, parts: Shape) -> int:
 
 def bytes_per_face_cell(record: Record) -> float:
     """Bytes a step that a rank sends for each cell on its faces, as a record measured them."""
-    parallel, case = record.parallel or {}, record.case
+    parallel, case = record.parallel, record.case
+    assert parallel is not None
+    assert parallel.bytes is not None
     kernel = registry.kernel(case.kernel).kernel
-    parts = tuple(parallel["parts"])
-    tile = tile_of(case.shape, parts, 0, kernel.halo, kernel.wraps(case))
-    return float(parallel["bytes"]) / face_cells(tile.shape, parts)
+    tile = tile_of(case.shape, parallel.parts, 0, kernel.halo, kernel.wraps(case))
+    return parallel.bytes / face_cells(tile.shape, parallel.parts)
 
 
 def per_step(record: Record) -> float:
     """Exchanges a step: the messages of a record over the neighbours that it had."""
-    parallel = record.parallel or {}
-    neighbours = 2 * sum(int(p) > 1 for p in parallel["parts"])
-    return float(parallel["messages"]) / neighbours
+    parallel = record.parallel
+    assert parallel is not None
+    assert parallel.messages is not None
+    return parallel.messages / (2 * sum(p > 1 for p in parallel.parts))
+
+
+def network(record: Record) -> Transport:
+    """The network as a record of several ranks measured it."""
+    parallel = record.parallel
+    assert parallel is not None
+    assert parallel.latency_s is not None
+    assert parallel.bandwidth_bytes_per_s is not None
+    return Transport(parallel.latency_s, parallel.bandwidth_bytes_per_s)
 
 
 def prediction_table(found: Sequence[Prediction]) -> Table:
@@ -214,9 +226,9 @@ def assumptions(records: Sequence[Record]) -> str:
     record = max(
         (r for r in records if r.parallel and r.case.ranks > 1), key=lambda r: r.case.ranks
     )
-    parallel = record.parallel or {}
-    latency = seconds(parallel["latency_s"])
-    bandwidth = quantity(parallel["bandwidth_bytes_per_s"], "B/s")
+    measured = network(record)
+    latency = seconds(measured.latency_s)
+    bandwidth = quantity(measured.bandwidth_bytes_per_s, "B/s")
     return (
         "Predicted, not measured. Assumed: every rank computes a cell as quickly as here; a "
         f"message takes {latency} and its bytes {bandwidth}, as between two ranks of this "

@@ -23,6 +23,8 @@ from joulia.energy.result import energy_result
 from joulia.energy.uncertainty import Part, spread
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
+from joulia.records.codec import to_json
+from joulia.records.parts import Energy
 from joulia.system.clock import raw_clock
 
 
@@ -59,7 +61,7 @@ def meter(
         energy.close()
     told = report(energy, window, data, reason, seconds)
     if intensity and data:
-        told["carbon"] = intensity.note(data["median"])
+        told["carbon"] = to_json(intensity.note(data.median))
     if output:
         write(output, told | {"command": list(command), "exit_code": code})
     show(told, energy)
@@ -87,7 +89,7 @@ def run(command: Sequence[str]) -> int:
 def report(
     energy: EnergyMonitor,
     window: Window | str,
-    data: dict[str, Any] | None,
+    data: Energy | None,
     reason: str | None,
     seconds: float,
 ) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def report(
                 "too_short": short,
             }
         )
-    return {"seconds": seconds, "total": data, "reason": reason, "domains": domains}
+    return {"seconds": seconds, "total": to_json(data), "reason": reason, "domains": domains}
 
 
 def write(path: Path, told: dict[str, Any]) -> None:

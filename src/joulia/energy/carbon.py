@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from joulia.energy.estimate import positive, read_toml
 from joulia.errors import JouliaError
+from joulia.records.parts import Carbon
 
 J_PER_KWH = 3.6e6
 
@@ -25,8 +25,9 @@ class Grid:
         """Grams of CO2e."""
         return joules / J_PER_KWH * self.g_per_kwh
 
-    def note(self, joules_per_step: float) -> dict[str, Any]:
-        return {"unit": "g/step", "median": self.of(joules_per_step), **vars(self)}
+    def note(self, joules_per_step: float) -> Carbon:
+        """What a record says of it."""
+        return Carbon("g/step", self.of(joules_per_step), **vars(self))
 
 
 def load(given: str) -> Grid:

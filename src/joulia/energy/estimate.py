@@ -15,6 +15,7 @@ from typing import Any
 from joulia.case import Case
 from joulia.errors import JouliaError, suggest
 from joulia.kernel import Work
+from joulia.records.parts import Estimate
 
 FOLDER = Path(__file__).parent / "profiles"
 MODEL = "energy-roofline"
@@ -132,7 +133,7 @@ def choose(case: Case, cpu: str, arch: str, root: Path = Path("/")) -> Profile |
     """The profile of this machine's processor; None where none fits, or where a GPU computes."""
     import re
 
-    if case.device not in ("cpu", "serial", "openmp"):
+    if case.on_gpu:
         return None
     if _is_laptop(root):
         return load("laptop")
@@ -150,9 +151,7 @@ def _is_laptop(root: Path) -> bool:
         return False
 
 
-def estimate(
-    profile: Profile, seconds: float, work: Work, dtype: str, cores: int
-) -> dict[str, Any]:
+def estimate(profile: Profile, seconds: float, work: Work, dtype: str, cores: int) -> Estimate:
     """The record's `energy_estimate`: joules a step with their range, and what they stand on."""
     share = cores / profile.cores if profile.kind == "cpu" else 1.0
     flop = SINGLE if dtype == "float32" else 1.0
@@ -164,18 +163,18 @@ def estimate(
             + getattr(profile.byte_j, part) * work.bytes
         )
 
-    return {
-        "model": MODEL,
-        "profile": profile.name,
-        "title": profile.title,
-        "unit": "J/step",
-        "median": joules("typical"),
-        "low": joules("low"),
-        "high": joules("high"),
-        "static_share": share,
-        "sources": {
+    return Estimate(
+        model=MODEL,
+        profile=profile.name,
+        title=profile.title,
+        unit="J/step",
+        median=joules("typical"),
+        low=joules("low"),
+        high=joules("high"),
+        static_share=share,
+        sources={
             "static_w": profile.static_w.source,
             "byte_j": profile.byte_j.source,
             "flop_j": profile.flop_j.source,
         },
-    }
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from joulia.energy import uncertainty
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Key, Window
 from joulia.energy.uncertainty import Part, Spread
 from joulia.records import stats
+from joulia.records.parts import DeviceUse, Energy, Summary, Waiting
 
 BUSY_LIMIT = 0.05
 """More than this share of all cores busy while this job slept: somebody else is on the node."""
@@ -16,7 +17,7 @@ BUSY_LIMIT = 0.05
 
 def energy_result(
     energy: EnergyMonitor, steps: int, bytes_per_step: float = 0.0
-) -> tuple[dict[str, Any] | None, str | None]:
+) -> tuple[Energy | None, str | None]:
     """(`energy`, None) or (None, the reason), the same on every rank. Joules are per step."""
     comm = energy.comm
     errors = [error for part in comm.allgather(energy.read_errors) for error in part]
@@ -33,40 +34,44 @@ def energy_result(
     summary = stats.summary([total / steps for total in totals])
     watts = sum(totals) / sum(window.seconds for window in energy.windows)
     crosscheck = cross_check(energy.windows)
-    data = {
-        "unit": "J/step",
-        "source": "+".join(sorted({one.source for one in energy.account.counted})),
-        **summary,
-        "scope": energy.account.scope,
-        "meters": sorted({one.meter for one in energy.account.counted}),
-        "counted": [":".join(one.key) for one in energy.account.counted],
-        "domains": domains(energy.windows, steps),
-        "watts": watts,
-        "window_s": min(window.seconds for window in energy.windows),
-        "windows_s": [window.seconds for window in energy.windows],
-        "repeats": len(energy.windows),
-        "void_windows": energy.voids,
-        "update_period_s": energy.slowest_s,
-        "tolerance_rel": energy.tolerance,
-        "end_points_rel": worst.sigma_rel,
-        "quantisation_rel": worst.quantisation_rel,
-        "systematic_rel": worst.systematic_rel,
-        "uncertainty_rel": max(spread.rel95 for spread in spreads),
-        "crosscheck_rel": crosscheck,
-        "cost_rel": max(window.cost_s / window.seconds for window in energy.windows),
-        **net(energy, steps, totals),
-        "waiting": waiting(energy.windows, totals, steps),
-        "devices": devices(energy, steps),
-        "not_covered": list(energy.account.not_covered),
-        "shared_by_ranks": {
-            meter: list(ranks) for meter, ranks in sorted(energy.account.users.items())
+    idle = idle_watts(energy)
+    above, reason = net(energy, steps, totals, idle)
+    data = Energy(
+        **vars(summary),
+        unit="J/step",
+        source="+".join(sorted({one.source for one in energy.account.counted})),
+        scope=energy.account.scope,
+        meters=tuple(sorted({one.meter for one in energy.account.counted})),
+        counted=tuple(":".join(one.key) for one in energy.account.counted),
+        domains=domains(energy.windows, steps),
+        watts=watts,
+        window_s=min(window.seconds for window in energy.windows),
+        windows_s=tuple(window.seconds for window in energy.windows),
+        repeats=len(energy.windows),
+        void_windows=tuple(energy.voids),
+        update_period_s=energy.slowest_s,
+        tolerance_rel=energy.tolerance,
+        end_points_rel=worst.sigma_rel,
+        quantisation_rel=worst.quantisation_rel,
+        systematic_rel=worst.systematic_rel,
+        uncertainty_rel=max(spread.rel95 for spread in spreads),
+        crosscheck_rel=crosscheck,
+        cost_rel=max(window.cost_s / window.seconds for window in energy.windows),
+        waiting=waiting(energy.windows, totals, steps),
+        devices=devices(energy, steps),
+        not_covered=tuple(energy.account.not_covered),
+        shared_by_ranks={
+            meter: tuple(ranks) for meter, ranks in sorted(energy.account.users.items())
         },
-        "exclusive": None if busy is None else busy <= BUSY_LIMIT,
-        "wraps": wraps,
-        "read_errors": len(errors),
-        "comparable": "DC component counters over the timed phase: not Green500 comparable",
-    }
-    return data | {"flags": flags(energy, data, bytes_per_step)}, None
+        exclusive=None if busy is None else busy <= BUSY_LIMIT,
+        wraps=wraps,
+        read_errors=len(errors),
+        comparable="DC component counters over the timed phase: not Green500 comparable",
+        idle_w=idle,
+        net=above,
+        net_reason=reason,
+    )
+    return replace(data, flags=tuple(flags(energy, data, bytes_per_step))), None
 
 
 def absent(energy: EnergyMonitor) -> str | None:
@@ -120,36 +125,41 @@ def cross_check(windows: list[Window]) -> float | None:
     return worst
 
 
-def net(energy: EnergyMonitor, steps: int, totals: list[float]) -> dict[str, Any]:
-    """Idle watts before and after, and joules a step beyond them; void where idle drifted."""
-    counted = energy.account.counted
-    idle = [
-        window.total(counted) / window.seconds
+def idle_watts(energy: EnergyMonitor) -> tuple[float, ...] | None:
+    """Watts of doing nothing, before and after the windows; None unless both were measured."""
+    idle = tuple(
+        window.total(energy.account.counted) / window.seconds
         for window in energy.idles
         if energy.counted <= window.joules.keys()
-    ]
-    if len(idle) != 2:
-        return {"idle_w": None, "net": None, "net_reason": "idle was not measured twice"}
+    )
+    return idle if len(idle) == 2 else None
+
+
+def net(
+    energy: EnergyMonitor, steps: int, totals: list[float], idle: tuple[float, ...] | None
+) -> tuple[Summary | None, str | None]:
+    """Joules a step beyond the idle watts; None, with the reason, where idle drifted."""
+    if idle is None:
+        return None, "idle was not measured twice"
     base = sum(idle) / 2.0
     if base > 0.0 and abs(idle[1] - idle[0]) > uncertainty.IDLE_LIMIT * base:
-        reason = f"idle power went from {idle[0]:.1f} W to {idle[1]:.1f} W, more than 5 %"
-        return {"idle_w": idle, "net": None, "net_reason": reason}
+        return None, f"idle power went from {idle[0]:.1f} W to {idle[1]:.1f} W, more than 5 %"
     samples = [
         (total - base * window.seconds) / steps
         for total, window in zip(totals, energy.windows, strict=True)
     ]
-    return {"idle_w": idle, "net": stats.summary(samples)}
+    return stats.summary(samples), None
 
 
-def waiting(windows: list[Window], totals: list[float], steps: int) -> dict[str, float]:
+def waiting(windows: list[Window], totals: list[float], steps: int) -> Waiting:
     """Joules a step at work and at waiting: the time in exchange and imbalance times the power."""
     waited = sum(w.waiting * total for w, total in zip(windows, totals, strict=True))
     share = waited / sum(totals)
     mean = sum(totals) / len(totals) / steps
-    return {"share": share, "work": mean * (1.0 - share), "waiting": mean * share}
+    return Waiting(share, mean * (1.0 - share), mean * share)
 
 
-def devices(energy: EnergyMonitor, steps: int) -> dict[str, Any]:
+def devices(energy: EnergyMonitor, steps: int) -> dict[str, DeviceUse]:
     """For each GPU that is counted: how much of the windows it computed, and joules a step without.
 
     `utilisation` is the driver's: the share of time in which a kernel was running, however small.
@@ -161,7 +171,7 @@ def devices(energy: EnergyMonitor, steps: int) -> dict[str, Any]:
     windows = energy.windows
     seconds = sum(window.seconds for window in windows)
     waited = sum(window.waiting * window.seconds for window in windows) / seconds
-    found: dict[str, Any] = {}
+    found: dict[str, DeviceUse] = {}
     for one in energy.account.counted:
         if one.kind != "gpu":
             continue
@@ -171,31 +181,31 @@ def devices(energy: EnergyMonitor, steps: int) -> dict[str, Any]:
         watts = [w.joules[one.key] / w.seconds for w in energy.idles if one.key in w.joules]
         base = sum(watts) / len(watts) if watts else None
         a_step = seconds / len(windows) / steps
-        found[one.meter] = {
-            "utilisation": active,
-            "waiting": waited,
-            "idle_share": idle,
-            "told_by": "utilisation" if told else "waiting",
-            "idle_w": base,
-            "idle": None if base is None else base * idle * a_step,
-        }
+        found[one.meter] = DeviceUse(
+            utilisation=active,
+            waiting=waited,
+            idle_share=idle,
+            told_by="utilisation" if told else "waiting",
+            idle_w=base,
+            idle=None if base is None else base * idle * a_step,
+        )
     return found
 
 
-def flags(energy: EnergyMonitor, data: dict[str, Any], bytes_per_step: float) -> list[str]:
+def flags(energy: EnergyMonitor, data: Energy, bytes_per_step: float) -> list[str]:
     """What makes the figure doubtful, in words."""
     found = []
-    crosscheck, cost = data["crosscheck_rel"], data["cost_rel"]
+    crosscheck, cost = data.crosscheck_rel, data.cost_rel
     if crosscheck is not None and crosscheck > uncertainty.CROSSCHECK_LIMIT:
         found.append(f"counter and sampled power differ by {crosscheck:.1%}")
-    if data["window_s"] < energy.least_s:
+    if data.window_s < energy.least_s:
         found.append(
-            f"a window of {data['window_s']:.2g} s, where this GPU's counter takes "
+            f"a window of {data.window_s:.2g} s, where this GPU's counter takes "
             f"{energy.least_s:g} s (--window {1.2 * energy.least_s:g}, and --timeout to match)"
         )
     if cost > uncertainty.COST_LIMIT:
         found.append(f"measuring took {cost:.1%} of the window")
-    if data["exclusive"] is False:
+    if data.exclusive is False:
         found.append("other work ran on this node")
     found += [
         f"{':'.join(one.key)} updates every {energy.periods[one.key]:.2g} s instead of "
@@ -204,9 +214,7 @@ def flags(energy: EnergyMonitor, data: dict[str, Any], bytes_per_step: float) ->
         if energy.periods[one.key] > 2.0 * energy.nominal[one.key] > 0.0
     ]
     devices = {user.device for user in energy.users if user.device}
-    on_gpus = sum(
-        data["domains"][":".join(o.key)] for o in energy.account.counted if o.kind == "gpu"
-    )
+    on_gpus = sum(data.domains[":".join(o.key)] for o in energy.account.counted if o.kind == "gpu")
     per_byte = on_gpus / bytes_per_step if bytes_per_step and on_gpus else None
     if devices and per_byte is not None and per_byte < uncertainty.HBM_J_PER_BYTE:
         found.append(

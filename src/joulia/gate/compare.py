@@ -60,7 +60,7 @@ def grouped(base: Sequence[Record], head: Sequence[Record]) -> dict[Case, Sides]
 def require_comparable(base: Sequence[Record], head: Sequence[Record]) -> None:
     """JouliaError, in one line, where a verdict would compare things that are not alike."""
     records = [*base, *head]
-    machines = {r.machine["id"]: r.machine.get("hostname", "?") for r in records}
+    machines = {r.machine.id: r.machine.hostname for r in records}
     if len(machines) > 1:
         names = ", ".join(f"{name} ({i[:8]})" for i, name in sorted(machines.items()))
         raise JouliaError(f"the records are of different machines: {names}. Allowed: one machine")
@@ -77,7 +77,7 @@ def require_comparable(base: Sequence[Record], head: Sequence[Record]) -> None:
                 "--window, --repeats, --cold and --no-overlap on both sides"
             )
     for case, sides in grouped(base, head).items():
-        sources = {r.energy["source"] for side in sides for r in side if r.energy}
+        sources = {r.energy.source for side in sides for r in side if r.energy}
         if len(sources) > 1:
             raise JouliaError(
                 f"{case.label}: joules of different sources: {', '.join(sorted(sources))}. "
@@ -91,8 +91,8 @@ def cost(record: Record, metric: str) -> float | None:
     Disturbances only add time, so the best sample has least of them. A meter errs either way.
     """
     if metric == "time":
-        return min(record.time["samples"]) if record.time else None
-    return float(record.energy["median"]) if record.energy else None
+        return min(record.time.samples) if record.time else None
+    return record.energy.median if record.energy else None
 
 
 def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: int) -> Verdict:
@@ -122,7 +122,7 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
     energy = pairs[0][0].energy if metric == "energy" else None
     common: dict[str, Any] = {
         "unit": METRICS[metric],
-        "source": energy["source"] if energy else None,
+        "source": energy.source if energy else None,
         "base": min(base),
         "head": min(head),
         "pairs": len(whole),

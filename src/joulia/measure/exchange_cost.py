@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from joulia.measure.calibrate import calibrate
+from joulia.parallel import gpus
 from joulia.parallel.comm import Comm
 from joulia.parallel.network import ping_pong
+from joulia.records.parts import Gpu, Parallel
 from joulia.simulation.run import Run
 
 
-def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Overlap:
+    """Whether to compute while halos travel, and how much faster that was where it was timed."""
+
+    chosen: bool | None
+    gain: float | None
+
+
+def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) -> Overlap:
     """Whether the run computes while halos travel: as asked, else what is faster here.
 
     A core and a shell cost more than one box, and not every MPI moves messages while nobody calls
     it. Where nobody decided, a few short runs of either kind, in turn, do.
     """
     if comm.size == 1:
-        return {}
+        return Overlap(None, None)
     gain = None
     if asked is None:
         steps = max(1, calibrate(run, window_s, comm) // 20)
@@ -32,7 +42,7 @@ def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) ->
         asked = gain > 0.0
         run.reset()
     run.exchange.overlap = asked
-    return {"overlap": asked, "overlap_gain": gain}
+    return Overlap(asked, gain)
 
 
 def waiting(mine: float, exchange: float, comm: Comm) -> float:
@@ -46,44 +56,53 @@ def waiting(mine: float, exchange: float, comm: Comm) -> float:
     return comm.sum(exchange + slowest - mine) / (comm.size * slowest)
 
 
-def shares(computing: list[tuple[float, float]], steps: int, comm: Comm) -> dict[str, Any]:
-    """Seconds a step that a rank exchanges and computes (means), and how uneven the ranks are.
+def parallel(
+    run: Run,
+    nodes: int,
+    overlap: Overlap,
+    computing: list[tuple[float, float]],
+    steps: int,
+    comm: Comm,
+) -> Parallel:
+    """How the ranks shared a step, from the (seconds, seconds in exchange) of this rank's windows.
 
-    `imbalance` is the slowest rank's computing time over the mean, minus one. Exchange covers
-    packing, waiting and unpacking, and the copies of a grid that wraps onto one rank.
+    What one step sends, the network as a ping-pong measures it, and the time that both predict: the
+    slowest rank's, without packing and without what overlap hides. All ranks pack at once;
+    `packing_bytes_per_s` is the slowest one's rate times their number.
     """
     exchange = [e / steps for _, e in computing]
     compute = [(t - e) / steps for t, e in computing]
     by_rank = comm.allgather((sum(exchange) / len(exchange), sum(compute) / len(compute)))
     mean = sum(c for _, c in by_rank) / comm.size
-    return {
-        "exchange_s": sum(e for e, _ in by_rank) / comm.size,
-        "compute_s": mean,
-        "imbalance": max(c for _, c in by_rank) / mean - 1.0 if mean > 0 else 0.0,
-        "exchange_s_by_rank": [e for e, _ in by_rank],
-        "compute_s_by_rank": [c for _, c in by_rank],
-    }
-
-
-def communication(run: Run, comm: Comm) -> dict[str, Any]:
-    """What one step sends, the transport as a ping-pong measures it, and the time both predict.
-
-    The prediction is the slowest rank's, without packing and without what overlap hides. All ranks
-    pack at once; `packing_bytes_per_s` is the slowest one's rate times their number.
-    """
+    alone = Parallel(
+        parts=run.parts,
+        nodes=nodes,
+        exchange_s=sum(e for e, _ in by_rank) / comm.size,
+        compute_s=mean,
+        imbalance=max(c for _, c in by_rank) / mean - 1.0 if mean > 0 else 0.0,
+        exchange_s_by_rank=tuple(e for e, _ in by_rank),
+        compute_s_by_rank=tuple(c for _, c in by_rank),
+        overlap=overlap.chosen,
+        overlap_gain=overlap.gain,
+        gpus=tuple(
+            Gpu(gpu.uuid, gpu.name, gpu.capability, ranks)
+            for gpu, ranks in gpus.shared(run.case, comm)
+        ),
+    )
     if comm.size == 1:
-        return {}
-    exchange = run.exchange
-    exchange.sent_messages = exchange.sent_bytes = 0
+        return alone
+    run.exchange.sent_messages = run.exchange.sent_bytes = 0
     run.step()
     run.ops.synchronize()
-    sent = comm.allgather((exchange.sent_messages, exchange.sent_bytes))
-    transport = ping_pong(comm)
-    return {
-        "through": run.ops.through,
-        "packing_bytes_per_s": -comm.size * comm.max(-exchange.packing()),
-        "messages": max(m for m, _ in sent),
-        "bytes": max(b for _, b in sent),
-        **transport.to_json(),
-        "predicted_exchange_s": max(transport.seconds(m, b) for m, b in sent),
-    }
+    sent = comm.allgather((run.exchange.sent_messages, run.exchange.sent_bytes))
+    network = ping_pong(comm)
+    return replace(
+        alone,
+        through=run.ops.through,
+        packing_bytes_per_s=-comm.size * comm.max(-run.exchange.packing()),
+        messages=max(m for m, _ in sent),
+        bytes=max(b for _, b in sent),
+        latency_s=network.latency_s,
+        bandwidth_bytes_per_s=network.bandwidth_bytes_per_s,
+        predicted_exchange_s=max(network.seconds(m, b) for m, b in sent),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 
@@ -11,10 +10,11 @@ from joulia.case import Case, Settings
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
 from joulia.measure.calibrate import calibrate
-from joulia.measure.exchange_cost import choose_overlap, communication, shares, waiting
+from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
 from joulia.parallel.comm import Comm
-from joulia.parallel.gpus import gpus
 from joulia.records import stats
+from joulia.records.parts import Check, DeclaredWork, Rates, Startup, Timing
+from joulia.records.record import Measured
 from joulia.simulation import end_time, verify
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step
@@ -23,7 +23,7 @@ from joulia.simulation.run import set_up
 clock = time.perf_counter
 
 
-def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
+def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
     """Measure a case on all ranks; the measured part of its record, the same on every rank.
 
     Raises Unavailable where the backend is not here, Unstable where the simulation is not finite.
@@ -44,8 +44,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
     error = verify.relative_difference(
         comm, got, reference_step(case, run.tile), run.kernel.vectors
     )
-    reference = verify.Check(error, run.kernel.tolerance[case.dtype])
-    checked = verify.Verification(reference)
+    reference = Check.of(error, run.kernel.tolerance[case.dtype])
 
     energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
     energy.infer_periods()
@@ -79,53 +78,52 @@ def measure(case: Case, settings: Settings, comm: Comm) -> dict[str, Any]:
 
     energy.idle()
 
-    checked.invariants |= verify.exact_check(case, comm, run.tile, final, steps)
+    invariants = verify.exact_check(case, comm, run.tile, final, steps)
     first_state, last_state = (
         verify.for_totals(run.kernel, case, run.ops, fields, run.exchange)
         for fields in (run.start, run.fields)
     )
-    checked.invariants |= verify.drift_checks(case, comm, run.tile, first_state, last_state, steps)
+    invariants |= verify.drift_checks(case, comm, run.tile, first_state, last_state, steps)
     same = all(ending == endings[0] for ending in endings)
-    checked.invariants["the first repeat's final state"] = verify.Check(
-        comm.max(0.0 if same else 1.0), 0.0
-    )
+    differs = comm.max(0.0 if same else 1.0)
+    invariants["the first repeat's final state"] = Check.of(differs, 0.0)
     # A function that stopped computing after a while ends every repeat alike and conserves all.
     # Like is compared with like: the step overlaps, or not, as the first one did.
     run.exchange.overlap = overlap
     run.reset()
     run.steps(1)
     same = fields_digest(comm, run.tile, run.results(run.fields)) == first_step
-    checked.invariants["the first step, again"] = verify.Check(0.0 if same else 1.0, 0.0)
-    checked.digest = first_step
+    invariants["the first step, again"] = Check.of(0.0 if same else 1.0, 0.0)
 
-    work = run.kernel.work(case)
-    joules, reason = energy_result(energy, steps, work.bytes)
+    declared = run.kernel.work(case)
+    joules, reason = energy_result(energy, steps, declared.bytes)
     energy.close()
-    updates = run.kernel.updates_a_step(case)
-    median = stats.summary(samples)
-    failures = checked.failures
+    work = DeclaredWork(declared.bytes, declared.flops, run.kernel.updates_a_step(case))
+    times = stats.summary(samples)
+    failures = verify.failures(reference, invariants)
     if run.ops.simulated:
         failures = [*failures, f"{run.ops.simulated}: it computes, but its times mean nothing"]
-    return {
-        "status": "invalid" if failures else "valid",
-        "reasons": failures,
-        "time": {"unit": "s/step", **median, "steps_per_sample": steps},
-        "energy": joules,
-        "energy_reason": reason,
-        "rates": {
-            "updates_per_s": updates / median["median"],  # type: ignore[operator]
-            "ns_per_update": 1e9 * median["median"] / updates,  # type: ignore[operator]
-            "bytes_per_s": work.bytes / median["median"],  # type: ignore[operator]
-            "flops_per_s": work.flops / median["median"],  # type: ignore[operator]
-        },
-        "startup": run.startup
-        | {"first_call_s": first, "call_overhead_s": run.call_overhead(comm)},
-        "parallel": {"parts": list(run.parts), "nodes": energy.nodes}
-        | overlapped
-        | shares(computing, steps, comm)
-        | communication(run, comm)
-        | gpus(case, comm),
-        "verify": checked.to_json(),
-        "runtime": run.versions,
-        "solution": end_time.error_at(run, settings.until, comm) if settings.until else None,
-    }
+    return Measured(
+        status="invalid" if failures else "valid",
+        reasons=tuple(failures),
+        time=Timing(**vars(times), unit="s/step", steps_per_sample=steps),
+        energy=joules,
+        energy_reason=reason,
+        work=work,
+        rates=rates(work, times.median),
+        startup=Startup(run.import_s, run.load_s, run.cache, first, run.call_overhead(comm)),
+        parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
+        verify=verify.verification(reference, invariants, first_step),
+        runtime=run.versions,
+        solution=end_time.error_at(run, settings.until, comm) if settings.until else None,
+    )
+
+
+def rates(work: DeclaredWork, seconds: float) -> Rates:
+    """The declared work of a step over the time that it took."""
+    return Rates(
+        updates_per_s=work.updates / seconds,
+        ns_per_update=1e9 * seconds / work.updates,
+        bytes_per_s=work.bytes / seconds,
+        flops_per_s=work.flops / seconds,
+    )

@@ -10,18 +10,23 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from joulia.case import Case, Settings
+from joulia.records.codec import to_json
+from joulia.records.record import Measured
 from joulia.system.guard import die_with_parent
+
+if TYPE_CHECKING:
+    from joulia.parallel.comm import Comm
 
 
 def main() -> None:
     job_path = Path(sys.argv[1])
     job = json.loads(job_path.read_text())
     die_with_parent()
-
-    from joulia.case import Case, Settings
 
     case = Case.from_json(job["case"])
     pin(case, job["pin"])
@@ -30,7 +35,7 @@ def main() -> None:
 
         cuda.claim(local_rank())
 
-    from joulia.parallel.comm import Comm, MPIRanks, OneRank
+    from joulia.parallel.comm import MPIRanks, OneRank
 
     comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
     tell_whereabouts(job_path.parent, comm.rank)
@@ -41,19 +46,19 @@ def main() -> None:
         traceback.print_exc()
         where = f"rank {comm.rank}: " if comm.size > 1 else ""
         line = " ".join(str(error).split())
-        result = {"status": "failed", "reasons": [f"{where}{type(error).__name__}: {line}"]}
+        result = Measured("failed", (f"{where}{type(error).__name__}: {line}",))
         deliver(job_path.parent / f"failed-{comm.rank}.json", result)
         sys.stderr.flush()
         if isinstance(comm, MPIRanks):
             comm.world.Abort(1)
         raise SystemExit(1) from None
     if comm.rank == 0:
-        if result.get("parallel"):
-            result["parallel"]["launcher"] = job["launcher"]
+        if result.parallel:
+            result = replace(result, parallel=replace(result.parallel, launcher=job["launcher"]))
         deliver(job_path.parent / "result.json", result)
 
 
-def run(case: Any, settings: Any, comm: Any) -> dict[str, Any]:
+def run(case: Case, settings: Settings, comm: Comm) -> Measured:
     """Measure; an absent backend and an unstable simulation are results, not failures."""
     from joulia.errors import Unavailable, Unstable
     from joulia.measure.method import measure
@@ -66,15 +71,15 @@ def run(case: Any, settings: Any, comm: Any) -> dict[str, Any]:
     try:
         return measure(case, settings, comm)
     except Unavailable as error:
-        return {"status": "skipped", "reasons": [str(error)]}
+        return Measured("skipped", (str(error),))
     except Unstable as error:
-        return {"status": "invalid", "reasons": [str(error)]}
+        return Measured("invalid", (str(error),))
 
 
-def deliver(path: Path, result: dict[str, Any]) -> None:
+def deliver(path: Path, result: Measured) -> None:
     """Whole or not at all: the parent may look at any moment."""
     partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(result))
+    partial.write_text(json.dumps(to_json(result)))
     partial.replace(path)
 
 
@@ -88,7 +93,7 @@ def tell_whereabouts(folder: Path, rank: int) -> None:
     (folder / f"rank-{rank}.pid").write_text(str(os.getpid()))
 
 
-def pin(case: Any, cores: list[int]) -> None:
+def pin(case: Case, cores: list[int]) -> None:
     """Bind this rank to its share of the cores that the job may use."""
     if not hasattr(os, "sched_setaffinity") or len(cores) < case.cores:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from joulia.case import Case
 from joulia.errors import Unavailable
@@ -37,15 +36,15 @@ def require_room(kernel: Kernel, case: Case, comm: Comm) -> None:
         raise Unavailable(*told)
 
 
-def gpus(case: Case, comm: Comm) -> dict[str, Any]:
-    """The record's `gpus`: each GPU that ranks use, and the ranks that share it."""
+def shared(case: Case, comm: Comm) -> list[tuple[cuda.Gpu, tuple[int, ...]]]:
+    """Each GPU that ranks use, and the ranks that share it; the same on every rank."""
     here = case.on_gpu and cuda.missing() is None
-    told = comm.allgather(cuda.current().to_json() if here else None)
-    found: dict[str, dict[str, Any]] = {}
-    for rank, one in enumerate(told):
-        if one is not None:
-            found.setdefault(one["uuid"], one | {"ranks": []})["ranks"].append(rank)
-    return {"gpus": list(found.values())} if found else {}
+    used = comm.allgather(cuda.current() if here else None)
+    gpus = {gpu.uuid: gpu for gpu in used if gpu is not None}
+    return [
+        (gpu, tuple(rank for rank, one in enumerate(used) if one is not None and one.uuid == uuid))
+        for uuid, gpu in gpus.items()
+    ]
 
 
 def sends_directly(asked: str, comm: Comm) -> bool:

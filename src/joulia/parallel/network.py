@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,6 @@ class Transport:
     def seconds(self, messages: float, total_bytes: float) -> float:
         """The time of `messages` messages that hold `total_bytes` together."""
         return messages * self.latency_s + total_bytes / self.bandwidth_bytes_per_s
-
-    def to_json(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def ping_pong(comm: Any) -> Transport:

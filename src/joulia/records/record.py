@@ -2,66 +2,129 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from typing import Any
 
 from joulia.case import Case, Settings
 from joulia.errors import JouliaError
+from joulia.records.codec import from_json, to_json
+from joulia.records.parts import (
+    DeclaredWork,
+    EndTimeError,
+    Energy,
+    Estimate,
+    Parallel,
+    Rates,
+    Startup,
+    Timing,
+    Verification,
+)
+from joulia.system.machine import Machine
 
 SCHEMA = "joulia-record/1"
 STATUSES = ("valid", "invalid", "failed", "skipped")
 
 
-@dataclass
-class Record:
-    """One case measured.
+@dataclass(frozen=True)
+class Measured:
+    """What the process of a case finds out: its part of the record."""
 
-    `status` is `valid`; `invalid` (a check failed: no time is kept); `failed` (crash, signal,
-    time-out; `stderr` holds the last lines); or `skipped` (with the reason). `id` names the case,
-    the code, the machine and the settings: two records with one id measured the same thing.
-    Seconds, joules, bytes; units are in the field names or in `unit`.
+    status: str
+    """`valid`; `invalid` (a check failed: no time is kept); `failed` (crash, signal, time-out); or
+    `skipped`."""
+    reasons: tuple[str, ...] = ()
+    """Why it is not valid, in words."""
+    time: Timing | None = None
+    """Time of a step; null unless valid."""
+    energy: Energy | None = None
+    """Joules of a step; null where they were not measured."""
+    energy_reason: str | None = None
+    """Why there are no joules."""
+    work: DeclaredWork | None = None
+    """The declared minimum of a step."""
+    rates: Rates | None = None
+    """The declared work over the time."""
+    startup: Startup | None = None
+    """What it took before the first step was done."""
+    parallel: Parallel | None = None
+    """How the ranks shared the step."""
+    verify: Verification | None = None
+    """Whether the answer was right."""
+    solution: EndTimeError | None = None
+    """The problem solved to an end time, where that was asked for."""
+    runtime: dict[str, str] | None = None
+    """Versions that the runtime tells of itself."""
+    stderr: tuple[str, ...] = ()
+    """The last lines of a case that failed."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One case measured: one line of a results file.
+
+    Two records with one `id` measured the same thing. Seconds, joules, bytes; units are in the
+    names or in `unit`.
     """
 
     id: str
+    """Names the case, the code, the machine and the settings."""
     started_at: str
+    """ISO 8601, UTC."""
     duration_s: float
+    """From the start of the case's process to its end, s."""
     status: str
-    reasons: list[str]
+    """`valid`; `invalid` (a check failed: no time is kept); `failed` (crash, signal, time-out;
+    `stderr` holds the last lines); or `skipped`."""
+    reasons: tuple[str, ...]
+    """Why it is not valid, in words."""
     case: Case
+    """What was measured."""
     settings: Settings
-    machine: dict[str, Any]
-    software: dict[str, Any]
+    """How."""
+    machine: Machine
+    """Where."""
+    software: dict[str, str | None]
+    """Versions by name, and the digest of the code that decides what is measured (`code`)."""
     commit: str | None
-    time: dict[str, Any] | None = None
-    energy: dict[str, Any] | None = None
+    """Of the source tree that joulia ran from, with a plus where it was changed since."""
+    time: Timing | None = None
+    """Time of a step; null unless valid."""
+    energy: Energy | None = None
+    """Joules of a step; null where they were not measured."""
     energy_reason: str | None = None
-    energy_estimate: dict[str, Any] | None = None
-    rates: dict[str, Any] | None = None
-    startup: dict[str, Any] | None = None
-    parallel: dict[str, Any] | None = None
-    verify: dict[str, Any] | None = None
-    solution: dict[str, Any] | None = None
-    stderr: list[str] = field(default_factory=list)
+    """Why there are no joules."""
+    energy_estimate: Estimate | None = None
+    """Modelled joules of a step, where there is no meter."""
+    work: DeclaredWork | None = None
+    """The declared minimum of a step."""
+    rates: Rates | None = None
+    """The declared work over the time, and how near that is to the machine's bounds."""
+    startup: Startup | None = None
+    """What it took before the first step was done."""
+    parallel: Parallel | None = None
+    """How the ranks shared the step."""
+    verify: Verification | None = None
+    """Whether the answer was right."""
+    solution: EndTimeError | None = None
+    """The problem solved to an end time, where that was asked for."""
+    stderr: tuple[str, ...] = ()
+    """The last lines of a case that failed."""
     schema: str = SCHEMA
+    """The version of this layout."""
 
     def to_json(self) -> dict[str, Any]:
-        flat = {k: v for k, v in vars(self).items() if k not in {"case", "settings", "schema"}}
-        return {
-            "schema": self.schema,
-            **flat,
-            "case": self.case.to_json(),
-            "settings": asdict(self.settings),
-        }
+        every = {field.name: to_json(getattr(self, field.name)) for field in fields(self)}
+        cases = {"case": self.case.to_json(), "settings": self.settings.to_json()}
+        return {"schema": self.schema, **every, **cases}  # by its beginning a torn line is known
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
+        """A record from a line of a results file; what this joulia does not know is left out."""
         if data.get("schema") != SCHEMA:
             raise JouliaError(f"schema {data.get('schema')!r} is not {SCHEMA}")
         if data.get("status") not in STATUSES:
             raise JouliaError(f"status {data.get('status')!r} is none of {', '.join(STATUSES)}")
         try:
-            case = Case.from_json(data["case"])
-            settings = Settings.from_json(data["settings"])
-            return cls(**{**data, "case": case, "settings": settings})
-        except (KeyError, TypeError, AttributeError) as error:
+            return from_json(cls, data)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise JouliaError(f"not a joulia record: {error}") from None

@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from joulia.records.parts import Summary
+
 
 def median_interval(
     samples: Sequence[float], confidence: float = 0.95
@@ -28,11 +30,6 @@ def median_interval(
     return best
 
 
-def summary(samples: Sequence[float]) -> dict[str, object]:
-    """The record's `samples`, `median`, `ci95`."""
-    interval = median_interval(samples)
-    return {
-        "samples": list(samples),
-        "median": statistics.median(samples),
-        "ci95": list(interval) if interval else None,
-    }
+def summary(samples: Sequence[float]) -> Summary:
+    """The samples with their median and its interval."""
+    return Summary(tuple(samples), statistics.median(samples), median_interval(samples))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from joulia.analysis.advice import main_problems
 from joulia.analysis.compare import Entry, Problem
@@ -13,6 +12,7 @@ from joulia.analysis.figure import Figure
 from joulia.analysis.tables import digits
 from joulia.analysis.units import quantity
 from joulia.case import Place, count_of
+from joulia.records.parts import Startup
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
 
@@ -51,8 +51,8 @@ class Series:
 
 def updates(one: Entry) -> float:
     """Updates a step."""
-    rates: dict[str, Any] = one.record.rates or {}
-    return float(rates["updates_per_s"]) * one.time.value
+    assert one.record.rates is not None
+    return one.record.rates.updates_per_s * one.time.value
 
 
 def interval_text(figure: Figure, unit: str) -> str:
@@ -210,22 +210,24 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
         peaks: dict[Place, float] = {}
         for problem in here:
             for one in problem.entries:
-                rates: dict[str, Any] = one.record.rates or {}
-                for roofs, name in (
-                    (bandwidths, "ceiling_bytes_per_s"),
-                    (peaks, "ceiling_flops_per_s"),
-                ):
-                    if rates.get(name):
-                        place = one.record.case.place
-                        roofs[place] = max(roofs.get(place, 0.0), rates[name])
-                if not rates.get("bytes_per_s") or not rates.get("flops_per_s"):
+                rates = one.record.rates
+                if rates is None:
                     continue
-                intensity = rates["flops_per_s"] / rates["bytes_per_s"]
+                for roofs, ceiling in (
+                    (bandwidths, rates.ceiling_bytes_per_s),
+                    (peaks, rates.ceiling_flops_per_s),
+                ):
+                    if ceiling:
+                        place = one.record.case.place
+                        roofs[place] = max(roofs.get(place, 0.0), ceiling)
+                if not rates.bytes_per_s or not rates.flops_per_s:
+                    continue
+                intensity = rates.flops_per_s / rates.bytes_per_s
                 bound = f", {one.fraction.value:.0%} of the bound" if one.fraction else ""
                 marks.append(
                     Mark(
-                        one.label, series.of(one.backend), intensity, rates["flops_per_s"],
-                        tip=f"{problem.kernel} {one.label}: {quantity(rates['flops_per_s'], '')}"
+                        one.label, series.of(one.backend), intensity, rates.flops_per_s,
+                        tip=f"{problem.kernel} {one.label}: {quantity(rates.flops_per_s, '')}"
                         f"flop/s at {digits(intensity)} flop/B{bound}",
                     )
                 )  # fmt: skip
@@ -283,19 +285,18 @@ PARTS = (
 
 def startup(problems: Sequence[Problem]) -> list[Plot]:
     """What passes until the first step is done, by backend: medians over all its cases."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[Startup]] = {}
     for problem in problems:
         for one in problem.entries:
-            parts = one.record.startup or {}
-            state = "cold" if one.record.settings.cold or parts.get("cache") == "cold" else "warm"
+            parts = one.record.startup
+            if parts is None:
+                continue
+            state = "cold" if one.record.settings.cold or parts.cache == "cold" else "warm"
             groups.setdefault((one.backend, state), []).append(parts)
     rows = [
         (
             f"{backend} ({state})",
-            [
-                (text, statistics.median(float(p.get(name, 0.0)) for p in parts))
-                for name, text in PARTS
-            ],
+            [(text, statistics.median(getattr(p, name) for p in parts)) for name, text in PARTS],
         )
         for (backend, state), parts in sorted(groups.items())
     ]

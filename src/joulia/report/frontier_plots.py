@@ -18,7 +18,7 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
     several = len({machine for machine, _, _ in groups}) > 1
     found = []
     for (_, kernel, until), mine in groups.items():
-        host = f" on {mine[0].record.machine.get('hostname', 'unknown')}" if several else ""
+        host = f" on {mine[0].record.machine.hostname}" if several else ""
         found.append((f"{kernel} until t = {until:g}{host}", mine))
     return found
 

@@ -261,11 +261,11 @@ def machines(records: Sequence[Record]) -> list[dict[str, Any]]:
     """What each machine says about itself, and when it measured."""
     found: dict[str, dict[str, Any]] = {}
     for record in records:
-        facts = found.setdefault(record.machine["id"], {"facts": record.machine, "times": []})
+        facts = found.setdefault(record.machine.id, {"facts": record.machine, "times": []})
         facts["times"].append(record.started_at)
     return [
         {
-            "facts": {k: size(k, v) for k, v in one["facts"].items() if is_plain(v)},
+            "facts": {k: size(k, v) for k, v in vars(one["facts"]).items() if is_plain(v)},
             "first": min(one["times"]),
             "last": max(one["times"]),
         }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from joulia import registry
 from joulia.case import Case, Place
+from joulia.records.parts import Rates
 from joulia.records.record import Record
 from joulia.runner.cases import Planned, reason
 from joulia.system import cuda
@@ -104,31 +105,30 @@ class Ceilings:
         case, rates = record.case, record.rates
         if bound(case) == "bytes":
             best = self.bytes_per_s.get(case.place, 0.0)
-            self.bytes_per_s[case.place] = max(best, rates["bytes_per_s"])
+            self.bytes_per_s[case.place] = max(best, rates.bytes_per_s)
         if bound(case) == "flops":
             best = self.flops_per_s.get((case.place, case.dtype), 0.0)
-            self.flops_per_s[case.place, case.dtype] = max(best, rates["flops_per_s"])
+            self.flops_per_s[case.place, case.dtype] = max(best, rates.flops_per_s)
 
-    def fraction(self, record: Record) -> dict[str, Any]:
-        """The record's ceilings and the fraction of the bound; None where they do not apply.
+    def held_against(self, case: Case, rates: Rates) -> Rates:
+        """Rates with their ceilings and the fraction of the bound; None where they do not apply.
 
         The bound on the time is the larger of bytes / triad and flops / half of the multiply-add
         rate. A case that fits into the caches is not bound by memory: it gets a fraction only where
         arithmetic bounds it anyway.
         """
-        case, rates = record.case, record.rates
-        kernel = registry.kernel(case.kernel).kernel
         bandwidth = self.bytes_per_s.get(case.place)
         peak = self.flops_per_s.get((case.place, case.dtype))
         fraction = None
-        if rates and kernel.ranked:
-            of_triad = rates["bytes_per_s"] / bandwidth if bandwidth else 0.0
-            of_compute = rates["flops_per_s"] / (0.5 * peak) if peak else 0.0
+        if registry.ranked(case.kernel):
+            of_triad = rates.bytes_per_s / bandwidth if bandwidth else 0.0
+            of_compute = rates.flops_per_s / (0.5 * peak) if peak else 0.0
             larger = max(of_triad, of_compute)
             if larger and (exceeds_caches(case) or of_compute > of_triad):
                 fraction = larger
-        return {
-            "ceiling_bytes_per_s": bandwidth,
-            "ceiling_flops_per_s": peak,
-            "fraction_of_bound": fraction,
-        }
+        return replace(
+            rates,
+            ceiling_bytes_per_s=bandwidth,
+            ceiling_flops_per_s=peak,
+            fraction_of_bound=fraction,
+        )

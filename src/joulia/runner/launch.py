@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from joulia.case import Case, Settings
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.records.codec import from_json
+from joulia.records.record import Measured
 from joulia.system.guard import guarded
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
@@ -58,8 +60,11 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
     return env
 
 
-def run(case: Case, settings: Settings) -> dict[str, Any]:
-    """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons."""
+def run(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measured:
+    """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons.
+
+    Its ranks and threads take the given cores in turn; all usable ones where none are given.
+    """
     with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
         folder = Path(scratch)
         job = folder / "job.json"
@@ -69,13 +74,13 @@ def run(case: Case, settings: Settings) -> dict[str, Any]:
             try:
                 launcher = launchers.choose(case.ranks, case.threads, settings.launcher)
             except Unavailable as error:
-                return {"status": "skipped", "reasons": [str(error)]}
+                return Measured("skipped", (str(error),))
             argv = [*launcher.command, *argv]
         task = {
             "case": case.to_json(),
             "settings": settings.to_json(),
             "launcher": launcher.name if launcher else None,
-            "pin": [] if launcher and launcher.binds else usable_cores(),
+            "pin": [] if launcher and launcher.binds else list(cores) or usable_cores(),
         }
         job.write_text(json.dumps(task))
         with (folder / "stderr").open("wb") as stderr:
@@ -98,8 +103,7 @@ def run(case: Case, settings: Settings) -> dict[str, Any]:
         if hung:
             return failure(f"no result within {settings.timeout_s:g} s{where}", folder)
         if (folder / "result.json").is_file():
-            result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-            return result
+            return from_json(Measured, json.loads((folder / "result.json").read_text()))
         if told := sorted(folder.glob("failed-*.json")):
             reasons = json.loads(told[0].read_text())["reasons"]
             return failure(reasons[0], folder)
@@ -177,7 +181,7 @@ def ending(code: int) -> str:
     return f"killed by {name}{hint}"
 
 
-def failure(reason: str, folder: Path) -> dict[str, Any]:
+def failure(reason: str, folder: Path) -> Measured:
     text = (folder / "stderr").read_text(errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]
-    return {"status": "failed", "reasons": [reason], "stderr": lines[-TAIL:]}
+    return Measured("failed", (reason,), stderr=tuple(lines[-TAIL:]))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from joulia import registry
 from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
 from joulia.records import software, store
 from joulia.records.identity import identity
-from joulia.records.record import Record
+from joulia.records.parts import Estimate
+from joulia.records.record import Measured, Record
 from joulia.runner import launch
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
@@ -31,7 +31,7 @@ class Outcome:
 
 def identify(case: Case, settings: Settings) -> str:
     code = software.code(case.kernel, case.bridge)
-    return identity(case, settings, code, machine.describe()["id"])
+    return identity(case, settings, code, machine.describe().id)
 
 
 def run(
@@ -69,59 +69,64 @@ def find(path: Path, wanted: str) -> Record | None:
 def measure(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part: dict[str, Any] = (
-        {"status": "skipped", "reasons": [one.skip]} if one.skip else launch.run(one.case, settings)
-    )
-    versions = part.pop("runtime", {})
-    if part["status"] != "valid":
-        # A failed check publishes no time, no rate, no joule.
-        part = {k: v for k, v in part.items() if k in {"status", "reasons", "verify", "stderr"}}
-    else:
-        part |= beside(one.case, settings, part)
+    part = Measured("skipped", (one.skip,)) if one.skip else launch.run(one.case, settings)
     record = Record(
         id=identify(one.case, settings),
         started_at=started_at,
         duration_s=time.monotonic() - began,
+        status=part.status,
+        reasons=part.reasons,
         case=one.case,
         settings=settings,
         machine=machine.describe(),
         software=software.describe()
-        | versions
+        | (part.runtime or {})
         | {"code": software.code(one.case.kernel, one.case.bridge)},
         commit=software.commit(),
-        **part,
+        verify=part.verify,
+        stderr=part.stderr,
     )
-    if record.rates is not None:
-        record.rates |= ceilings.fraction(record)
-        packing = (record.parallel or {}).get("packing_bytes_per_s")
-        if packing and record.rates["ceiling_bytes_per_s"]:
-            assert record.parallel is not None
-            record.parallel["packing_of_triad"] = packing / record.rates["ceiling_bytes_per_s"]
-    return record
+    # A failed check publishes no time, no rate, no joule.
+    return published(record, part, ceilings) if part.status == "valid" else record
 
 
-def beside(case: Case, settings: Settings, part: dict[str, Any]) -> dict[str, Any]:
-    """What is computed from a measured case: the estimate where there are no joules, and CO2e."""
-    found: dict[str, Any] = {}
-    if part["energy"] is None:
-        facts = machine.describe()
-        profile = (
-            estimate.load(settings.profile)
-            if settings.profile
-            else estimate.choose(case, facts["cpu"], facts["arch"])
-        )
-        if profile is not None:
-            work = registry.kernel(case.kernel).kernel.work(case)
-            found["energy_estimate"] = estimate.estimate(
-                profile,
-                part["time"]["median"],
-                work,
-                case.dtype,
-                facts["cores"] * part["parallel"]["nodes"],
-            )
-    if settings.carbon:
-        grid = carbon.load(settings.carbon)
-        for name, joules in {"energy": part["energy"], **found}.items():
-            if joules is not None:
-                found[name] = joules | {"carbon": grid.note(joules["median"])}
-    return found
+def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
+    """A valid record with what was measured, and what follows from it and from the run."""
+    energy, estimated = part.energy, estimate_of(record, part)
+    if record.settings.carbon:
+        grid = carbon.load(record.settings.carbon)
+        if energy is not None:
+            energy = replace(energy, carbon=grid.note(energy.median))
+        if estimated is not None:
+            estimated = replace(estimated, carbon=grid.note(estimated.median))
+    rates = part.rates and ceilings.held_against(record.case, part.rates)
+    parallel = part.parallel
+    if parallel and parallel.packing_bytes_per_s and rates and rates.ceiling_bytes_per_s:
+        fraction = parallel.packing_bytes_per_s / rates.ceiling_bytes_per_s
+        parallel = replace(parallel, packing_of_triad=fraction)
+    return replace(
+        record,
+        time=part.time,
+        energy=energy,
+        energy_reason=part.energy_reason,
+        energy_estimate=estimated,
+        work=part.work,
+        rates=rates,
+        startup=part.startup,
+        parallel=parallel,
+        solution=part.solution,
+    )
+
+
+def estimate_of(record: Record, part: Measured) -> Estimate | None:
+    """The estimate, where there are no joules and a machine profile fits."""
+    if part.energy is not None or part.time is None or part.parallel is None:
+        return None
+    case, where = record.case, record.machine
+    named = record.settings.profile
+    profile = estimate.load(named) if named else estimate.choose(case, where.cpu, where.arch)
+    if profile is None:
+        return None
+    work = registry.kernel(case.kernel).kernel.work(case)
+    cores = where.cores * part.parallel.nodes
+    return estimate.estimate(profile, part.time.median, work, case.dtype, cores)

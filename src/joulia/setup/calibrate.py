@@ -224,7 +224,7 @@ def _verdict(check: str, ok: bool, detail: str) -> Verdict:
 
 def keep(verdicts: list[Verdict]) -> None:
     """Into the machine's record: every later measurement here carries it."""
-    identity = machine.describe()["id"]
+    identity = machine.describe().id
     path = machine.calibration_file(identity)
     kept = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

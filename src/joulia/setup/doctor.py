@@ -16,6 +16,7 @@ from joulia.case import Case, Settings, backend_name
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
 from joulia.records import software
+from joulia.records.codec import to_json
 from joulia.runner import launch
 from joulia.system import cuda, machine
 from joulia.system.clock import raw_clock
@@ -77,7 +78,7 @@ def examine() -> dict[str, Any]:
     The state is ok or missing; a meter's `cause` is absent, unreadable or masked by a container.
     """
     return {
-        "machine": machine.describe(),
+        "machine": to_json(machine.describe()),
         "software": software.describe(),
         "commit": software.commit(),
         "affinity": machine.usable_cores(),
@@ -162,11 +163,11 @@ def backend(name: str, device: Device) -> str:
         raise device.missing
     case = smallest((name, device.name))
     result = launch.run(case, Settings(window_s=1e-3, repeats=1, timeout_s=300.0))
-    if result["status"] != "valid":
-        tail = " | ".join(result.get("stderr", [])[-1:])
-        raise Unavailable("; ".join(result["reasons"]) + (f": {tail}" if tail else ""))
+    if result.status != "valid":
+        tail = " | ".join(result.stderr[-1:])
+        raise Unavailable("; ".join(result.reasons) + (f": {tail}" if tail else ""))
     unproven = [f"unproven: {device.unproven}"] if device.unproven else []
-    return ", ".join([*(f"{k} {v}" for k, v in result["runtime"].items()), *unproven])
+    return ", ".join([*(f"{k} {v}" for k, v in (result.runtime or {}).items()), *unproven])
 
 
 def energy_meters() -> dict[str, dict[str, str]]:

@@ -21,6 +21,10 @@ from joulia.system.places import cache_dir
 OCCA_SDIST = "occa==0.3.6"
 """The source distribution on PyPI that carries the whole OCCA 1.0.8 C++ library."""
 OCCA_SHA256 = "1c0ddecb7ca0dfcf9f6fe5c3d911a695cb5115533777316edfff45e5685dde99"
+TOGETHER = "together.cpp"
+"""The name of joulia's own sources among OCCA's: each includes the others of its folder."""
+INCLUDED = ("kernelOperators.cpp", "runFunction.cpp")
+"""Sources that other sources of OCCA's include: they are not compiled by themselves."""
 
 
 def prepare(out: Console, source: Path | None) -> None:
@@ -51,6 +55,8 @@ def build_occa(out: Console, source: Path | None) -> Path:
         build(out, tree, compiler)
         for unneeded in ("obj", "tests", "examples"):
             shutil.rmtree(tree / unneeded, ignore_errors=True)
+        for part in (tree / "src").rglob(TOGETHER):
+            part.unlink()
         tree.rename(prefix)
     out.print(f"occa: built {prefix}", markup=False)
     return Path(occa_bridge.find_library())
@@ -108,6 +114,24 @@ def find_tree(folder: Path) -> Path:
     raise Unavailable(f"no OCCA sources in {folder}", "name OCCA's .tar.gz or its unpacked folder")
 
 
+def together(tree: Path) -> list[Path]:
+    """Sources for make, the largest first: for each folder of OCCA's, one that includes its files.
+
+    Most of the time goes into the headers that every file reads: together, a third of it is left.
+    """
+    parts: dict[Path, int] = {}
+    for folder in sorted({path.parent for path in (tree / "src").rglob("*.cpp")}):
+        files = [path for path in sorted(folder.glob("*.cpp")) if path.name not in INCLUDED]
+        size = {path: path.stat().st_size for path in files}
+        if folder.name == "c":  # its types.hpp has no guard against being included twice
+            parts |= size
+            continue
+        part = folder / TOGETHER
+        part.write_text("".join(f'#include "{path.name}"\n' for path in files))
+        parts[part] = sum(size.values())
+    return sorted(parts, key=lambda part: -parts[part])
+
+
 def build(out: Console, tree: Path, compiler: str) -> None:
     """make, with the progress of its object files; Unavailable with make's last lines."""
     # glibc dropped sys/sysctl.h, which OCCA 1.0.8 includes and does not need: an empty one will do.
@@ -115,13 +139,14 @@ def build(out: Console, tree: Path, compiler: str) -> None:
     (shim / "sys").mkdir(parents=True)
     (shim / "sys" / "sysctl.h").touch()
     env = os.environ | {"CPATH": os.pathsep.join([str(shim), os.environ.get("CPATH", "")])}
-    total = len(list((tree / "src").rglob("*.cpp")))
-    out.print(f"occa: building {total} files with {compiler}, a minute or more", markup=False)
+    parts = together(tree)
+    out.print(f"occa: building it with {compiler}, a minute or more", markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=out, transient=True) as progress:
-        task = progress.add_task("occa: building", total=total)
+        task = progress.add_task("occa: building", total=len(parts))
         child = subprocess.Popen(
-            ["make", "-C", str(tree), f"-j{len(os.sched_getaffinity(0))}", f"CXX={compiler}"],
+            ["make", "-C", str(tree), f"-j{len(os.sched_getaffinity(0))}", f"CXX={compiler}"]
+            + [f"sources={' '.join(map(str, parts))}"],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from joulia import registry
 from joulia.analysis.terminal import console
-from joulia.case import DTYPES, Settings
+from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.records import software
 from joulia.runner import launch
 from joulia.setup import julia, occa
+from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
 
 WHAT = ("occa", "julia", "numba")
@@ -79,9 +82,9 @@ def warm(part: str, out: Console) -> None:
     cases = [
         registry.case(name, (bridge, device), entry.kernel.sizes["tiny"], size="tiny", dtype=dtype)
         for name, entry in registry.kernels().items()
-        for bridge, device in pairs
-        if registry.source(name, bridge, device)
         for dtype in DTYPES
+        for bridge, device in pairs  # in turn: a device of OCCA's builds one kernel at a time
+        if registry.source(name, bridge, device)
     ]
     stamp = cache_dir() / f"warm-{part}.json"
     state = {case.label: software.code(case.kernel, case.bridge) for case in cases} | {
@@ -94,12 +97,32 @@ def warm(part: str, out: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=out, transient=True) as progress:
         task = progress.add_task(f"{part}: compiling kernels", total=len(cases))
-        for case in cases:
-            progress.update(task, description=f"{part}: {case.kernel} {case.dtype}")
-            result = launch.run(case, Settings(window_s=1e-3, repeats=1))
-            if result["status"] != "valid":
-                tail = " | ".join(result.get("stderr", [])[-2:])
-                raise Unavailable(f"{case.label}: {'; '.join(result['reasons'])} {tail}".strip())
-            progress.advance(task)
+        for case in compiled(cases):
+            progress.update(task, description=f"{part}: {case.kernel} {case.dtype}", advance=1)
     stamp.write_text(json.dumps(state))
     out.print(f"{part}: ready, {len(cases)} kernels compiled", markup=False)
+
+
+def compiled(cases: Sequence[Case]) -> Iterator[Case]:
+    """Each case once its kernel is compiled; as many at a time as there are cores."""
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in usable_cores():
+        cores.put(core)
+
+    def compile_(case: Case) -> Case:
+        core = cores.get()
+        try:
+            result = launch.run(case, Settings(window_s=1e-3, repeats=1), [core])
+        finally:
+            cores.put(core)
+        if result.status != "valid":
+            tail = " | ".join(result.stderr[-2:])
+            raise Unavailable(f"{case.label}: {'; '.join(result.reasons)} {tail}".strip())
+        return case
+
+    pool = ThreadPoolExecutor(cores.qsize())
+    try:
+        for future in as_completed([pool.submit(compile_, case) for case in cases]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

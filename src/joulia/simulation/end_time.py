@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from joulia import registry
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.parallel.comm import Comm
+from joulia.records.parts import EndTimeError
 from joulia.simulation import verify
 from joulia.simulation.run import Run
 
@@ -39,7 +39,7 @@ def ends_at(case: Case, until: float) -> tuple[Case, int]:
     return replace(case, params=params), steps
 
 
-def error_at(run: Run, until: float, comm: Comm) -> dict[str, Any]:
+def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     """The record's `solution`: steps to `until` and the error there, the same on every rank."""
     case, steps = ends_at(run.case, until)
     if case.params != run.case.params:
@@ -65,10 +65,5 @@ def error_at(run: Run, until: float, comm: Comm) -> dict[str, Any]:
         mine = cells * float(np.mean((got[name] - wanted[name]) ** 2, dtype=np.float64))
     difference = comm.sum(mine)
     scale = comm.sum(cells * float(np.mean(wanted[name] ** 2, dtype=np.float64)))
-    return {
-        "until": until,
-        "steps": steps,
-        "result": name,
-        "norm": NORM,
-        "error": math.sqrt(difference / scale) if scale > 0.0 else math.sqrt(difference),
-    }
+    error = math.sqrt(difference / scale) if scale > 0.0 else math.sqrt(difference)
+    return EndTimeError(until, steps, name, NORM, error)

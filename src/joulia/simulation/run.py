@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,11 @@ Initial = Callable[[Case, Tile], dict[str, Host]]
 
 @dataclass
 class Run:
-    """A case in place: its functions, its tile, its fields."""
+    """A case in place: its functions, its tile, its fields, and what it took to come there.
+
+    `import_s` and `load_s` are the slowest rank's seconds for the runtime and for the functions,
+    `cache` says whether those were compiled.
+    """
 
     case: Case
     kernel: Kernel
@@ -40,7 +43,9 @@ class Run:
     start: Arrays
     fields: Arrays
     versions: dict[str, str]
-    startup: dict[str, Any]
+    import_s: float
+    load_s: float
+    cache: str
 
     def step(self) -> None:
         self.fields = self.kernel.step(self.ops, self.fields, self.exchange, self.case)
@@ -180,12 +185,6 @@ def set_up(
         loading = clock() - began
     if isinstance(ops, DeviceOps):
         ops.directly = sends_directly(gpu_exchange, comm)
-    startup = {
-        "import_s": comm.max(importing),
-        "load_s": comm.max(loading),
-        "cache": comm.bcast(bridge.cache()),
-    }
-
     exchange = HaloExchange(
         ops,
         tile,
@@ -201,7 +200,20 @@ def set_up(
             host[name][slices(link.receive)] = np.nan
     start = {name: ops.array(host[name]) for name in kernel.results}
     fields = {name: ops.array(array) for name, array in host.items()}
-    return Run(case, kernel, ops, tile, parts, exchange, start, fields, versions, startup)
+    return Run(
+        case,
+        kernel,
+        ops,
+        tile,
+        parts,
+        exchange,
+        start,
+        fields,
+        versions,
+        import_s=comm.max(importing),
+        load_s=comm.max(loading),
+        cache=comm.bcast(bridge.cache()),
+    )
 
 
 def locate_instability(run: Run, steps: int, comm: Comm) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,51 +16,36 @@ from joulia.grid import Box, Tile
 from joulia.kernel import Arrays, Exchange, Host, Kernel
 from joulia.parallel.comm import Comm
 from joulia.parallel.halo import HaloExchange
+from joulia.records.parts import Check, Verification
 from joulia.simulation.fields import owned
 
-
-@dataclass
-class Check:
-    """One comparison: `error` must not exceed `tolerance`."""
-
-    error: float
-    tolerance: float
-
-    @property
-    def passed(self) -> bool:
-        return self.error <= self.tolerance  # False for NaN
-
-    def to_json(self) -> dict[str, Any]:
-        return {"error": self.error, "tolerance": self.tolerance, "passed": self.passed}
+NORM = (
+    "largest difference over the field's largest magnitude, after 1 step, against NumPy in float64"
+)
 
 
-@dataclass
-class Verification:
-    """The record's `verify`: one step against NumPy, and named invariants of the measured run."""
+def failures(reference: Check, invariants: dict[str, Check]) -> list[str]:
+    """What did not pass, in words."""
+    named = {"the NumPy reference after 1 step": reference, **invariants}
+    return [
+        f"differs from {name} by {check.error:.3g}, allowed {check.tolerance:.3g}"
+        for name, check in named.items()
+        if not check.passed
+    ]
 
-    reference: Check
-    invariants: dict[str, Check] = field(default_factory=dict)
-    digest: dict[str, str] = field(default_factory=dict)
-    """Of the whole grid's fields after the first step; see `joulia.simulation.digest`."""
 
-    @property
-    def failures(self) -> list[str]:
-        named = {"the NumPy reference after 1 step": self.reference, **self.invariants}
-        return [
-            f"differs from {name} by {check.error:.3g}, allowed {check.tolerance:.3g}"
-            for name, check in named.items()
-            if not check.passed
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "norm": "largest difference over the field's largest magnitude, after 1 step, "
-            "against NumPy in float64",
-            **self.reference.to_json(),
-            "invariants": {name: check.to_json() for name, check in self.invariants.items()},
-            "first_step_digest": self.digest,
-            "passed": not self.failures,
-        }
+def verification(
+    reference: Check, invariants: dict[str, Check], first_step_digest: dict[str, str]
+) -> Verification:
+    """The record's `verify`."""
+    return Verification(
+        NORM,
+        reference.error,
+        reference.tolerance,
+        not failures(reference, invariants),
+        invariants,
+        first_step_digest,
+    )
 
 
 def shared(scales: dict[str, float], vectors: tuple[tuple[str, ...], ...]) -> dict[str, float]:
@@ -195,7 +179,7 @@ def exact_check(
     if allowed is None or not exact:
         return {}
     error = relative_difference(comm, final, exact, kernel.vectors)
-    return {f"the exact answer after {steps} steps": Check(error, allowed)}
+    return {f"the exact answer after {steps} steps": Check.of(error, allowed)}
 
 
 def drift_checks(
@@ -221,5 +205,5 @@ def drift_checks(
     for name, start in before.items():
         drift = abs(comm.sum(after[name]) - comm.sum(start)) / (scales[name] or 1.0)
         allowed = kernel.allowed_drift(case, steps, name)
-        checks[f"the initial total of {name}"] = Check(drift, allowed)
+        checks[f"the initial total of {name}"] = Check.of(drift, allowed)
     return checks

@@ -74,9 +74,6 @@ class Gpu:
         """As compilers call it: sm_70."""
         return f"sm_{self.capability[0]}{self.capability[1]}"
 
-    def to_json(self) -> dict[str, Any]:
-        return {"uuid": self.uuid, "name": self.name, "capability": list(self.capability)}
-
 
 @dataclass(frozen=True)
 class Survey:

@@ -7,12 +7,40 @@ import os
 import platform
 import re
 import socket
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from joulia.case import digest
+from joulia.errors import JouliaError
 from joulia.system.places import cache_dir
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine, as far as figures depend on it."""
+
+    id: str
+    """Names the machine that figures may be compared on."""
+    hostname: str
+    """Its name in the network."""
+    arch: str
+    """x86_64, aarch64, ppc64le, ..."""
+    cpu: str
+    """The processor's name."""
+    cores: int
+    """Cores that joulia may use."""
+    memory_bytes: int
+    """Main memory, B."""
+    last_level_cache_bytes: int
+    """The largest data cache of a core, B."""
+    os: str
+    """The operating system."""
+    os_release: str | None = None
+    """The kernel's release: a fact, not part of the id."""
+    calibration: dict[str, object] | None = None
+    """Date and verdicts of the last `joulia doctor --calibrate`."""
 
 
 @cache
@@ -29,10 +57,25 @@ def cpu_model(root: Path = Path("/")) -> str:
 
 
 def usable_cores() -> list[int]:
-    """The cores that this process may use (affinity, not the machine's count)."""
+    """The cores that this process may use (affinity, not the machine's count), as ranks take them.
+
+    `JOULIA_CORES` names all of them or some, in another order: a run on few cores would otherwise
+    take the first ones, and so would a second run beside it.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+        lent = sorted(os.sched_getaffinity(0))
+    else:
+        lent = list(range(os.cpu_count() or 1))
+    chosen = os.environ.get("JOULIA_CORES")
+    if not chosen:
+        return lent
+    parts = chosen.split(",")
+    if len(set(parts)) < len(parts) or not set(parts) <= {str(core) for core in lent}:
+        raise JouliaError(
+            f"JOULIA_CORES={chosen} is not allowed. Allowed: some of "
+            f"{','.join(map(str, lent))}, each once, separated by commas"
+        )
+    return [int(part) for part in parts]
 
 
 @cache
@@ -56,8 +99,8 @@ def memory_bytes() -> int:
 
 
 @cache
-def describe() -> dict[str, Any]:
-    """The record's `machine`: its `id` names the machine that figures may be compared on."""
+def describe() -> Machine:
+    """This machine, as records tell it."""
     cores = usable_cores()
     facts: dict[str, Any] = {
         "hostname": socket.gethostname(),
@@ -70,8 +113,8 @@ def describe() -> dict[str, Any]:
     }
     # The kernel's release changes with every update; it is a fact, not part of the identity.
     identity = digest(facts)
-    found = {"id": identity, **facts, "os_release": platform.release()}
-    return found | {"calibration": calibration(identity)}
+    kept = calibration(identity)
+    return Machine(identity, **facts, os_release=platform.release(), calibration=kept)
 
 
 def calibration_file(identity: str) -> Path:
