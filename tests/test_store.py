@@ -41,17 +41,39 @@ def record(name: str, status: str = "valid") -> Record:
 
 def test_a_record_survives_the_way_through_a_file(tmp_path):
     path = tmp_path / "r.jsonl"
-    assert store.append(path, record("a"))
+    assert store.ResultsFile(path).append(record("a"))
     (loaded,) = store.load(path)
     assert loaded == record("a")
 
 
+def test_each_line_of_a_large_file_is_read_once(tmp_path, monkeypatch):
+    """Five thousand records, and a run that asks for each, while another run appends."""
+    path = tmp_path / "r.jsonl"
+    one = json.dumps(record("X").to_json())
+    names = [f"n{i}" for i in range(5000)]
+    path.write_text("".join(one.replace('"X"', f'"{name}"') + "\n" for name in names))
+    parsed = []
+    read = Record.from_json.__func__
+    monkeypatch.setattr(
+        Record, "from_json", classmethod(lambda cls, data: parsed.append(1) or read(cls, data))
+    )
+    file = store.ResultsFile(path)
+    assert all(file.find(name).id == name for name in names)
+    assert len(parsed) == 5000
+    assert store.ResultsFile(path).append(record("from another run"))
+    parsed.clear()
+    assert file.find("from another run").id == "from another run"
+    assert not file.append(record("n7"))
+    assert file.append(record("mine"))
+    assert len(parsed) == 1
+
+
 def test_a_valid_record_is_not_doubled_and_a_failed_one_may_be_followed(tmp_path):
     path = tmp_path / "r.jsonl"
-    assert store.append(path, record("a", "failed"))
-    assert store.append(path, record("a"))
-    assert not store.append(path, record("a"))
-    assert store.append(path, record("a"), again=True)
+    assert store.ResultsFile(path).append(record("a", "failed"))
+    assert store.ResultsFile(path).append(record("a"))
+    assert not store.ResultsFile(path).append(record("a"))
+    assert store.ResultsFile(path).append(record("a"), again=True)
     assert [r.status for r in store.load(path)] == ["failed", "valid", "valid"]
 
 
@@ -59,14 +81,16 @@ def test_a_valid_record_is_not_doubled_and_a_failed_one_may_be_followed(tmp_path
 @given(st.integers(1, 400))
 def test_a_line_torn_anywhere_costs_that_line_alone(tmp_path_factory, cut):
     path = tmp_path_factory.mktemp("torn") / "r.jsonl"
-    store.append(path, record("a"))
+    store.ResultsFile(path).append(record("a"))
     whole = path.read_bytes()
-    store.append(path, record("b"))
+    store.ResultsFile(path).append(record("b"))
     torn = path.read_bytes()[: len(whole) + cut]
     path.write_bytes(torn)
     with pytest.warns(store.TornLine):
         assert [r.id for r in store.load(path)] == ["a"]
-    assert store.append(path, record("c"))
+    with pytest.warns(store.TornLine):
+        file = store.ResultsFile(path)
+    assert file.append(record("c"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert [r.id for r in store.load(path)] == ["a", "c"]
@@ -74,7 +98,7 @@ def test_a_line_torn_anywhere_costs_that_line_alone(tmp_path_factory, cut):
 
 def test_a_first_line_that_is_torn_is_an_empty_file_and_not_a_foreign_one(tmp_path):
     path = tmp_path / "r.jsonl"
-    store.append(path, record("a"))
+    store.ResultsFile(path).append(record("a"))
     path.write_bytes(path.read_bytes()[:50])
     with pytest.warns(store.TornLine):
         assert store.load(path) == []
@@ -82,9 +106,9 @@ def test_a_first_line_that_is_torn_is_an_empty_file_and_not_a_foreign_one(tmp_pa
 
 def test_a_last_line_without_its_newline_is_kept(tmp_path):
     path = tmp_path / "r.jsonl"
-    store.append(path, record("a"))
+    store.ResultsFile(path).append(record("a"))
     path.write_bytes(path.read_bytes()[:-1])
-    store.append(path, record("b"))
+    store.ResultsFile(path).append(record("b"))
     assert [r.id for r in store.load(path)] == ["a", "b"]
 
 
@@ -96,7 +120,7 @@ def test_a_foreign_file_is_refused_and_left_as_it_is(tmp_path, text):
     path = tmp_path / "notes.txt"
     path.write_text(text)
     with pytest.raises(JouliaError, match=r"notes\.txt, line 1"):
-        store.prepare(path)
+        store.ResultsFile(path)
     assert path.read_text() == text
 
 
@@ -108,13 +132,13 @@ def test_a_missing_file_is_one_line(tmp_path):
 def test_a_full_disk_takes_the_write_back_and_saves_the_record_elsewhere(tmp_path):
     """A file-size limit stands in for the disk: the write ends in the middle of a line."""
     path = tmp_path / "r.jsonl"
-    store.append(path, record("a"))
+    store.ResultsFile(path).append(record("a"))
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, hard))
     try:
         with pytest.raises(JouliaError, match="the record at hand is in") as caught:
-            store.append(path, record("b"))
+            store.ResultsFile(path).append(record("b"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before

@@ -1,4 +1,4 @@
-"""heat in CuPy: NumPy's operations over all planes at once."""
+"""du/dt = kappa lap(u) in CuPy: NumPy's operations over all planes at once."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def diffuse(box: Box, u: Any, out: Any, cx: float, cy: float, cz: float) -> None
             (u[z, y0 - 1 : y1 - 1, x], u[z, y0 + 1 : y1 + 1, x]),
             (u[z0 - 1 : z1 - 1, y, x], u[z0 + 1 : z1 + 1, y, x]),
         )
-        d, e = (cupy.empty(centre.shape, u.dtype) for _ in range(2))
-        add_differences(result, centre, neighbours, coefficients, d, e)
+        before, after = (cupy.empty(centre.shape, u.dtype) for _ in range(2))
+        add_differences(result, centre, neighbours, coefficients, before, after)

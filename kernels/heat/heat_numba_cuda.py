@@ -1,4 +1,4 @@
-"""heat in Numba's CUDA: a thread goes up a column of cells.
+"""du/dt = kappa lap(u) in Numba's CUDA: a thread goes up a column of cells.
 
 The column's cell, and those below and above it, stay in registers from level to level; the four
 neighbours in the plane come from the first-level cache, into which the block's threads load them.

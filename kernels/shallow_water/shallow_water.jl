@@ -1,7 +1,10 @@
 """
-shallow_water with KernelAbstractions: a work-item goes up a block of rows and keeps what
-neighbouring rows share (fluxes, potential vorticity, the Bernoulli function) in row buffers, so that
-each is computed once. Where a work-item has a single cell, it computes all that its cell needs.
+Rotating shallow water with KernelAbstractions: du/dt = q V - dB/dx, dv/dt = -q U - dB/dy,
+dh/dt = -div(U, V) with U, V = h u, h v, q = (f + dv/dx - du/dy) / h, B = (u^2 + v^2) / 2 + g h.
+
+A work-item goes up a block of rows and keeps what neighbouring rows share (fluxes, potential
+vorticity, the Bernoulli function) in row buffers, so that each is computed once. Where a work-item
+has a single cell, it computes all that its cell needs.
 """
 module shallow_water
 
@@ -29,16 +32,16 @@ Base.@propagate_inbounds function bernoulli(u, v, h, g, x, y)
     return muladd(g, h[x, y], eltype(u)(0.25) * squares)
 end
 
-"du, dv and dh of a cell. V0 to B1 are its own values and its eastern neighbour's."
-@inline function rates(V0, V1, U0, U1, q0, q1, B0, B1, north, south, idx, idy)
-    N0, N1, q_north = north
-    S0, S1, B_south = south
-    T = typeof(V0)
-    turning_u = muladd(q0, V0 + V1, q_north * (N0 + N1))
-    turning_v = muladd(q0, S0 + U0, q1 * (S1 + U1))
-    du = muladd(T(0.25), turning_u, -(B1 - B0) * idx)
-    dv = muladd(T(-0.25), turning_v, -(B1 - B_south) * idy)
-    dh = muladd(U0 - U1, idx, (V1 - N1) * idy)
+"du, dv and dh of a cell from values at its west and east side and of the rows north and south."
+@inline function rates(V_west, V, U, U_east, q, q_east, B_west, B, north, south, idx, idy)
+    V_north_west, V_north, q_north = north
+    U_south, U_south_east, B_south = south
+    T = typeof(V)
+    turning_u = muladd(q, V_west + V, q_north * (V_north_west + V_north))
+    turning_v = muladd(q, U_south + U, q_east * (U_south_east + U_east))
+    du = muladd(T(0.25), turning_u, -(B - B_west) * idx)
+    dv = muladd(T(-0.25), turning_v, -(B - B_south) * idy)
+    dh = muladd(U - U_east, idx, (V - V_north) * idy)
     return du, dv, dh
 end
 
@@ -104,51 +107,51 @@ end
     end
 end
 
-@inline function first_update(x, y, rate, u, v, h, u1, v1, h1, a)
+@inline function first_update(x, y, rate, u, v, h, u1, v1, h1, first)
     @inbounds begin
-        u1[x, y] = muladd(a, rate[1], u[x, y])
-        v1[x, y] = muladd(a, rate[2], v[x, y])
-        h1[x, y] = muladd(a, rate[3], h[x, y])
+        u1[x, y] = muladd(first, rate[1], u[x, y])
+        v1[x, y] = muladd(first, rate[2], v[x, y])
+        h1[x, y] = muladd(first, rate[3], h[x, y])
     end
 end
 
-@inline function second_update(x, y, rate, u1, v1, h1, u, v, h, u2, v2, h2, b, r, s)
+@inline function second_update(x, y, rate, u1, v1, h1, u, v, h, u2, v2, h2, second, weight, ahead)
     @inbounds begin
-        un = u1[x, y] + muladd(b, rate[1], r * (u1[x, y] - u[x, y]))
-        vn = v1[x, y] + muladd(b, rate[2], r * (v1[x, y] - v[x, y]))
-        hn = h1[x, y] + muladd(b, rate[3], r * (h1[x, y] - h[x, y]))
-        u2[x, y], v2[x, y], h2[x, y] = un, vn, hn
-        u[x, y] = muladd(s, rate[1], un)
-        v[x, y] = muladd(s, rate[2], vn)
-        h[x, y] = muladd(s, rate[3], hn)
+        u_new = u1[x, y] + muladd(second, rate[1], weight * (u1[x, y] - u[x, y]))
+        v_new = v1[x, y] + muladd(second, rate[2], weight * (v1[x, y] - v[x, y]))
+        h_new = h1[x, y] + muladd(second, rate[3], weight * (h1[x, y] - h[x, y]))
+        u2[x, y], v2[x, y], h2[x, y] = u_new, v_new, h_new
+        u[x, y] = muladd(ahead, rate[1], u_new)
+        v[x, y] = muladd(ahead, rate[2], v_new)
+        h[x, y] = muladd(ahead, rate[3], h_new)
     end
 end
 
-@inline function third_update(x, y, rate, u, v, h, c)
+@inline function third_update(x, y, rate, u, v, h, third)
     @inbounds begin
-        u[x, y] = muladd(c, rate[1], u[x, y])
-        v[x, y] = muladd(c, rate[2], v[x, y])
-        h[x, y] = muladd(c, rate[3], h[x, y])
+        u[x, y] = muladd(third, rate[1], u[x, y])
+        v[x, y] = muladd(third, rate[2], v[x, y])
+        h[x, y] = muladd(third, rate[3], h[x, y])
     end
 end
 
 # A sweep with buffers is given (xs, ys, rows), one without (xs, y).
 
-first_block(xs, ys, rows, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
-    sweep(first_update, xs, ys, rows, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
-second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
+first_block(xs, ys, rows, u, v, h, u1, v1, h1, f, g, idx, idy, first) =
+    sweep(first_update, xs, ys, rows, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, first))
+second_block(xs, ys, rows, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, second, weight, ahead) =
     sweep(second_update, xs, ys, rows, (u1, v1, h1), (f, g, idx, idy),
-          (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
-third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
-    sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
+          (u1, v1, h1, u, v, h, u2, v2, h2, second, weight, ahead))
+third_block(xs, ys, rows, u2, v2, h2, u, v, h, f, g, idx, idy, third) =
+    sweep(third_update, xs, ys, rows, (u2, v2, h2), (f, g, idx, idy), (u, v, h, third))
 
-@inline first_cell(xs, y, u, v, h, u1, v1, h1, f, g, idx, idy, a) =
-    alone(first_update, xs, y, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, a))
-@inline second_cell(xs, y, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, b, r, s) =
+@inline first_cell(xs, y, u, v, h, u1, v1, h1, f, g, idx, idy, first) =
+    alone(first_update, xs, y, (u, v, h), (f, g, idx, idy), (u, v, h, u1, v1, h1, first))
+@inline second_cell(xs, y, u1, v1, h1, u, v, h, u2, v2, h2, f, g, idx, idy, second, weight, ahead) =
     alone(second_update, xs, y, (u1, v1, h1), (f, g, idx, idy),
-          (u1, v1, h1, u, v, h, u2, v2, h2, b, r, s))
-@inline third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, c) =
-    alone(third_update, xs, y, (u2, v2, h2), (f, g, idx, idy), (u, v, h, c))
+          (u1, v1, h1, u, v, h, u2, v2, h2, second, weight, ahead))
+@inline third_cell(xs, y, u2, v2, h2, u, v, h, f, g, idx, idy, third) =
+    alone(third_update, xs, y, (u2, v2, h2), (f, g, idx, idy), (u, v, h, third))
 
 const BLOCK = (COLUMNS, ROWS)
 const BUFFERS = (COLUMNS + 8, 4, 2)

@@ -1,4 +1,7 @@
-"""shallow_water in CuPy: as in NumPy, in slabs that only bound its temporaries."""
+"""Rotating shallow water in CuPy: the equations and operations of `shallow_water_numpy`.
+
+In slabs that only bound its temporaries.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""shallow_water in Numba's CUDA: a thread a cell, a launch a stage.
+"""Rotating shallow water in Numba's CUDA: du/dt = q V - dB/dx, dv/dt = -q U - dB/dy, dh/dt =
+-div(U, V) with U, V = h u, h v, q = (f + dv/dx - du/dy) / h, B = (u^2 + v^2) / 2 + g h.
 
+A thread a cell, a launch a stage.
 A thread computes what its cell needs from the nine cells around: three potential vorticities, four
 mass fluxes along each axis, the Bernoulli function of three cells. Neighbours compute some of them
 again, which costs less than to share them: the stage stays bound by memory.
@@ -73,7 +75,7 @@ def rates(u: Any, v: Any, h: Any, at: Any, f: Any, g: Any, idx: Any, idy: Any) -
 @cuda.jit
 def cells1(
     box: Any, u: Any, v: Any, h: Any, u1: Any, v1: Any, h1: Any,
-    f: Any, g: Any, idx: Any, idy: Any, a: Any,
+    f: Any, g: Any, idx: Any, idy: Any, first: Any,
 ) -> None:  # fmt: skip
     y0, y1, x0, x1 = box
     x, y = cuda.grid(2)
@@ -82,22 +84,26 @@ def cells1(
     if x < x1 and y < y1:
         at = y * u.shape[1] + x
         du, dv, dh = rates(u, v, h, at, f, g, idx, idy)
-        u1.flat[at] = u.flat[at] + a * du
-        v1.flat[at] = v.flat[at] + a * dv
-        h1.flat[at] = h.flat[at] + a * dh
+        u1.flat[at] = u.flat[at] + first * du
+        v1.flat[at] = v.flat[at] + first * dv
+        h1.flat[at] = h.flat[at] + first * dh
 
 
 @cuda.jit(device=True)
-def update2(rate: Any, one: Any, old: Any, two: Any, at: Any, b: Any, r: Any, s: Any) -> None:
-    result = one.flat[at] + (b * rate + r * (one.flat[at] - old.flat[at]))
-    two.flat[at] = result
-    old.flat[at] = result + s * rate
+def update2(
+    rate: Any, now: Any, history: Any, following: Any, at: Any,
+    second: Any, weight: Any, ahead: Any,
+) -> None:  # fmt: skip
+    here = now.flat[at]
+    result = here + (second * rate + weight * (here - history.flat[at]))
+    following.flat[at] = result
+    history.flat[at] = result + ahead * rate
 
 
 @cuda.jit
 def cells2(
     box: Any, u1: Any, v1: Any, h1: Any, u: Any, v: Any, h: Any, u2: Any, v2: Any, h2: Any,
-    f: Any, g: Any, idx: Any, idy: Any, b: Any, r: Any, s: Any,
+    f: Any, g: Any, idx: Any, idy: Any, second: Any, weight: Any, ahead: Any,
 ) -> None:  # fmt: skip
     y0, y1, x0, x1 = box
     x, y = cuda.grid(2)
@@ -106,15 +112,15 @@ def cells2(
     if x < x1 and y < y1:
         at = y * u.shape[1] + x
         du, dv, dh = rates(u1, v1, h1, at, f, g, idx, idy)
-        update2(du, u1, u, u2, at, b, r, s)
-        update2(dv, v1, v, v2, at, b, r, s)
-        update2(dh, h1, h, h2, at, b, r, s)
+        update2(du, u1, u, u2, at, second, weight, ahead)
+        update2(dv, v1, v, v2, at, second, weight, ahead)
+        update2(dh, h1, h, h2, at, second, weight, ahead)
 
 
 @cuda.jit
 def cells3(
     box: Any, u2: Any, v2: Any, h2: Any, u: Any, v: Any, h: Any,
-    f: Any, g: Any, idx: Any, idy: Any, c: Any,
+    f: Any, g: Any, idx: Any, idy: Any, third: Any,
 ) -> None:  # fmt: skip
     y0, y1, x0, x1 = box
     x, y = cuda.grid(2)
@@ -123,9 +129,9 @@ def cells3(
     if x < x1 and y < y1:
         at = y * u.shape[1] + x
         du, dv, dh = rates(u2, v2, h2, at, f, g, idx, idy)
-        u.flat[at] += c * du
-        v.flat[at] += c * dv
-        h.flat[at] += c * dh
+        u.flat[at] += third * du
+        v.flat[at] += third * dv
+        h.flat[at] += third * dh
 
 
 def stage(kernel: Any, box: Any, fields: tuple[Any, ...], numbers: tuple[float, ...]) -> None:

@@ -1,4 +1,8 @@
-"""shallow_water in NumPy: the reference. Slabs of rows whose temporaries stay in the cache."""
+"""Rotating shallow water in NumPy: du/dt = q V - dB/dx, dv/dt = -q U - dB/dy, dh/dt = -div(U, V).
+
+The reference: U, V = h u, h v, q = (f + dv/dx - du/dy) / h and B = (u^2 + v^2) / 2 + g h, written
+out with Sadourny's means on a C-grid. Slabs of rows, whose temporaries stay in the cache.
+"""
 
 from __future__ import annotations
 
@@ -59,36 +63,40 @@ def tendencies(
 
 def stage1(
     box: Box, u: Host, v: Host, h: Host, u1: Host, v1: Host, h1: Host,
-    f: float, g: float, idx: float, idy: float, a: float, *, slab_bytes: int = SLAB_BYTES,
+    f: float, g: float, idx: float, idy: float, first: float, *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
-    """state1 = state + a G(state)."""
+    """state1 = state + first G(state)."""
     for part in slabs(box, u, slab_bytes):
-        grow = tendencies(part, u, v, h, f, g, idx, idy)
-        for old, new, rate in zip((u, v, h), (u1, v1, h1), grow, strict=True):
-            new[part] = old[part] + a * rate
+        rates = tendencies(part, u, v, h, f, g, idx, idy)
+        for now, following, rate in zip((u, v, h), (u1, v1, h1), rates, strict=True):
+            following[part] = now[part] + first * rate
 
 
 def stage2(
     box: Box, u1: Host, v1: Host, h1: Host, u: Host, v: Host, h: Host,
     u2: Host, v2: Host, h2: Host,
-    f: float, g: float, idx: float, idy: float, b: float, r: float, s: float,
+    f: float, g: float, idx: float, idy: float, second: float, weight: float, ahead: float,
     *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
-    """state2 = state1 + b G(state1) + r (state1 - state); state = state2 + s G(state1)."""
+    """state2 = state1 + second G(state1) + weight (state1 - state).
+
+    And state = state2 + ahead G(state1), which the third stage adds to.
+    """
     for part in slabs(box, u, slab_bytes):
-        grow = tendencies(part, u1, v1, h1, f, g, idx, idy)
-        for old, one, two, rate in zip((u, v, h), (u1, v1, h1), (u2, v2, h2), grow, strict=True):
-            result = one[part] + (b * rate + r * (one[part] - old[part]))
-            two[part] = result
-            np.add(result, s * rate, out=old[part])
+        rates = tendencies(part, u1, v1, h1, f, g, idx, idy)
+        fields = zip((u1, v1, h1), (u, v, h), (u2, v2, h2), rates, strict=True)
+        for now, history, following, rate in fields:
+            result = now[part] + (second * rate + weight * (now[part] - history[part]))
+            following[part] = result
+            np.add(result, ahead * rate, out=history[part])
 
 
 def stage3(
     box: Box, u2: Host, v2: Host, h2: Host, u: Host, v: Host, h: Host,
-    f: float, g: float, idx: float, idy: float, c: float, *, slab_bytes: int = SLAB_BYTES,
+    f: float, g: float, idx: float, idy: float, third: float, *, slab_bytes: int = SLAB_BYTES,
 ) -> None:  # fmt: skip
-    """state += c G(state2)."""
+    """state += third G(state2)."""
     for part in slabs(box, u, slab_bytes):
-        grow = tendencies(part, u2, v2, h2, f, g, idx, idy)
-        for field, rate in zip((u, v, h), grow, strict=True):
-            field[part] += c * rate
+        rates = tendencies(part, u2, v2, h2, f, g, idx, idy)
+        for field, rate in zip((u, v, h), rates, strict=True):
+            field[part] += third * rate

@@ -1,7 +1,9 @@
 """
-tracer with KernelAbstractions: a work-item sweeps a block and keeps its row buffers of fluxes in x
-and y and a plane buffer in z, so that every face is computed once. Where a work-item has a single
-cell, those of a tile share their fluxes.
+dc/dt = -div(v c) + kappa lap(c) with KernelAbstractions: WENO5-Z fluxes through faces.
+
+A work-item sweeps a block and keeps its row buffers of fluxes in x and y and a plane buffer in z,
+so that every face is computed once. Where a work-item has a single cell, those of a tile share
+their fluxes.
 """
 module tracer
 
@@ -22,53 +24,71 @@ e_k = (beta_k + eps)^2, everything times 4.
 @inline function weights(beta0::Float64, beta1::Float64, beta2::Float64)
     tau = beta0 - beta2
     tau2 = tau * tau
-    f0, f1, f2 = beta0 + 4e-8, beta1 + 4e-8, beta2 + 4e-8
-    e0, e1, e2 = f0 * f0, f1 * f1, f2 * f2
+    e0, e1, e2 = (beta0 + 4e-8)^2, (beta1 + 4e-8)^2, (beta2 + 4e-8)^2
     return 3.0 * (e0 + tau2) * (e1 * e2), 6.0 * (e1 + tau2) * (e0 * e2), (e2 + tau2) * (e0 * e1)
 end
 
 "With a division each: those products would underflow."
 @inline function weights(beta0::Float32, beta1::Float32, beta2::Float32)
     tau = abs(beta0 - beta2)
-    r0, r1, r2 = tau / (beta0 + 4f-8), tau / (beta1 + 4f-8), tau / (beta2 + 4f-8)
-    return muladd(3f0, r0 * r0, 3f0), muladd(6f0, r1 * r1, 6f0), muladd(r2, r2, 1f0)
+    ratio0, ratio1 = tau / (beta0 + 4f-8), tau / (beta1 + 4f-8)
+    ratio2 = tau / (beta2 + 4f-8)
+    return muladd(3f0, ratio0 * ratio0, 3f0), muladd(6f0, ratio1 * ratio1, 6f0),
+           muladd(ratio2, ratio2, 1f0)
 end
 
-@inline beta(s::T, t::T) where {T} = muladd(T(13), s * s, T(3) * (t * t))
+@inline beta(curve::T, slope::T) where {T} =
+    muladd(T(13), curve * curve, T(3) * (slope * slope))
 
-"The flux through the face between r and s; p to u are six cells in a line."
-@inline function flux5(vel::T, p::T, q::T, r::T, s::T, t::T, u::T, k::T) where {T}
-    forward = vel > zero(T)
-    c = ifelse(forward, r, s)
-    a = ifelse(forward, p, u) - c
-    b = ifelse(forward, q, t) - c
-    d = ifelse(forward, s, r) - c
-    e = ifelse(forward, t, q) - c
+"""
+The value at the face between the upwind cell and the next: a and b are the differences of the two
+cells upwind of it, d and e of those downwind.
+"""
+@inline function weno5(upwind::T, a::T, b::T, d::T, e::T) where {T}
     w0, w1, w2 = weights(beta(muladd(T(-2), d, e), muladd(T(-4), d, e)),
                          beta(b + d, b - d),
                          beta(muladd(T(-2), b, a), muladd(T(-4), b, a)))
     parts = muladd(w0, muladd(T(5), d, -e),
                    muladd(w1, muladd(T(2), d, -b), w2 * muladd(T(2), a, T(-7) * b)))
-    value = c + parts / (T(6) * (w0 + w1 + w2))
-    return muladd(vel, value, -k * (s - r))
+    return upwind + parts / (T(6) * (w0 + w1 + w2))
 end
 
-"Two cells away from a wall: WENO of third order."
-@inline function flux3(vel::T, q::T, r::T, s::T, t::T, k::T) where {T}
-    forward = vel > zero(T)
-    c = ifelse(forward, r, s)
-    b = ifelse(forward, q, t) - c
-    d = ifelse(forward, s, r) - c
-    tau = abs(d * d - b * b)
-    r0, r1 = tau / (d * d + T(1e-8)), tau / (b * b + T(1e-8))
-    w0, w1 = muladd(T(2), r0 * r0, T(2)), muladd(r1, r1, T(1))
-    value = c + muladd(w0, d, -w1 * b) / (T(2) * (w0 + w1))
-    return muladd(vel, value, -k * (s - r))
+"The same of third order: b is the difference upwind, d that downwind."
+@inline function weno3(upwind::T, b::T, d::T) where {T}
+    beta0, beta1 = d * d, b * b
+    tau = abs(beta0 - beta1)
+    ratio0, ratio1 = tau / (beta0 + T(1e-8)), tau / (beta1 + T(1e-8))
+    w0, w1 = muladd(T(2), ratio0 * ratio0, T(2)), muladd(ratio1, ratio1, T(1))
+    return upwind + muladd(w0, d, -w1 * b) / (T(2) * (w0 + w1))
 end
 
-"One cell away from a wall: upwind."
-@inline flux1(vel::T, r::T, s::T, k::T) where {T} =
-    muladd(vel, ifelse(vel > zero(T), r, s), -k * (s - r))
+"What the velocity carries of a face value, and diffusion between the cells on its sides."
+@inline flux(velocity, value, before, after, k) = muladd(velocity, value, -k * (after - before))
+
+"The flux through the face between `before` and `after`; the other cells lie beyond in a line."
+@inline function flux5(velocity::T, before3::T, before2::T, before::T, after::T, after2::T,
+                       after3::T, k::T) where {T}
+    forward = velocity > zero(T)
+    upwind = ifelse(forward, before, after)
+    a = ifelse(forward, before3, after3) - upwind
+    b = ifelse(forward, before2, after2) - upwind
+    d = ifelse(forward, after, before) - upwind
+    e = ifelse(forward, after2, before2) - upwind
+    return flux(velocity, weno5(upwind, a, b, d, e), before, after, k)
+end
+
+"Two cells away from a wall."
+@inline function flux3(velocity::T, before2::T, before::T, after::T, after2::T, k::T) where {T}
+    forward = velocity > zero(T)
+    upwind = ifelse(forward, before, after)
+    b = ifelse(forward, before2, after2) - upwind
+    d = ifelse(forward, after, before) - upwind
+    return flux(velocity, weno3(upwind, b, d), before, after, k)
+end
+
+"One cell away from a wall."
+@inline flux1(velocity::T, before::T, after::T, k::T) where {T} =
+    flux(velocity, ifelse(velocity > zero(T), before, after), before, after, k)
 
 # The fluxes through the west, the south and the bottom face of a cell; through the bottom, away from
 # walls and two cells or one cell away from one.
@@ -255,42 +275,47 @@ end
 
 # ---- the stages --------------------------------------------------------------------------------
 
-@inline update1(x, y, z, rate, c, c1, a) = @inbounds c1[x, y, z] = muladd(a, rate, c[x, y, z])
+@inline update1(x, y, z, rate, c, c1, first) =
+    @inbounds c1[x, y, z] = muladd(first, rate, c[x, y, z])
 
-@inline function update2(x, y, z, rate, c1, c, c2, b, r, s)
+@inline function update2(x, y, z, rate, c1, c, c2, second, weight, ahead)
     @inbounds begin
-        one = c1[x, y, z]
-        result = one + muladd(b, rate, r * (one - c[x, y, z]))
+        here = c1[x, y, z]
+        result = here + muladd(second, rate, weight * (here - c[x, y, z]))
         c2[x, y, z] = result
-        c[x, y, z] = muladd(s, rate, result)
+        c[x, y, z] = muladd(ahead, rate, result)
     end
 end
 
 @inline update3(x, y, z, rate, c, third) =
     @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
 
-block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, a) =
-    sweep(update1, xs, ys, zs, rows, c, u, v, w, walls, geometry, (c, c1, a))
-block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, b, r, s) =
-    sweep(update2, xs, ys, zs, rows, c1, u, v, w, walls, geometry, (c1, c, c2, b, r, s))
+block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, first) =
+    sweep(update1, xs, ys, zs, rows, c, u, v, w, walls, geometry, (c, c1, first))
+block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, second, weight, ahead) =
+    sweep(update2, xs, ys, zs, rows, c1, u, v, w, walls, geometry,
+          (c1, c, c2, second, weight, ahead))
 block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third) =
     sweep(update3, xs, ys, zs, rows, c2, u, v, w, walls, geometry, (c, third))
 
-stage1(backend, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, a) =
+stage1(backend, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, first) =
     each_block(block1, backend, box, BLOCK, BUFFERS, c, u, v, w, c1, (bottom, top),
-               (idx, idy, idz, kx, ky, kz), a)
-stage2(backend, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, b, r, s) =
+               (idx, idy, idz, kx, ky, kz), first)
+stage2(backend, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, second,
+       weight, ahead) =
     each_block(block2, backend, box, BLOCK, BUFFERS, c1, u, v, w, c, c2, (bottom, top),
-               (idx, idy, idz, kx, ky, kz), b, r, s)
+               (idx, idy, idz, kx, ky, kz), second, weight, ahead)
 stage3(backend, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
     each_block(block3, backend, box, BLOCK, BUFFERS, c2, u, v, w, c, (bottom, top),
                (idx, idy, idz, kx, ky, kz), third)
 
-stage1(device::OneCell, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, a) =
-    each_tile(update1, device, box, c, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz), c, c1, a)
-stage2(device::OneCell, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, b, r, s) =
+stage1(device::OneCell, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, first) =
+    each_tile(update1, device, box, c, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz),
+              c, c1, first)
+stage2(device::OneCell, box, c1, u, v, w, c, c2, bottom, top, idx, idy, idz, kx, ky, kz, second,
+       weight, ahead) =
     each_tile(update2, device, box, c1, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz),
-              c1, c, c2, b, r, s)
+              c1, c, c2, second, weight, ahead)
 stage3(device::OneCell, box, c2, u, v, w, c, bottom, top, idx, idy, idz, kx, ky, kz, third) =
     each_tile(update3, device, box, c2, u, v, w, (bottom, top), (idx, idy, idz, kx, ky, kz), c, third)
 

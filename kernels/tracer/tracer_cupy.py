@@ -1,4 +1,4 @@
-"""tracer in CuPy: NumPy's fluxes and updates, over all planes at once."""
+"""dc/dt = -div(v c) + kappa lap(c) in CuPy: NumPy's fluxes and updates, all planes at once."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""tracer in Numba's CUDA: blocks of columns that march in z and share their face fluxes.
+"""dc/dt = -div(v c) + kappa lap(c) in Numba's CUDA: WENO5-Z fluxes, shared by blocks of columns.
 
-A thread owns a column. Level by level it computes the fluxes through the west, the south and the
-top face of its cell; the flux through the bottom is that of the level before, in a register, and so
-are the six cells of the column around the top face. The fluxes through the east and north faces are
-those of the neighbouring threads, in shared memory. Blocks overlap by a column and a row, which
-compute fluxes but update no cell: about 7 % of the fluxes are computed twice.
+Blocks march in z. A thread owns a column. Level by level it computes the fluxes through the west,
+the south and the top face of its cell; the flux through the bottom is that of the level before, in
+a register, and so are the six cells of the column around the top face. The fluxes through the east
+and north faces are those of the neighbouring threads, in shared memory. Blocks overlap by a column
+and a row, which compute fluxes but update no cell: about 7 % of the fluxes are computed twice.
 
 Two buffers take turns, so that one barrier a level is enough: a thread that writes a buffer again
 has passed the barrier of the level between, and by then all have read it.
@@ -29,107 +29,138 @@ LEAST, MOST = 4, 32
 
 
 def reconstruction(single: bool) -> Any:
-    """The flux through the face between r and s: p to u are six cells in a line."""
+    """The value at a face of fifth order; the upwind cell, and differences from it.
+
+    a and b belong to the two cells upwind of it, d and e to those downwind.
+    """
     real: Any = np.float32 if single else np.float64
     one, two, three, four, five, six = (real(i) for i in range(1, 7))
-    seven, thirteen, eps, zero = real(7.0), real(13.0), real(4e-8), real(0.0)
+    seven, thirteen, eps = real(7.0), real(13.0), real(4e-8)
 
     @cuda.jit(device=True)
-    def flux5(vel: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, k: Any) -> Any:
-        forward = vel > zero
-        c = r if forward else s
-        a = (p if forward else u) - c
-        b = (q if forward else t) - c
-        d = (s if forward else r) - c
-        e = (t if forward else q) - c
-        s0, t0 = e - two * d, e - four * d
-        s1, t1 = b + d, b - d
-        s2, t2 = a - two * b, a - four * b
-        beta0 = thirteen * (s0 * s0) + three * (t0 * t0)
-        beta1 = thirteen * (s1 * s1) + three * (t1 * t1)
-        beta2 = thirteen * (s2 * s2) + three * (t2 * t2)
+    def weno5(upwind: Any, a: Any, b: Any, d: Any, e: Any) -> Any:
+        curve0, slope0 = e - two * d, e - four * d
+        curve1, slope1 = b + d, b - d
+        curve2, slope2 = a - two * b, a - four * b
+        beta0 = thirteen * (curve0 * curve0) + three * (slope0 * slope0)
+        beta1 = thirteen * (curve1 * curve1) + three * (slope1 * slope1)
+        beta2 = thirteen * (curve2 * curve2) + three * (slope2 * slope2)
+        tau = beta0 - beta2
         if single:
             # A division for each weight: their products would underflow.
-            tau = abs(beta0 - beta2)
-            r0, r1, r2 = tau / (beta0 + eps), tau / (beta1 + eps), tau / (beta2 + eps)
-            w0 = three + three * (r0 * r0)
-            w1 = six + six * (r1 * r1)
-            w2 = one + r2 * r2
+            tau = abs(tau)
+            ratio0, ratio1 = tau / (beta0 + eps), tau / (beta1 + eps)
+            ratio2 = tau / (beta2 + eps)
+            w0 = three + three * (ratio0 * ratio0)
+            w1 = six + six * (ratio1 * ratio1)
+            w2 = one + ratio2 * ratio2
         else:
             # The weights over one denominator: C_k (e_k + tau^2) prod_{j != k} e_j, and one
             # division in all.
-            tau2 = (beta0 - beta2) * (beta0 - beta2)
+            tau2 = tau * tau
             e0, e1, e2 = beta0 + eps, beta1 + eps, beta2 + eps
             e0, e1, e2 = e0 * e0, e1 * e1, e2 * e2
             w0 = three * (e0 + tau2) * (e1 * e2)
             w1 = six * (e1 + tau2) * (e0 * e2)
             w2 = (e2 + tau2) * (e0 * e1)
         parts = w0 * (five * d - e) + w1 * (two * d - b) + w2 * (two * a - seven * b)
-        value = c + parts / (six * (w0 + w1 + w2))
-        return vel * value - k * (s - r)
+        return upwind + parts / (six * (w0 + w1 + w2))
 
-    return flux5
+    return weno5
 
 
-def near_walls(single: bool) -> tuple[Any, Any]:
-    """Fluxes of third and first order, two cells and one cell away from a wall."""
+def third_order(single: bool) -> Any:
+    """The value at a face of third order: b is the difference upwind, d that downwind."""
     real: Any = np.float32 if single else np.float64
-    zero, one, two, eps = real(0.0), real(1.0), real(2.0), real(1e-8)
+    one, two, eps = real(1.0), real(2.0), real(1e-8)
 
     @cuda.jit(device=True)
-    def flux3(vel: Any, q: Any, r: Any, s: Any, t: Any, k: Any) -> Any:
-        forward = vel > zero
-        c = r if forward else s
-        b = (q if forward else t) - c
-        d = (s if forward else r) - c
+    def weno3(upwind: Any, b: Any, d: Any) -> Any:
         beta0, beta1 = d * d, b * b
         tau = abs(beta0 - beta1)
-        r0, r1 = tau / (beta0 + eps), tau / (beta1 + eps)
-        w0 = two + two * (r0 * r0)
-        w1 = one + r1 * r1
-        value = c + (w0 * d - w1 * b) / (two * (w0 + w1))
-        return vel * value - k * (s - r)
+        ratio0, ratio1 = tau / (beta0 + eps), tau / (beta1 + eps)
+        w0 = two + two * (ratio0 * ratio0)
+        w1 = one + ratio1 * ratio1
+        return upwind + (w0 * d - w1 * b) / (two * (w0 + w1))
+
+    return weno3
+
+
+@cuda.jit(device=True)
+def flux(velocity: Any, value: Any, before: Any, after: Any, k: Any) -> Any:
+    """What the velocity carries of a face value, and diffusion between the cells on its sides."""
+    return velocity * value - k * (after - before)
+
+
+@cache
+def fluxes(single: bool) -> tuple[Any, Any, Any]:
+    """Fluxes through the face between `before` and `after`: away from walls, two cells, one cell.
+
+    The other cells lie beyond those two in a line.
+    """
+    weno5, weno3 = reconstruction(single), third_order(single)
+    zero = (np.float32 if single else np.float64)(0.0)
 
     @cuda.jit(device=True)
-    def flux1(vel: Any, r: Any, s: Any, k: Any) -> Any:
-        return vel * (r if vel > zero else s) - k * (s - r)
+    def flux5(
+        velocity: Any, before3: Any, before2: Any, before: Any, after: Any, after2: Any,
+        after3: Any, k: Any,
+    ) -> Any:  # fmt: skip
+        forward = velocity > zero
+        upwind = before if forward else after
+        a = (before3 if forward else after3) - upwind
+        b = (before2 if forward else after2) - upwind
+        d = (after if forward else before) - upwind
+        e = (after2 if forward else before2) - upwind
+        return flux(velocity, weno5(upwind, a, b, d, e), before, after, k)
 
-    return flux3, flux1
+    @cuda.jit(device=True)
+    def flux3(velocity: Any, before2: Any, before: Any, after: Any, after2: Any, k: Any) -> Any:
+        forward = velocity > zero
+        upwind = before if forward else after
+        b = (before2 if forward else after2) - upwind
+        d = (after if forward else before) - upwind
+        return flux(velocity, weno3(upwind, b, d), before, after, k)
+
+    @cuda.jit(device=True)
+    def flux1(velocity: Any, before: Any, after: Any, k: Any) -> Any:
+        return flux(velocity, before if velocity > zero else after, before, after, k)
+
+    return flux5, flux3, flux1
 
 
 # ---- the stages' updates, at the offset `at` -------------------------------------------------
 
 
 @cuda.jit(device=True)
-def update1(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
-    new.flat[at] = here + numbers[0] * rate
+def update1(rate: Any, here: Any, history: Any, following: Any, at: Any, numbers: Any) -> None:
+    following.flat[at] = here + numbers[0] * rate
 
 
 @cuda.jit(device=True)
-def update2(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
-    b, r, s = numbers
-    result = here + (b * rate + r * (here - old.flat[at]))
-    new.flat[at] = result
-    old.flat[at] = result + s * rate
+def update2(rate: Any, here: Any, history: Any, following: Any, at: Any, numbers: Any) -> None:
+    second, weight, ahead = numbers
+    result = here + (second * rate + weight * (here - history.flat[at]))
+    following.flat[at] = result
+    history.flat[at] = result + ahead * rate
 
 
 @cuda.jit(device=True)
-def update3(rate: Any, here: Any, now: Any, old: Any, new: Any, at: Any, numbers: Any) -> None:
-    new.flat[at] += numbers[0] * rate
+def update3(rate: Any, here: Any, history: Any, following: Any, at: Any, numbers: Any) -> None:
+    following.flat[at] += numbers[0] * rate
 
 
 @cache
 def compiled(update: Any, single: bool) -> Any:
-    """The kernel of a stage. `now` is differentiated; `old` and `new` are what the update takes."""
-    flux5 = reconstruction(single)
-    flux3, flux1 = near_walls(single)
+    """The kernel of a stage. `now` is differentiated; the update takes the other two fields."""
+    flux5, flux3, flux1 = fluxes(single)
     kind = numba.float32 if single else numba.float64
     zero = (np.float32 if single else np.float64)(0.0)
 
     @cuda.jit
     def sweep(
         box: Any, levels: Any, bottom: Any, top: Any, now: Any, u: Any, v: Any, w: Any,
-        old: Any, new: Any, geometry: Any, numbers: Any,
+        history: Any, following: Any, geometry: Any, numbers: Any,
     ) -> None:  # fmt: skip
         z0, z1, y0, y1, x0, x1 = box
         idx, idy, idz, kx, ky, kz = geometry
@@ -171,14 +202,14 @@ def compiled(update: Any, single: bool) -> Any:
                 # c0 to c5 are the cells around the top face, this level's being c2.
                 c0, c1, c2, c3, c4 = c1, c2, c3, c4, c5
                 c5 = now.flat[at + 3 * plane]
-                speed = w.flat[at + plane]
+                velocity = w.flat[at + plane]
                 reach = smaller(z + 1 - bottom, top - (z + 1))
                 if reach >= 3:
-                    top_flux = flux5(speed, c0, c1, c2, c3, c4, c5, kz)
+                    top_flux = flux5(velocity, c0, c1, c2, c3, c4, c5, kz)
                 elif reach == 2:
-                    top_flux = flux3(speed, c1, c2, c3, c4, kz)
+                    top_flux = flux3(velocity, c1, c2, c3, c4, kz)
                 elif reach == 1:
-                    top_flux = flux1(speed, c2, c3, kz)
+                    top_flux = flux1(velocity, c2, c3, kz)
                 else:
                     top_flux = zero
             cuda.syncthreads()
@@ -187,7 +218,7 @@ def compiled(update: Any, single: bool) -> Any:
                     rate = (across_x[turn, j, i] - across_x[turn, j, i + 1]) * idx
                     rate += (across_y[turn, j, i] - across_y[turn, j + 1, i]) * idy
                     rate += (below - top_flux) * idz
-                    update(rate, c2, now, old, new, at, numbers)
+                    update(rate, c2, history, following, at, numbers)
                 below = top_flux
             at += plane
 
@@ -195,8 +226,8 @@ def compiled(update: Any, single: bool) -> Any:
 
 
 def launch(
-    update: Any, box: Any, now: Any, flow: tuple[Any, ...], old: Any, new: Any,
-    walls: tuple[int, ...], numbers: tuple[float, ...],
+    update: Any, box: Any, now: Any, flow: tuple[Any, ...], history: Any,
+    following: Any, walls: tuple[int, ...], numbers: tuple[float, ...],
 ) -> None:  # fmt: skip
     z0, z1, *_ = box
     side = blocks(box[2:], (WIDTH - 1, HEIGHT - 1))
@@ -205,7 +236,9 @@ def launch(
     real = now.dtype.type
     values = tuple(real(number) for number in numbers)
     sweep = compiled(update, real is np.float32)
-    sweep[grid, THREADS](box, levels, *walls, now, *flow, old, new, values[:6], values[6:])
+    sweep[grid, THREADS](
+        box, levels, *walls, now, *flow, history, following, values[:6], values[6:]
+    )
 
 
 def stage1(box: Any, c: Any, u: Any, v: Any, w: Any, c1: Any, *rest: Any) -> None:

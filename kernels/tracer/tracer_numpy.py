@@ -1,4 +1,7 @@
-"""tracer in NumPy: the reference. WENO5-Z as Borges et al. (2008) write it, by groups of rows."""
+"""dc/dt = -div(v c) + kappa lap(c) in NumPy: the reference, by groups of rows.
+
+Fluxes through faces by WENO5-Z as Borges et al. (2008) write it.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,9 @@ def flux(velocity: Host, cells: Sequence[Host], conductance: float) -> Host:
     """Upwind flux through faces with 3, 2 or 1 of `cells` on either side: order 5, 3 or 1."""
     n = len(cells)
     forward = velocity > 0.0
-    # Downwind of a face that flows the other way, the same cells in the other order.
-    seen = [np.where(forward, cells[i], cells[n - 1 - i]) for i in range(n - 1)]
-    value = weno5(*seen) if n == 6 else weno3(*seen) if n == 4 else seen[0]
+    # Where it flows the other way, the same cells in the other order.
+    stencil = [np.where(forward, cells[i], cells[n - 1 - i]) for i in range(n - 1)]
+    value = weno5(*stencil) if n == 6 else weno3(*stencil) if n == 4 else stencil[0]
     result: Host = velocity * value - conductance * (cells[n // 2] - cells[n // 2 - 1])
     return result
 
@@ -105,10 +108,10 @@ def stages(sweep: Sweep) -> dict[str, Callable[..., None]]:
         box: Box, c: Host, u: Host, v: Host, w: Host, c1: Host, bottom: int, top: int,
         *numbers: float,
     ) -> None:  # fmt: skip
-        *geometry, a = numbers
+        *geometry, first = numbers
 
         def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
-            c1[part] = c[part] + a * tendency
+            c1[part] = c[part] + first * tendency
 
         sweep(update, box, c, u, v, w, bottom, top, *geometry)
 
@@ -116,12 +119,12 @@ def stages(sweep: Sweep) -> dict[str, Callable[..., None]]:
         box: Box, c1: Host, u: Host, v: Host, w: Host, c: Host, c2: Host, bottom: int, top: int,
         *numbers: float,
     ) -> None:  # fmt: skip
-        *geometry, b, r, s = numbers
+        *geometry, second, weight, ahead = numbers
 
         def update(part: tuple[Planes, slice, slice], tendency: Host) -> None:
-            result = c1[part] + (b * tendency + r * (c1[part] - c[part]))
+            result = c1[part] + (second * tendency + weight * (c1[part] - c[part]))
             c2[part] = result
-            c[part] = result + s * tendency
+            c[part] = result + ahead * tendency
 
         sweep(update, box, c1, u, v, w, bottom, top, *geometry)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,45 +26,150 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and, of an entry, its cell."""
+    """A column of a comparison: its heading, and what it has of an entry.
+
+    `cell` is the text, `by` what the page sorts by, `plain` the values of CSV and JSON by name.
+    `when` says of all entries of a table whether there is anything to show.
+    """
 
     title: str
-    cell: Any
+    cell: Callable[[Entry], str]
+    by: Callable[[Entry], float | str]
+    plain: Callable[[Entry], dict[str, Any]]
+    when: Callable[[Sequence[Entry]], bool] = lambda entries: True
 
 
-def columns(problem: Problem) -> list[Column]:
-    """The columns that have something to show for a problem; estimates have one of their own."""
-    entries = problem.entries
-    measured = any(e.energy for e in entries)
-    found = [
-        Column("backend", lambda e: e.label + (" (baseline)" if e.is_baseline else "")),
-        Column("time/step", lambda e: with_error(e.time, "s")),
-        Column("times as fast", lambda e: factor(e.time_difference)),
-    ]
-    if any(e.fraction for e in entries):
-        found.append(Column("of bound", lambda e: percent(e.fraction)))
-    if measured:
-        found += [
-            Column("J/step", lambda e: with_error(e.energy, "J")),
-            Column("times less J", lambda e: factor(e.energy_difference)),
-            Column("power", lambda e: with_error(e.power, "W")),
-            Column("J s", lambda e: with_error(e.delay_product, "J s")),
-            Column("updates/J", lambda e: with_error(e.updates_per_joule, "")),
-        ]
-    if any(e.estimate for e in entries):
-        found.append(Column("≈ J/step (modelled)", lambda e: estimated(e.estimate)))
-    found += [
-        Column("start-up", startup),
-        Column("pays off in time", lambda e: pays_off(e.break_even_time)),
-    ]
-    if measured:
-        found.append(Column("pays off in J", lambda e: pays_off(e.break_even_energy)))
-    return found
+def metered(entries: Sequence[Entry]) -> bool:
+    return any(e.energy for e in entries)
+
+
+def of_figure(
+    title: str,
+    name: str,
+    pick: Callable[[Entry], Figure | None],
+    text: Callable[[Figure | None], str],
+    when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
+) -> Column:
+    """A figure with its interval."""
+    return Column(
+        title,
+        lambda e: text(pick(e)),
+        lambda e: sorting(pick(e)),
+        lambda e: spread_out(name, pick(e)),
+        when,
+    )
+
+
+def of_difference(
+    title: str,
+    name: str,
+    pick: Callable[[Entry], Difference | None],
+    when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
+) -> Column:
+    """How many times better than the baseline."""
+
+    def plain(e: Entry) -> dict[str, Any]:
+        found = pick(e)
+        return {
+            **spread_out(f"{name}_ratio", found.ratio if found else None),
+            f"{name}_p": found.p if found else None,
+            f"{name}_verdict": found.verdict if found else None,
+        }
+
+    return Column(
+        title,
+        lambda e: factor(pick(e)),
+        lambda e: sorting(found.ratio if (found := pick(e)) else None),
+        plain,
+        when,
+    )
+
+
+def of_break_even(
+    title: str,
+    name: str,
+    pick: Callable[[Entry], BreakEven | None],
+    when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
+) -> Column:
+    """After how many steps the start has paid off."""
+
+    def plain(e: Entry) -> dict[str, Any]:
+        found = pick(e)
+        told = {f"{name}_break_even": found.kind if found else None}
+        return told | spread_out(f"{name}_break_even_steps", found.steps if found else None)
+
+    return Column(title, lambda e: pays_off(pick(e)), lambda e: crossing(pick(e)), plain, when)
+
+
+COLUMNS = (
+    Column(
+        "backend",
+        lambda e: e.label + (" (baseline)" if e.is_baseline else ""),
+        lambda e: e.label,
+        lambda e: {
+            "backend": e.backend,
+            "ranks": e.record.case.ranks,
+            "threads": e.record.case.threads,
+            "baseline": e.is_baseline,
+        },
+    ),
+    of_figure(
+        "time/step", "time_s_per_step", lambda e: e.time, lambda f: with_error(f, "s")
+    ),
+    of_difference("times as fast", "time", lambda e: e.time_difference),
+    of_figure(
+        "of bound", "fraction_of_bound", lambda e: e.fraction, lambda f: percent(f),
+        lambda entries: any(e.fraction for e in entries),
+    ),
+    of_figure(
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), metered
+    ),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, metered),
+    of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), metered),
+    of_figure(
+        "J s", "energy_delay_j_s", lambda e: e.delay_product,
+        lambda f: with_error(f, "J s"), metered,
+    ),
+    of_figure(
+        "updates/J", "updates_per_joule", lambda e: e.updates_per_joule,
+        lambda f: with_error(f, ""), metered,
+    ),
+    of_figure(
+        "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
+        lambda f: estimated(f), lambda entries: any(e.estimate for e in entries),
+    ),
+    Column(
+        "start-up",
+        lambda e: startup(e),
+        lambda e: e.startup,
+        lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
+    ),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time),
+    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, metered),
+)  # fmt: skip
+"""All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""
+
+
+def columns(entries: Sequence[Entry]) -> list[Column]:
+    """Those with something to show; estimates have one of their own."""
+    return [column for column in COLUMNS if column.when(entries)]
+
+
+def sorting(figure: Figure | None) -> float | str:
+    return "" if figure is None else float(figure.value)
+
+
+def crossing(found: BreakEven | None) -> float | str:
+    if found is None:
+        return ""
+    if found.steps is not None:
+        return float(found.steps.value)
+    return 0.0 if found.kind == "always" else 1e300
 
 
 def rows(problem: Problem) -> tuple[list[str], list[list[str]]]:
     """Headings and cells of a problem's table."""
-    shown = columns(problem)
+    shown = columns(problem.entries)
     return [c.title for c in shown], [[c.cell(e) for c in shown] for e in problem.entries]
 
 
@@ -203,7 +308,6 @@ def efficiency_text(value: float | None) -> str:
 
 def flat(problem: Problem, one: Entry) -> dict[str, Any]:
     """One entry as plain numbers, units in the names, for CSV and JSON."""
-    case = one.record.case
     row: dict[str, Any] = {
         "machine": problem.machine,
         "hostname": problem.hostname,
@@ -212,31 +316,9 @@ def flat(problem: Problem, one: Entry) -> dict[str, Any]:
         "shape": "x".join(map(str, problem.shape)),
         "dtype": problem.dtype,
         "params": " ".join(f"{k}={v}" for k, v in problem.params),
-        "backend": one.backend,
-        "ranks": case.ranks,
-        "threads": case.threads,
-        "baseline": one.is_baseline,
     }
-    for name, figure in (
-        ("time_s_per_step", one.time),
-        ("energy_j_per_step", one.energy),
-        ("power_w", one.power),
-        ("energy_delay_j_s", one.delay_product),
-        ("updates_per_joule", one.updates_per_joule),
-        ("fraction_of_bound", one.fraction),
-        ("estimate_j_per_step", one.estimate),
-    ):
-        row |= spread_out(name, figure)
-    row |= {"startup_s": one.startup, "cold_startup_s": one.cold_startup}
-    for name, difference, even in (
-        ("time", one.time_difference, one.break_even_time),
-        ("energy", one.energy_difference, one.break_even_energy),
-    ):
-        row |= spread_out(f"{name}_ratio", difference.ratio if difference else None)
-        row[f"{name}_p"] = difference.p if difference else None
-        row[f"{name}_verdict"] = difference.verdict if difference else None
-        row[f"{name}_break_even"] = even.kind if even else None
-        row |= spread_out(f"{name}_break_even_steps", even.steps if even else None)
+    for column in COLUMNS:
+        row |= column.plain(one)
     return row
 
 

@@ -28,17 +28,18 @@ def load(path: Path) -> list[Record]:
     return parse(data, path)
 
 
-def parse(data: bytes, path: Path) -> list[Record]:
+def parse(data: bytes, path: Path, before: int = 0) -> list[Record]:
+    """The records of a file's lines, of which `before` went before these."""
     *lines, last = data.split(b"\n")
-    records = [_record(line, path, i + 1) for i, line in enumerate(lines) if line.strip()]
+    records = [_record(line, path, before + i + 1) for i, line in enumerate(lines) if line.strip()]
     if last.strip():
-        if records or last.startswith(b'{"schema": "joulia'[: len(last)]):
+        if records or before or last.startswith(b'{"schema": "joulia'[: len(last)]):
             try:
                 json.loads(last)
             except ValueError:
                 warnings.warn(f"{path}: the last line is torn and left out", TornLine, stacklevel=3)
                 return records
-        records.append(_record(last, path, len(lines) + 1))
+        records.append(_record(last, path, before + len(lines) + 1))
     return records
 
 
@@ -66,40 +67,69 @@ def _locked(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def prepare(path: Path) -> list[Record]:
-    """The records that are there already; creates the file, and fails early where it cannot."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            return load(path)
-    except OSError as error:
-        raise JouliaError(f"cannot write {path}: {error.strerror}") from None
+class ResultsFile:
+    """A results file that a run appends to: each of its lines is read once.
 
-
-def append(path: Path, record: Record, *, again: bool = False) -> bool:
-    """Write one record, to the disk itself; False where a valid one with its id is there already.
-
-    `again` writes it all the same. A write that does not fit (full disk) is taken back, the record
-    goes to the temporary directory, and JouliaError says where.
+    Creates the file, and raises JouliaError where it cannot be written or holds something else.
     """
-    line = json.dumps(record.to_json()).encode() + b"\n"
-    try:
-        with _locked(path) as descriptor:
-            size = _mend(descriptor)
-            if not again and _holds(path, record.id):
-                return False
-            try:
-                _write(descriptor, line)
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, size)
-                raise
-        return True
-    except OSError as error:
-        rescued = _rescue(line)
-        raise JouliaError(
-            f"cannot write {path}: {error.strerror}; the record at hand is in {rescued}"
-        ) from None
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.valid: dict[str, Record] = {}
+        self.read = 0
+        """Bytes of whole lines that were read so far."""
+        self.lines = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path) as descriptor:
+                self._catch_up(descriptor)
+        except OSError as error:
+            raise JouliaError(f"cannot write {path}: {error.strerror}") from None
+
+    def find(self, identity: str) -> Record | None:
+        """The valid record with an id, also one that another run appended meanwhile, or None."""
+        with self.path.open("rb") as file:
+            self._catch_up(file.fileno())
+        return self.valid.get(identity)
+
+    def append(self, record: Record, *, again: bool = False) -> bool:
+        """Write a record, to the disk itself; False where a valid one with its id is there already.
+
+        `again` writes it all the same. A write that does not fit (full disk) is taken back, the
+        record goes to the temporary directory, and JouliaError says where.
+        """
+        line = json.dumps(record.to_json()).encode() + b"\n"
+        try:
+            with _locked(self.path) as descriptor:
+                size = _mend(descriptor)
+                self._catch_up(descriptor)
+                if not again and record.id in self.valid:
+                    return False
+                try:
+                    _write(descriptor, line)
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, size)
+                    raise
+            return True
+        except OSError as error:
+            rescued = _rescue(line)
+            raise JouliaError(
+                f"cannot write {self.path}: {error.strerror}; the record at hand is in {rescued}"
+            ) from None
+
+    def _catch_up(self, descriptor: int) -> None:
+        """Read what was appended since; a last line without its end is read again next time."""
+        size = os.fstat(descriptor).st_size
+        if size <= self.read:
+            return
+        data = os.pread(descriptor, size - self.read, self.read)
+        for record in parse(data, self.path, self.lines):
+            if record.status == "valid":
+                self.valid.setdefault(record.id, record)
+        whole = data.rfind(b"\n") + 1
+        self.lines += data.count(b"\n")
+        self.read += whole
 
 
 def _write(descriptor: int, line: bytes) -> None:
@@ -110,9 +140,9 @@ def _write(descriptor: int, line: bytes) -> None:
 def _mend(descriptor: int) -> int:
     """Cut a torn last line off (or end a whole one that lacks its newline); the size after it."""
     size = os.fstat(descriptor).st_size
-    data = os.pread(descriptor, size, 0)
-    if not data or data.endswith(b"\n"):
+    if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
         return size
+    data = os.pread(descriptor, size, 0)
     start = data.rfind(b"\n") + 1
     try:
         json.loads(data[start:])
@@ -121,14 +151,6 @@ def _mend(descriptor: int) -> int:
         return start
     _write(descriptor, b"\n")
     return size + 1
-
-
-def _holds(path: Path, identity: str) -> bool:
-    lines = [line for line in path.read_bytes().split(b"\n") if identity.encode() in line]
-    return any(
-        record.id == identity and record.status == "valid"
-        for record in parse(b"\n".join([*lines, b""]), path)
-    )
 
 
 def _rescue(line: bytes) -> str:

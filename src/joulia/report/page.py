@@ -187,69 +187,27 @@ def section(name: str, title: str, plots: Sequence[Plot], why: str) -> dict[str,
 
 def table(problems: Sequence[Problem]) -> dict[str, Any]:
     """All figures: heads, and rows of (shown, sorted by) pairs."""
-    metered = any(e.energy for p in problems for e in p.entries)
-    modelled = any(e.estimate for p in problems for e in p.entries)
-    bounded = any(e.fraction for p in problems for e in p.entries)
+    every = [e for p in problems for e in p.entries]
+    shown = tables.columns(every)
     several = figures.several_machines(problems)
-    heads = (["machine"] if several else []) + ["kernel", "shape", "dtype", "backend", "time/step"]
-    heads += ["times as fast"] + ["of bound"] * bounded
-    heads += ["J/step", "times less J", "power", "J s", "updates/J"] * metered
-    heads += ["≈ J/step (modelled)"] * modelled + ["start-up", "pays off after"]
-    heads += ["pays off in J after"] * metered
+    heads = (["machine"] if several else []) + ["kernel", "shape", "dtype"]
     rows = []
     for problem in problems:
-        params = tables_params(problem)
+        name = problem.kernel + tables_params(problem)
+        where: list[tuple[str, float | str]] = [(problem.hostname, problem.hostname)] * several
+        shape = "x".join(map(str, problem.shape))
+        where += [(name, name), (shape, math.prod(problem.shape))]
+        where.append((problem.dtype, problem.dtype))
         for e in problem.entries:
-            row: list[tuple[str, float | str]] = []
-            if several:
-                row.append((problem.hostname, problem.hostname))
-            shape = "x".join(map(str, problem.shape))
-            name = problem.kernel + params
-            row += [(name, name), (shape, math.prod(problem.shape))]
-            row += [(problem.dtype, problem.dtype), (e.label, e.label)]
-            row.append((tables.with_error(e.time, "s"), e.time.value))
-            time = e.time_difference
-            row.append(("baseline" if e.is_baseline else tables.factor(time), ratio(time)))
-            if bounded:
-                row.append((tables.percent(e.fraction), value(e.fraction)))
-            if metered:
-                row += [
-                    (tables.with_error(e.energy, "J"), value(e.energy)),
-                    (tables.factor(e.energy_difference), ratio(e.energy_difference)),
-                    (tables.with_error(e.power, "W"), value(e.power)),
-                    (tables.with_error(e.delay_product, "J s"), value(e.delay_product)),
-                    (tables.with_error(e.updates_per_joule, ""), value(e.updates_per_joule)),
-                ]
-            if modelled:
-                row.append((tables.estimated(e.estimate), value(e.estimate)))
-            row.append((tables.startup(e), e.startup))
-            row.append((tables.pays_off(e.break_even_time), crossing(e.break_even_time)))
-            if metered:
-                row.append((tables.pays_off(e.break_even_energy), crossing(e.break_even_energy)))
-            rows.append([(shown, key(by)) for shown, by in row])
-    return {"heads": heads, "rows": rows}
+            cells = [*where, *((column.cell(e), column.by(e)) for column in shown)]
+            rows.append([(text, key(by)) for text, by in cells])
+    return {"heads": heads + [column.title for column in shown], "rows": rows}
 
 
 def tables_params(problem: Problem) -> str:
     from joulia.analysis.compare import params_text
 
     return params_text(problem.kernel, problem.params)
-
-
-def value(figure: Any) -> float | str:
-    return "" if figure is None else float(figure.value)
-
-
-def ratio(difference: Any) -> float | str:
-    return "" if difference is None else float(difference.ratio.value)
-
-
-def crossing(found: Any) -> float | str:
-    if found is None:
-        return ""
-    if found.steps is not None:
-        return float(found.steps.value)
-    return 0.0 if found.kind == "always" else 1e300
 
 
 def key(by: float | str) -> str:

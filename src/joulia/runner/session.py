@@ -46,23 +46,18 @@ def run(
     Cases that the file holds as valid for the same code, machine and settings are handed out from
     there, also where another run put them there in the meantime.
     """
-    store.prepare(path)
+    file = store.ResultsFile(path)
     ceilings = Ceilings()
     for one in planned:
-        known = find(path, identify(one.case, settings)) if resume else None
+        known = file.find(identify(one.case, settings)) if resume else None
         if known is None:
             before(one.case)
             record = measure(one, settings, ceilings)
-            if not store.append(path, record, again=not resume):
-                known = find(path, record.id)
+            if not file.append(record, again=not resume):
+                known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
         ceilings.learn(outcome.record)
         yield outcome
-
-
-def find(path: Path, wanted: str) -> Record | None:
-    """The valid record with an id, or None."""
-    return next((r for r in store.load(path) if r.id == wanted and r.status == "valid"), None)
 
 
 def measure(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:

@@ -11,7 +11,7 @@ SUFFIXES = {"cuda": "_numba_cuda.py"}
 
 
 def devices():
-    return (Device("cuda", threads=False),)
+    return (Device("cuda", threads=False, gpu=True),)
 
 
 def noop(function, reals):
