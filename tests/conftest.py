@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 
 from joulia import registry
@@ -28,8 +29,19 @@ _cores = machine.usable_cores()
 _first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(_cores)
 os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]))
 
+LONGEST = (
+    "euler", "cuda_numba", "occa_cuda", "cuda_cupy", "kernels", "ranks", "okl_cuda", "cuda_ptx",
+    "tracer", "asv", "gate_revisions", "cuda_driver", "energy_commands", "parallel", "verification",
+)  # fmt: skip
+"""Files that take longest: they come first, so that side by side none is left alone at the end."""
+
 HERE = Path(__file__).parent
 BACKENDS = registry.backends()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def device(backend: str) -> Any:
@@ -59,22 +71,21 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[forks.Commands]:
+    started = forks.Commands()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def joulia() -> Callable[..., subprocess.CompletedProcess[str]]:
+def joulia(commands: forks.Commands) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line: `joulia("run", "heat", env={...})`."""
 
     def run(
         *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "joulia", *map(str, arguments)],
-            env=os.environ | (env or {}),
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return commands.run(list(map(str, arguments)), os.environ | (env or {}), cwd, 300.0)
 
     return run
 

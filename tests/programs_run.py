@@ -10,13 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from joulia.case import Settings
+from joulia.case import Case, Settings
 from joulia.parallel import launchers
 from joulia.runner import launch
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE_S = 240
+
+
+def environment(case: Case, folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """A worker's, for programs that do not bind themselves to cores.
+
+    OpenMP would bind the only thread of each rank, and of programs side by side, to the first core.
+    """
+    return launch.environment(case, Settings(), folder) | {"OMP_PROC_BIND": "false"} | dict(env)
 
 
 def program(env: Mapping[str, str], *arguments: str | Path, timeout_s: int = PATIENCE_S) -> str:
@@ -58,7 +66,7 @@ def fields(
     done = subprocess.run(
         [*options, sys.executable, "-m", "mpi4py", str(PROGRAMS / "fields.py"), backend, kernel]
         + [dtype, str(steps), overlap, shape, str(out), *params],
-        env=launch.environment(case, Settings(), folder) | dict(env or {}),
+        env=environment(case, folder, env or {}),
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -9,12 +9,15 @@ import pytest
 
 from joulia import registry, solve
 from joulia.case import DTYPES
+from joulia.grid import slices, tile_of
 from joulia.kernels.heat import decay
 from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require, require_source
 
 KERNELS = list(registry.kernels())
+CACHE = 32 << 20
+"""Bytes of a last-level cache of today's processors, as a few of their cores share it."""
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -33,9 +36,14 @@ def test_every_kernel_is_valid_on_every_backend(kernel, backend, dtype, measured
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_sizes_at_tiny_are_not_square_and_medium_exceeds_the_caches(kernel):
-    sizes = registry.kernel(kernel).kernel.sizes
+    described = registry.kernel(kernel).kernel
+    sizes = described.sizes
     assert len(set(sizes["tiny"])) == len(sizes["tiny"])
     assert list(sizes) == ["tiny", "small", "medium", "large"]
+    case = make_case(kernel, size="medium")
+    one = tile_of(case.shape, (1,) * described.dims, 0, described.halo, described.wraps(case))
+    cells = math.prod(described.cells(case).shape(one.padded))
+    assert len(described.fields) * cells * 8 >= 3 * CACHE
 
 
 @pytest.mark.parametrize("shape", [(12, 10, 8), (5, 9, 7)])
@@ -57,8 +65,6 @@ def test_heat_decays_exactly_as_the_discrete_scheme_says(shape, waves):
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_a_box_is_computed_and_nothing_beside_it(backend):
-    from joulia.grid import slices
-
     entry = registry.kernel("heat")
     case = make_case("heat", backend)
     bridge = registry.bridge(case.bridge)

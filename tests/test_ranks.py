@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from joulia import registry
-from joulia.case import DTYPES, Settings
+from joulia.case import DTYPES
 from joulia.parallel import launchers
-from joulia.runner import launch
 from joulia.simulation.solve import make_case
 
 from .conftest import require
-from .programs_run import PATIENCE_S, PROGRAMS
+from .programs_run import PATIENCE_S, PROGRAMS, environment
 from .promises import COMPLETE
 
 GRIDS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
@@ -74,7 +73,7 @@ def digests(
     done = subprocess.run(
         [*launchers.choose(most, 1).command, *program, str(folder / "cases.json")]
         + [str(least), str(most)],
-        env=launch.environment(case, Settings(), folder) | (env or {}),
+        env=environment(case, folder, env or {}),
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_S,

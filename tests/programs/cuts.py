@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from waiting import wait_for_all
 
 from joulia import registry, solve
 from joulia.grid import factorisations
@@ -80,6 +81,6 @@ for size in range(least, most + 1):
             if registry.source(one["kernel"], *registry.backend(backend)[0]) is None:
                 continue
             answers[one["name"]] |= digests(comm, one)
-    world.Barrier()
+    wait_for_all(world)
 if world.rank == 0:
     print(json.dumps(answers))

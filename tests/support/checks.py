@@ -53,5 +53,5 @@ CHIPS_W = sum(
 
 def counted_twice() -> int:
     """How often a package counts that two ranks of a node tell of."""
-    one = Seen("n", "n/rapl", "package-0", "package")
-    return len(account([one, one], [User("n"), User("n")]).counted)
+    seen = [Seen("n", "n/rapl", "package-0", "package") for _ in range(2)]
+    return len(account(seen, [User("n"), User("n")]).counted)

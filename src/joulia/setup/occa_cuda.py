@@ -6,12 +6,10 @@ is, and its CUDA mode registers itself where it is loaded; machines without a GP
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -49,27 +47,25 @@ def build(prefix: Path, scratch: Path) -> Path:
     defines = Path("occa", "defines", "compiledDefines.hpp")
     text = (prefix / "include" / defines).read_text()
     (shim / defines).write_text(re.sub(r"(OCCA_CUDA_ENABLED\s+)0", r"\g<1>1", text))
-    sources = []
+    names = []
     for source in sorted((prefix / "src" / "mode" / "cuda").glob("*.cpp")):
         # Machine code, as OCCA 2 has it: a driver older than the toolkit refuses its PTX.
-        text = source.read_text().replace('" -ptx"', '" -cubin"')
-        sources.append(scratch / source.name)
-        sources[-1].write_text(text)
-    if not sources:
+        (scratch / source.name).write_text(source.read_text().replace('" -ptx"', '" -cubin"'))
+        names.append(source.name)
+    if not names:
         raise Unavailable(f"no sources of OCCA's CUDA mode in {prefix}", "remove it, and prepare")
     nvcc = shlex.split(_occa_cuda.nvcc())
     options = ["-x", "c++", "-O2", "-Xcompiler", "-fPIC,-w", f"-I{shim}", f"-I{prefix / 'include'}"]
 
-    def compiled(source: Path) -> Path:
-        _run([*nvcc, *options, "-c", str(source), "-o", str(source.with_suffix(".o"))])
-        return source.with_suffix(".o")
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        objects = [str(done) for done in pool.map(compiled, sources)]
+    # Together they read OCCA's headers once, which take most of the time.
+    together = scratch / "together.cpp"
+    together.write_text("".join(f'#include "{name}"\n' for name in names))
+    whole = together.with_suffix(".o")
+    _run([*nvcc, *options, "-c", str(together), "-o", str(whole)])
     library = scratch / "libocca-cuda.so"
     # The driver's own library is not named: where there is none, nothing could be linked to.
     where = [f"-L{prefix / 'lib'}", "-locca", "-Xlinker", "-rpath=$ORIGIN"]
-    _run([*nvcc, "-shared", "--cudart", "none", *objects, *where, "-o", str(library)])
+    _run([*nvcc, "-shared", "--cudart", "none", str(whole), *where, "-o", str(library)])
     return library
 
 
