@@ -2,3 +2,9 @@
 
 COMPLETE = ("equation_of_state", "euler", "heat", "shallow_water", "stream", "tracer")
 """Kernels that exist in every language, on every device."""
+
+COMPILED = (
+    "cupy:cuda", "julia", "julia:cuda", "numba", "numba:cuda", "occa:serial", "occa:openmp",
+    "occa:cuda",
+)  # fmt: skip
+"""Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

@@ -14,6 +14,7 @@ from joulia.kernels.heat import decay
 from joulia.simulation.solve import make_case
 
 from .conftest import BACKENDS, require, require_source
+from .promises import COMPILED
 
 KERNELS = list(registry.kernels())
 CACHE = 32 << 20
@@ -92,7 +93,7 @@ def test_a_box_is_computed_and_nothing_beside_it(backend):
     assert got[z, y, x] == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b != "numpy"])
+@pytest.mark.parametrize("backend", COMPILED)
 def test_a_cold_start_compiles_and_a_warm_one_does_not(backend, measured):
     require(backend)
     case = ("heat", "-b", backend, "--size", "tiny", "--threads", "1")

@@ -1,4 +1,7 @@
-"""equation_of_state: sea water's density by the TEOS-10 polynomial of Roquet et al. (2015)."""
+"""equation_of_state: rho = r0(zeta) + r'(tau, s, zeta), the density of sea water.
+
+The TEOS-10 polynomial of Roquet et al. (2015).
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,15 @@ Z_UNIT = 1e4
 def numbers(dtype: str) -> dict[str, Any]:
     """Every number of the polynomial, in a precision."""
     real = np.dtype(dtype).type
-    found = {
+    values = {
         "per_theta": 1.0 / THETA_UNIT,
         "per_s": 1.0 / S_UNIT,
         "s_shift": S_SHIFT,
         "per_z": -1.0 / Z_UNIT,
     }
-    found |= {f"R0{k}": value for k, value in enumerate(REFERENCE)}
-    found |= {f"R{ijk}": value for ijk, value in ANOMALY.items()}
-    return {name: real(value) for name, value in found.items()}
+    values |= {f"R0{k}": value for k, value in enumerate(REFERENCE)}
+    values |= {f"R{ijk}": value for ijk, value in ANOMALY.items()}
+    return {name: real(value) for name, value in values.items()}
 
 
 def initial(case: Case, tile: Tile) -> dict[str, Host]:

@@ -1,4 +1,7 @@
-"""equation_of_state in CuPy: as in NumPy, in blocks that only bound its temporaries."""
+"""rho = r0(zeta) + r'(tau, s, zeta), density of sea water, in CuPy.
+
+As in NumPy, in blocks that only bound its temporaries.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""equation_of_state in Numba: one parallel loop over points, which LLVM vectorises."""
+"""rho = r0(zeta) + r'(tau, s, zeta), density of sea water, in Numba.
+
+One parallel loop over points, which LLVM vectorises.
+"""
 
 from __future__ import annotations
 
@@ -38,29 +41,29 @@ def _coefficients(like: Any) -> Any:
 def points(theta: Any, salinity: Any, z: Any, rho: Any) -> None:
     c = coefficients(rho)
     for i in range(rho.size):
-        t = theta[i] * c.per_theta
+        tau = theta[i] * c.per_theta
         s = np.sqrt((salinity[i] + c.s_shift) * c.per_s)
-        d = z[i] * c.per_z
-        r3 = muladd(c.R013, t, muladd(c.R103, s, c.R003))
-        r21 = muladd(c.R022, t, muladd(c.R112, s, c.R012))
-        r2 = muladd(r21, t, muladd(muladd(c.R202, s, c.R102), s, c.R002))
-        r1 = muladd(c.R041, t, muladd(c.R131, s, c.R031))
-        r1 = muladd(r1, t, muladd(muladd(c.R221, s, c.R121), s, c.R021))
-        r1 = muladd(r1, t, muladd(muladd(muladd(c.R311, s, c.R211), s, c.R111), s, c.R011))
+        zeta = z[i] * c.per_z
+        r3 = muladd(c.R013, tau, muladd(c.R103, s, c.R003))
+        r21 = muladd(c.R022, tau, muladd(c.R112, s, c.R012))
+        r2 = muladd(r21, tau, muladd(muladd(c.R202, s, c.R102), s, c.R002))
+        r1 = muladd(c.R041, tau, muladd(c.R131, s, c.R031))
+        r1 = muladd(r1, tau, muladd(muladd(c.R221, s, c.R121), s, c.R021))
+        r1 = muladd(r1, tau, muladd(muladd(muladd(c.R311, s, c.R211), s, c.R111), s, c.R011))
         r100 = muladd(muladd(c.R401, s, c.R301), s, c.R201)
-        r1 = muladd(r1, t, muladd(muladd(r100, s, c.R101), s, c.R001))
-        r0 = muladd(c.R060, t, muladd(c.R150, s, c.R050))
-        r0 = muladd(r0, t, muladd(muladd(c.R240, s, c.R140), s, c.R040))
-        r0 = muladd(r0, t, muladd(muladd(muladd(c.R330, s, c.R230), s, c.R130), s, c.R030))
+        r1 = muladd(r1, tau, muladd(muladd(r100, s, c.R101), s, c.R001))
+        r0 = muladd(c.R060, tau, muladd(c.R150, s, c.R050))
+        r0 = muladd(r0, tau, muladd(muladd(c.R240, s, c.R140), s, c.R040))
+        r0 = muladd(r0, tau, muladd(muladd(muladd(c.R330, s, c.R230), s, c.R130), s, c.R030))
         r020 = muladd(muladd(c.R420, s, c.R320), s, c.R220)
-        r0 = muladd(r0, t, muladd(muladd(r020, s, c.R120), s, c.R020))
+        r0 = muladd(r0, tau, muladd(muladd(r020, s, c.R120), s, c.R020))
         r010 = muladd(muladd(muladd(c.R510, s, c.R410), s, c.R310), s, c.R210)
-        r0 = muladd(r0, t, muladd(muladd(r010, s, c.R110), s, c.R010))
+        r0 = muladd(r0, tau, muladd(muladd(r010, s, c.R110), s, c.R010))
         r000 = muladd(muladd(muladd(c.R600, s, c.R500), s, c.R400), s, c.R300)
-        r0 = muladd(r0, t, muladd(muladd(muladd(r000, s, c.R200), s, c.R100), s, c.R000))
-        deep = muladd(muladd(c.R05, d, c.R04), d, c.R03)
-        profile = muladd(muladd(muladd(deep, d, c.R02), d, c.R01), d, c.R00)
-        rho[i] = muladd(profile, d, muladd(muladd(muladd(r3, d, r2), d, r1), d, r0))
+        r0 = muladd(r0, tau, muladd(muladd(muladd(r000, s, c.R200), s, c.R100), s, c.R000))
+        deep = muladd(muladd(c.R05, zeta, c.R04), zeta, c.R03)
+        profile = muladd(muladd(muladd(deep, zeta, c.R02), zeta, c.R01), zeta, c.R00)
+        rho[i] = muladd(profile, zeta, muladd(muladd(muladd(r3, zeta, r2), zeta, r1), zeta, r0))
 
 
 @numba.njit(parallel=True, **FLAGS)

@@ -1,4 +1,7 @@
-"""equation_of_state in NumPy: the reference. Horner's rule over blocks that stay in the cache."""
+"""rho = r0(zeta) + r'(tau, s, zeta), density of sea water, in NumPy: the reference.
+
+Horner's rule over blocks that stay in the cache.
+"""
 
 from __future__ import annotations
 
@@ -39,25 +42,25 @@ def specialize(*, block: int = BLOCK, **constants: Any) -> dict[str, Callable[..
     reference = [0.0, *(c[f"R0{k}"] for k in range(6))]
     anomaly = degrees(c)
 
-    def density(box: Box, theta: Host, s: Host, z: Host, rho: Host) -> None:
+    def density(box: Box, theta: Host, salinity: Host, z: Host, rho: Host) -> None:
         """rho of Theta (degrees C), S (g/kg) and Z (m, upwards), in kg/m3."""
         work = np.empty_like(rho, shape=(5, min(block, max(0, box[1] - box[0]))))
         for start in range(box[0], box[1], block):
             part = slice(start, min(start + block, box[1]))
-            tau, root, zeta, inner, middle = work[:, : part.stop - part.start]
+            tau, s, zeta, by_s, by_tau = work[:, : part.stop - part.start]
             np.multiply(theta[part], c["per_theta"], out=tau)
-            np.add(s[part], c["s_shift"], out=root)
-            np.sqrt(np.multiply(root, c["per_s"], out=root), out=root)
+            np.add(salinity[part], c["s_shift"], out=s)
+            np.sqrt(np.multiply(s, c["per_s"], out=s), out=s)
             np.multiply(z[part], c["per_z"], out=zeta)
             result = rho[part]
             result[...] = 0.0
-            for by_tau in reversed(anomaly):
-                horner(by_tau[-1], root, middle)
-                for row in reversed(by_tau[:-1]):
-                    np.multiply(middle, tau, out=middle)
-                    np.add(middle, horner(row, root, inner), out=middle)
+            for rows in reversed(anomaly):
+                horner(rows[-1], s, by_tau)
+                for row in reversed(rows[:-1]):
+                    np.multiply(by_tau, tau, out=by_tau)
+                    np.add(by_tau, horner(row, s, by_s), out=by_tau)
                 np.multiply(result, zeta, out=result)
-                np.add(result, middle, out=result)
-            np.add(result, horner(reference, zeta, inner), out=result)
+                np.add(result, by_tau, out=result)
+            np.add(result, horner(reference, zeta, by_s), out=result)
 
     return {"density": density}

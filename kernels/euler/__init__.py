@@ -1,6 +1,7 @@
-"""euler: compressible Euler equations by a nodal discontinuous Galerkin method (DGSEM).
+"""euler: dq/dt + div f(q) = 0 with q = (rho, rho v1, rho v2, rho v3, E).
 
-Cells are elements with (p + 1)^3 Legendre-Gauss-Lobatto nodes; see README.md.
+The compressible Euler equations by a nodal discontinuous Galerkin method (DGSEM); cells are
+elements with (p + 1)^3 Legendre-Gauss-Lobatto nodes; see README.md.
 """
 
 from __future__ import annotations
@@ -59,26 +60,24 @@ def points(case: Case, start: tuple[int, ...], stop: tuple[int, ...], p: int) ->
     Each has six axes, [z][y][k][j][i][x], of which two are longer than one.
     """
     nodes, _ = lgl.rule(p)
-    place = state(case)
-    found = []
+    cube = state(case)
+    coordinates = []
     for axis, (side, a, b) in enumerate(zip(spacing(case), start, stop, strict=True)):
         # Elements beyond the edge are the periodic ones: the same numbers to the last bit.
         index = np.arange(a, b) % case.shape[axis]
         grid = (
-            place.centre
-            - 0.5 * place.length
-            + side * (index[:, None] + 0.5 * (1.0 + nodes[None, :]))
+            cube.centre - 0.5 * cube.length + side * (index[:, None] + 0.5 * (1.0 + nodes[None, :]))
         )
         shape = [1] * 6
         element = (0, 1, 5)[axis]
         shape[element], shape[2 + axis] = b - a, p + 1
-        found.append((grid.T if element == 5 else grid).reshape(shape))
-    return found[::-1]
+        coordinates.append((grid.T if element == 5 else grid).reshape(shape))
+    return coordinates[::-1]
 
 
 @cache
 def time_step(case: Case) -> float:
-    """dt as given, or CFL / ((p + 1) max sum_d (|u_d| + c) / dx_d) over the initial state.
+    """dt as given, or CFL / ((p + 1) max sum_d (|v_d| + c) / dx_d) over the initial state.
 
     With an end time, shortened so that a whole number of steps ends there.
     """
@@ -101,14 +100,14 @@ def fitted(case: Case, until: float) -> tuple[Case, int]:
 # ---- the state -------------------------------------------------------------------------------
 
 
-def conserved(rho: Host, u: Host, v: Host, w: Host, p: Host) -> dict[str, Host]:
-    energy = p / (GAMMA - 1.0) + 0.5 * rho * (u * u + v * v + w * w)
-    return dict(zip(COMPONENTS, (rho, rho * u, rho * v, rho * w, energy), strict=True))
+def conserved(rho: Host, v1: Host, v2: Host, v3: Host, p: Host) -> dict[str, Host]:
+    energy = p / (GAMMA - 1.0) + 0.5 * rho * (v1 * v1 + v2 * v2 + v3 * v3)
+    return dict(zip(COMPONENTS, (rho, rho * v1, rho * v2, rho * v3, energy), strict=True))
 
 
 def pressure(fields: Mapping[str, Host]) -> Host:
-    rho, mx, my, mz, energy = (fields[name].astype(np.float64) for name in COMPONENTS)
-    p: Host = (GAMMA - 1.0) * (energy - 0.5 * (mx * mx + my * my + mz * mz) / rho)
+    rho, m1, m2, m3, energy = (fields[name].astype(np.float64) for name in COMPONENTS)
+    p: Host = (GAMMA - 1.0) * (energy - 0.5 * (m1 * m1 + m2 * m2 + m3 * m3) / rho)
     return p
 
 
@@ -131,8 +130,8 @@ def initial(case: Case, tile: Tile) -> dict[str, Host]:
     h = tile.halo
     start = tuple(a - h for a in tile.start)
     stop = tuple(b + h for b in tile.stop)
-    u = pack(at(case, 0.0, start, stop, case.param("p")))
-    return {"u": u, "k": np.zeros_like(u)}
+    q = pack(at(case, 0.0, start, stop, case.param("p")))
+    return {"q": q, "k": np.zeros_like(q)}
 
 
 def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
@@ -160,17 +159,17 @@ def l2_error(case: Case, steps: int, tile: Tile, fields: Mapping[str, Host]) -> 
     """
     p = case.param("p")
     refine = lgl.interpolation(p, 2 * p)
-    wanted = exact_at(case, steps, tile, 2 * p)
-    if not wanted:
+    solution = exact_at(case, steps, tile, 2 * p)
+    if not solution:
         raise JouliaError(f"euler has no exact answer for state={case.param('state')}")
-    found = {}
+    errors = {}
     for name in COMPONENTS:
         fine = fields[name].astype(np.float64)
         for axis in (2, 3, 4):
             fine = np.moveaxis(np.tensordot(refine, fine, (1, axis)), 0, axis)
-        square = quadrature(2 * p) * (fine - wanted[name]) ** 2
-        found[name] = math.sqrt(float(np.sum(square)) / math.prod(tile.shape))
-    return found
+        square = quadrature(2 * p) * (fine - solution[name]) ** 2
+        errors[name] = math.sqrt(float(np.sum(square)) / math.prod(tile.shape))
+    return errors
 
 
 def totals(case: Case, tile: Tile, fields: Mapping[str, Host]) -> dict[str, float]:
@@ -204,15 +203,14 @@ def layout(case: Case) -> Layout:
 def constants(case: Case) -> dict[str, Value]:
     """What every source is compiled for.
 
-    `volume` is the matrix V[i, l], row by row: a flux f contributes sum_l V_il f to node i, with
-    V_il = w_l D_li / w_i on the fluxes at l (weak), or V_il = -2 D_il on the two-point fluxes
-    between i and l (split, where the diagonal cancels against the surface term). `lift` is 1 / w_0.
+    `volume` is the matrix V[i, l], row by row: minus `lgl.derivative_weak`, for sum_l V_il f_l of
+    the fluxes at nodes, or minus `lgl.derivative_split`, for sum_l V_il f#_il of two-point fluxes.
+    `lift` is 1 / w_0.
     """
     p = case.param("p")
     _, w = lgl.rule(p)
-    d = lgl.derivative(p)
     split = case.param("form") == "split"
-    volume = -2.0 * (d - np.diag(np.diag(d))) if split else w[None, :] * d.T / w[:, None]
+    volume = -lgl.derivative_split(p) if split else -lgl.derivative_weak(p)
     return {
         "nodes": p + 1,
         "split": int(split),
@@ -230,12 +228,12 @@ def stages(case: Case) -> list[tuple[float, ...]]:
 
 
 def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
-    u, k, out = fields["u"], fields["k"], fields["out"]
+    q, k, out = fields["q"], fields["k"], fields["out"]
     for reals in stages(case):
-        for box in exchange(u):
-            ops.stage(box, u, k, out, *reals)
-        u, out = out, u
-    return {"u": u, "k": k, "out": out}
+        for box in exchange(q):
+            ops.stage(box, q, k, out, *reals)
+        q, out = out, q
+    return {"q": q, "k": k, "out": out}
 
 
 def updates(case: Case) -> float:
@@ -256,7 +254,7 @@ def flops_a_node(n: int, form: str) -> float:
 
 
 def work(case: Case) -> Work:
-    """A node reads and writes u and k, 20 values, and reads its share of six neighbouring faces."""
+    """A node reads and writes q and k, 20 values, and reads its share of six neighbouring faces."""
     n = case.param("p") + 1
     item = np.dtype(case.dtype).itemsize
     return Work(
@@ -270,11 +268,11 @@ KERNEL = Kernel(
     title="compressible Euler, nodal discontinuous Galerkin",
     dims=3,
     halo=1,
-    fields=("u", "k", "out"),
-    results=("u",),
+    fields=("q", "k", "out"),
+    results=("q",),
     layout=layout,
     vectors=(("rho_u", "rho_v", "rho_w"),),
-    functions=(Function("stage", ("u", "k", "out"), reals=("a", "b", "cx", "cy", "cz")),),
+    functions=(Function("stage", ("q", "k", "out"), reals=("a", "b", "cx", "cy", "cz")),),
     sizes={
         "tiny": (4, 3, 2),
         "small": (12, 12, 12),
@@ -286,7 +284,7 @@ KERNEL = Kernel(
         "form": Param("weak", "volume integral", choices=("weak", "split"), shown=True),
         "state": Param("vortex", "initial state", choices=tuple(STATES)),
         "plane": Param("xy", "plane of the vortex", choices=("xy", "yz", "zx")),
-        "cfl": Param(0.5, "dt (p + 1) max sum_d (|u_d| + c) / dx_d", low=1e-12, high=4.0),
+        "cfl": Param(0.5, "dt (p + 1) max sum_d (|v_d| + c) / dx_d", low=1e-12, high=4.0),
         "dt": Param(0.0, "time step, 0 for the one that cfl sets", low=0.0),
         "t_end": Param(0.0, "end time that a whole number of steps reaches, 0 for none", low=0.0),
     },

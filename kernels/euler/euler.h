@@ -1,4 +1,4 @@
-// Compressible Euler equations, dq/dt + div f(q) = 0 with q = (rho, rho v1, rho v2, rho v3, E),
+// dq/dt + div f(q) = 0 with q = (rho, rho v1, rho v2, rho v3, E), the compressible Euler equations,
 // by nodal discontinuous Galerkin (DGSEM on Legendre-Gauss-Lobatto nodes): pointwise physics.
 //
 // A direction is given by the numbers 1 to 3 of its normal and of the two tangential velocities: v_n,

@@ -1,4 +1,6 @@
-"""euler in CuPy: NumPy's fluxes over all elements at once, summed over a line by whole arrays.
+"""dq/dt + div f(q) = 0, q = (rho, rho v1, rho v2, rho v3, E), in CuPy.
+
+NumPy's fluxes over all elements at once, summed over a line by whole arrays.
 
 Inside a part arrays have the axes [component][z][y][k][j][i][x]. As in NumPy there is no BLAS.
 """
@@ -13,19 +15,14 @@ import numpy as np
 
 from joulia.grid import Box
 from joulia.kernels._cupy import parts
-from joulia.kernels.euler.euler_numpy import (
-    add_surface,
-    flux,
-    primitive,
-    two_point_flux,
-)
+from joulia.kernels.euler.euler_numpy import add_surface, flux, flux_shima, primitive
 
 
-def elements(u: Any, box: Box, d: int = 0, shift: int = 0) -> Any:
+def elements(q: Any, box: Box, d: int = 0, shift: int = 0) -> Any:
     """A view of the box's elements, or of their neighbours along d, component first."""
     z0, z1, y0, y1, x0, x1 = box
     dx, dy, dz = (shift if axis == d else 0 for axis in range(3))
-    part = u[z0 + dz : z1 + dz, y0 + dy : y1 + dy, ..., x0 + dx : x1 + dx]
+    part = q[z0 + dz : z1 + dz, y0 + dy : y1 + dy, ..., x0 + dx : x1 + dx]
     return cupy.moveaxis(part, 2, 0)
 
 
@@ -56,44 +53,44 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
             ]
         return [placed(column) for column in scaled.T]
 
-    def add_weak(r: Any, q: Any, prim: tuple[Any, ...], c: float, d: int) -> None:
-        f = flux(q, prim, d)
+    def weak_form(r: Any, q: Any, primitives: tuple[Any, ...], c: float, d: int) -> None:
+        f = flux(q, primitives, d)
         first, *others = on_gpu(c, q.dtype.name, d)
         change = first * along(f, d, slice(0, 1))
-        part = cupy.empty_like(change)
+        product = cupy.empty_like(change)
         for l, column in enumerate(others, 1):  # noqa: E741 -- the index of the formula
-            cupy.multiply(column, along(f, d, slice(l, l + 1)), out=part)
-            change += part
+            cupy.multiply(column, along(f, d, slice(l, l + 1)), out=product)
+            change += product
         r += change
 
-    def add_split(r: Any, q: Any, prim: tuple[Any, ...], c: float, d: int) -> None:
+    def split_form(r: Any, q: Any, primitives: tuple[Any, ...], c: float, d: int) -> None:
         """All pairs of nodes at one distance are computed together."""
         change = cupy.zeros_like(q)
         for s, (upper, lower) in enumerate(on_gpu(c, q.dtype.name, d), 1):
             low, high = slice(0, nodes - s), slice(s, nodes)
-            before, beyond = (tuple(along(x, d, side) for x in prim) for side in (low, high))
-            f = two_point_flux(before, beyond, d)
+            ll, rr = (tuple(along(x, d, side) for x in primitives) for side in (low, high))
+            f = flux_shima(ll, rr, d)
             for side, factor in ((low, upper), (high, lower)):
                 changed = along(change, d, side)
                 changed += factor * f
         r += change
 
-    add_volume = add_split if split else add_weak
+    add_volume = split_form if split else weak_form
 
     def stage(
-        box: Box, u: Any, k: Any, out: Any, a: float, b: float, cx: float, cy: float, cz: float
+        box: Box, q: Any, k: Any, out: Any, a: float, b: float, cx: float, cy: float, cz: float
     ) -> None:
-        """k = a k + dt R(u), out = u + b k, with R the right-hand side and c_d = 2 dt / dx_d."""
-        real = u.dtype.type
-        for part in parts(box, nodes**3 * u.itemsize):
-            q = cupy.ascontiguousarray(elements(u, part))
-            prim = primitive(q)
+        """k = a k + dt R(q), out = q + b k, with R the right-hand side and c_d = 2 dt / dx_d."""
+        real = q.dtype.type
+        for part in parts(box, nodes**3 * q.itemsize):
+            own = cupy.ascontiguousarray(elements(q, part))
+            primitives = primitive(own)
             r = real(a) * elements(k, part)
             for d, c in enumerate((cx, cy, cz)):
-                add_volume(r, q, prim, c, d)
-                below, above = (elements(u, part, d, shift) for shift in (-1, 1))
-                add_surface(r, q, below, above, d, real(c * lift))
+                add_volume(r, own, primitives, c, d)
+                below, above = (elements(q, part, d, shift) for shift in (-1, 1))
+                add_surface(r, own, below, above, d, real(c * lift))
             elements(k, part)[...] = r
-            elements(out, part)[...] = q + real(b) * r
+            elements(out, part)[...] = own + real(b) * r
 
     return {"stage": stage}

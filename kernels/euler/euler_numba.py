@@ -1,6 +1,6 @@
-"""Compressible Euler equations in Numba, dq/dt + div f(q) = 0 with q = (rho, rho v, E), by DGSEM.
+"""dq/dt + div f(q) = 0, q = (rho, rho v1, rho v2, rho v3, E), in Numba.
 
-Rows of elements are shared among threads.
+The compressible Euler equations by DGSEM; rows of elements are shared among threads.
 
 A few elements that are neighbours in x are computed together, one in each lane of a vector, so that
 everything is vector arithmetic for any degree. Lanes beyond the end of a row compute on whatever
@@ -113,18 +113,18 @@ def add(r: Any, at: Any, step: Any, n_: Any, s_: Any, t_: Any, c: Any, f: Any) -
 
 
 @inlined
-def neighbour(u: Any, at: Any, component: Any, n_: Any, s_: Any, t_: Any) -> Any:
+def neighbour(q: Any, at: Any, component: Any, n_: Any, s_: Any, t_: Any) -> Any:
     """Primitive variables and energy of a node in another element, rotated."""
-    rho = load(u, at)
-    energy = load(u, at + 4 * component)
-    n, t, b, p = primitive(
+    rho = load(q, at)
+    energy = load(q, at + 4 * component)
+    v_n, v_s, v_t, p = primitive(
         rho,
-        load(u, at + n_ * component),
-        load(u, at + s_ * component),
-        load(u, at + t_ * component),
+        load(q, at + n_ * component),
+        load(q, at + s_ * component),
+        load(q, at + t_ * component),
         energy,
     )
-    return rho, n, t, b, p, energy
+    return rho, v_n, v_s, v_t, p, energy
 
 
 @inlined
@@ -140,7 +140,7 @@ def own(s: Any, at: Any, step: Any, n_: Any, s_: Any, t_: Any) -> Any:
 
 
 @inlined
-def weak(s: Any, r: Any, f: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
+def weak_form(s: Any, r: Any, f: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
          c: Any, matrix: Any, n: Any, lanes: Any) -> None:  # fmt: skip
     """r_i += c sum_l V_il f_l along the line of nodes at, at + jump, ..."""
     for l in range(n):  # noqa: E741 -- the index of the formula
@@ -153,17 +153,17 @@ def weak(s: Any, r: Any, f: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any
         store(f, here + t_ * line, f3)
         store(f, here + 4 * line, f4)
     for i in range(n):
-        for v in range(5):
-            first = v * n * lanes
+        for part in range(5):
+            first = part * n * lanes
             total = matrix[i, 0] * load(f, first)
             for l in range(1, n):  # noqa: E741
                 total = muladd(matrix[i, l], load(f, first + l * lanes), total)
-            to = at + i * jump + v * step
+            to = at + i * jump + part * step
             store(r, to, muladd(c, total, load(r, to)))
 
 
 @inlined
-def split(s: Any, r: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
+def split_form(s: Any, r: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: Any,
           c: Any, matrix: Any, n: Any) -> None:  # fmt: skip
     """r_i += c sum_l V_il f#_il along a line; each two-point flux serves both its nodes."""
     for i in range(n - 1):
@@ -179,31 +179,31 @@ def split(s: Any, r: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, t_: A
 
 @inlined
 def row(
-    u: Any, k: Any, out: Any, first: Any, count: Any, shape: Any, matrix: Any, n: Any,
+    q: Any, k: Any, out: Any, first: Any, count: Any, shape: Any, matrix: Any, n: Any,
     is_split: Any, lift: Any, a: Any, b: Any, scales: Any,
 ) -> None:  # fmt: skip
     """`count` elements from offset `first` of the flat fields; `shape` is (ny, nx), with halo."""
-    lanes = LANE_BYTES // u.itemsize
+    lanes = LANE_BYTES // q.itemsize
     ny, nx = shape
     nodes = n * n * n
     component = nodes * nx
     step = nodes * lanes
-    s = np.empty(6 * step, u.dtype)
-    r = np.empty(5 * step, u.dtype)
-    f = np.empty(5 * n * lanes, u.dtype)
+    s = np.empty(6 * step, q.dtype)
+    r = np.empty(5 * step, q.dtype)
+    f = np.empty(5 * n * lanes, q.dtype)
     # Along x, y, z: from an element to the next, in the fields.
     across = (1, 5 * component, ny * 5 * component)
     for x in range(0, count, lanes):
         base = first + x
         for m in range(nodes):
             at = base + m * nx
-            rho = load(u, at)
-            energy = load(u, at + 4 * component)
+            rho = load(q, at)
+            energy = load(q, at + 4 * component)
             v1, v2, v3, p = primitive(
                 rho,
-                load(u, at + component),
-                load(u, at + 2 * component),
-                load(u, at + 3 * component),
+                load(q, at + component),
+                load(q, at + 2 * component),
+                load(q, at + 3 * component),
                 energy,
             )
             to = m * lanes
@@ -224,22 +224,24 @@ def row(
                 m = line // jump * (jump * n) + line % jump
                 end = m + (n - 1) * jump
                 if is_split:
-                    split(s, r, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n)
+                    split_form(s, r, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n)
                 else:
-                    weak(s, r, f, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n, lanes)
-                below = neighbour(u, base - across[d] + end * nx, component, n_, s_, t_)
+                    weak_form(
+                        s, r, f, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n, lanes
+                    )
+                below = neighbour(q, base - across[d] + end * nx, component, n_, s_, t_)
                 low = own(s, m * lanes, step, n_, s_, t_)
                 add(r, m * lanes, step, n_, s_, t_, lifted, flux_rusanov(*below, *low))
-                above = neighbour(u, base + across[d] + m * nx, component, n_, s_, t_)
+                above = neighbour(q, base + across[d] + m * nx, component, n_, s_, t_)
                 high = own(s, end * lanes, step, n_, s_, t_)
                 add(r, end * lanes, step, n_, s_, t_, -lifted, flux_rusanov(*high, *above))
             jump *= n
-        for v in range(5):
+        for part in range(5):
             for m in range(nodes):
-                at = base + v * component + m * nx
-                here = v * step + m * lanes
+                at = base + part * component + m * nx
+                here = part * step + m * lanes
                 change = muladd(a, load(k, at), load(r, here))
-                value = muladd(b, change, load(u, at))
+                value = muladd(b, change, load(q, at))
                 if x + lanes <= count:
                     store(k, at, change)
                     store(out, at, value)
@@ -259,17 +261,17 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
 
     @numba.njit(parallel=True, **FLAGS)
     def stage(
-        box: Any, u: Any, k: Any, out: Any, a: Any, b: Any, cx: Any, cy: Any, cz: Any
+        box: Any, q: Any, k: Any, out: Any, a: Any, b: Any, cx: Any, cy: Any, cz: Any
     ) -> None:
         z0, z1, y0, y1, x0, x1 = box
         if z1 <= z0 or y1 <= y0 or x1 <= x0:
             return
-        ny, nx = u.shape[1], u.shape[6]
-        real = u.dtype.type
-        matrix = entries.astype(u.dtype)
+        ny, nx = q.shape[1], q.shape[6]
+        real = q.dtype.type
+        matrix = entries.astype(q.dtype)
         scales = (real(cx), real(cy), real(cz))
         size = 5 * n * n * n * nx
-        flat, change, result = u.reshape(u.size), k.reshape(u.size), out.reshape(u.size)
+        flat, change, result = q.reshape(q.size), k.reshape(q.size), out.reshape(q.size)
         rows = y1 - y0
         for at in prange((z1 - z0) * rows):
             z, y = z0 + at // rows, y0 + at % rows

@@ -1,4 +1,7 @@
-"""euler in NumPy: the reference. Works through slabs of element rows that fit in a cache.
+"""dq/dt + div f(q) = 0, q = (rho, rho v1, rho v2, rho v3, E), in NumPy: the reference.
+
+Works through slabs of element rows that fit in a cache. `ll` and `rr` are the states on the lower
+and the upper side of a face, or of a pair of nodes; v_n is the velocity along the direction d.
 
 Inside a slab arrays have the axes [component][y][k][j][i][x]. All arithmetic is by element, without
 BLAS, whose order of summation would depend on the shape of the slab.
@@ -22,60 +25,63 @@ Slab = tuple[int, int, int, int, int]
 
 
 def primitive(q: Host) -> tuple[Host, ...]:
-    """rho, u, v, w, p of conserved variables."""
-    rho, mx, my, mz, energy = q
-    u, v, w = mx / rho, my / rho, mz / rho
-    return (
-        rho,
-        u,
-        v,
-        w,
-        q.dtype.type(GAMMA - 1.0) * (energy - q.dtype.type(0.5) * (mx * u + my * v + mz * w)),
-    )
+    """rho, v1, v2, v3, p of conserved variables."""
+    rho, m1, m2, m3, energy = q
+    real = q.dtype.type
+    v1, v2, v3 = m1 / rho, m2 / rho, m3 / rho
+    p = real(GAMMA - 1.0) * (energy - real(0.5) * (m1 * v1 + m2 * v2 + m3 * v3))
+    return rho, v1, v2, v3, p
 
 
-def flux(q: Host, prim: tuple[Host, ...], d: int) -> Host:
-    """The flux along x, y or z (d = 0, 1, 2)."""
-    p, normal = prim[4], prim[1 + d]
-    f: Host = q * normal
+def flux(q: Host, primitives: tuple[Host, ...], d: int) -> Host:
+    """f of a state along x, y or z (d = 0, 1, 2)."""
+    _, *v, p = primitives
+    f: Host = q * v[d]
     f[1 + d] += p
-    f[4] += p * normal
+    f[4] += p * v[d]
     return f
 
 
-def two_point_flux(a: tuple[Host, ...], b: tuple[Host, ...], d: int) -> Host:
-    """Kinetic-energy and pressure-equilibrium preserving (Shima et al. 2021)."""
-    real = a[0].dtype.type
+def flux_shima(ll: tuple[Host, ...], rr: tuple[Host, ...], d: int) -> Host:
+    """The two-point flux of Shima et al. (2021) along d, of primitive variables.
+
+    Symmetric; it preserves kinetic energy and the equilibrium of pressure.
+    """
+    rho_ll, *v_ll, p_ll = ll
+    rho_rr, *v_rr, p_rr = rr
+    real = rho_ll.dtype.type
     half = real(0.5)
-    mass = half * (a[0] + b[0]) * (half * (a[1 + d] + b[1 + d]))
-    p = half * (a[4] + b[4])
+    v_n_mean = half * (v_ll[d] + v_rr[d])
+    p_mean = half * (p_ll + p_rr)
+    mass = half * (rho_ll + rho_rr) * v_n_mean
+    half_product = half * (v_ll[0] * v_rr[0] + v_ll[1] * v_rr[1] + v_ll[2] * v_rr[2])
+    half_work = half * (p_ll * v_rr[d] + p_rr * v_ll[d])
     f: Host = np.empty_like(mass, shape=(5, *mass.shape))
     f[0] = mass
-    for m in (1, 2, 3):
-        f[m] = mass * (half * (a[m] + b[m]))
-    kinetic = half * (a[1] * b[1] + a[2] * b[2] + a[3] * b[3])
-    exchanged = half * (a[4] * b[1 + d] + b[4] * a[1 + d])
-    internal = real(1.0 / (GAMMA - 1.0)) * p * (half * (a[1 + d] + b[1 + d]))
-    f[1 + d] += p
-    f[4] = internal + mass * kinetic + exchanged
+    for axis in range(3):
+        f[1 + axis] = mass * (half * (v_ll[axis] + v_rr[axis]))
+    f[1 + d] += p_mean
+    f[4] = real(1.0 / (GAMMA - 1.0)) * p_mean * v_n_mean + mass * half_product + half_work
     return f
 
 
-def rusanov(low: Host, high: Host, d: int) -> Host:
-    """The flux through a face between two states, the second on the side of larger coordinate."""
-    half = low.dtype.type(0.5)
-    left, right = primitive(low), primitive(high)
-    sound = [np.sqrt(low.dtype.type(GAMMA) * s[4] / s[0]) for s in (left, right)]
-    speed = np.maximum(np.abs(left[1 + d]), np.abs(right[1 + d])) + np.maximum(*sound)
-    f: Host = half * (flux(low, left, d) + flux(high, right, d)) - half * speed * (high - low)
+def flux_rusanov(q_ll: Host, q_rr: Host, d: int) -> Host:
+    """The Rusanov (local Lax-Friedrichs) flux along d, lambda = max |v_n| + max c."""
+    real = q_ll.dtype.type
+    half = real(0.5)
+    ll, rr = primitive(q_ll), primitive(q_rr)
+    c_ll, c_rr = (np.sqrt(real(GAMMA) * state[4] / state[0]) for state in (ll, rr))
+    speed = np.maximum(np.abs(ll[1 + d]), np.abs(rr[1 + d])) + np.maximum(c_ll, c_rr)
+    mean = half * (flux(q_ll, ll, d) + flux(q_rr, rr, d))
+    f: Host = mean - half * speed * (q_rr - q_ll)
     return f
 
 
-def elements(u: Host, slab: Slab, d: int = 0, shift: int = 0) -> Host:
+def elements(q: Host, slab: Slab, d: int = 0, shift: int = 0) -> Host:
     """A view of the slab's elements, or of their neighbours along d, component first."""
     z, ya, yb, xa, xb = slab
     dx, dy, dz = (shift if axis == d else 0 for axis in range(3))
-    part = u[z + dz, ya + dy : yb + dy, :, :, :, :, xa + dx : xb + dx]
+    part = q[z + dz, ya + dy : yb + dy, :, :, :, :, xa + dx : xb + dx]
     return np.moveaxis(part, 1, 0)
 
 
@@ -86,78 +92,71 @@ def node(q: Host, d: int, i: int) -> Host:
 
 
 def add_surface(r: Host, q: Host, below: Host, above: Host, d: int, c: Any) -> None:
-    """Add c times the fluxes through the faces along d to the nodes that lie on them."""
+    """r += c f* at the first nodes along d, r -= c f* at the last, f* through their own faces."""
     first, last = node(r, d, 0), node(r, d, -1)
-    first += c * rusanov(node(below, d, -1), node(q, d, 0), d)
-    last -= c * rusanov(node(q, d, -1), node(above, d, 0), d)
+    first += c * flux_rusanov(node(below, d, -1), node(q, d, 0), d)
+    last -= c * flux_rusanov(node(q, d, -1), node(above, d, 0), d)
 
 
 @cache
 def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     matrix = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
-    add_volume = _split if split else _weak
+    add_volume = split_form if split else weak_form
 
-    @np.errstate(
-        divide="ignore", invalid="ignore"
-    )  # `inadmissible` finds bad states and names them
+    # `inadmissible` finds bad states and names them.
+    @np.errstate(divide="ignore", invalid="ignore")
     def stage(
-        box: Box,
-        u: Host,
-        k: Host,
-        out: Host,
-        a: float,
-        b: float,
-        cx: float,
-        cy: float,
-        cz: float,
+        box: Box, q: Host, k: Host, out: Host, a: float, b: float, cx: float, cy: float, cz: float
     ) -> None:
-        """k = a k + dt R(u), out = u + b k, with R the right-hand side and c_d = 2 dt / dx_d."""
+        """k = a k + dt R(q), out = q + b k, with R the right-hand side and c_d = 2 dt / dx_d."""
         z0, z1, y0, y1, x0, x1 = box
-        real = u.dtype.type
-        rows = max(1, SLAB_BYTES // (nodes**3 * max(1, x1 - x0) * u.itemsize))
+        real = q.dtype.type
+        rows = max(1, SLAB_BYTES // (nodes**3 * max(1, x1 - x0) * q.itemsize))
         for z in range(z0, z1):
             for ya in range(y0, y1, rows):
                 slab = (z, ya, min(ya + rows, y1), x0, x1)
-                q = np.ascontiguousarray(elements(u, slab))
+                own = np.ascontiguousarray(elements(q, slab))
                 r = real(a) * elements(k, slab)
                 for d, c in enumerate((cx, cy, cz)):
-                    add_volume(r, q, d, real(c) * matrix.astype(u.dtype))
-                    below, above = (elements(u, slab, d, shift) for shift in (-1, 1))
-                    add_surface(r, q, below, above, d, real(c * lift))
+                    add_volume(r, own, d, real(c) * matrix.astype(q.dtype))
+                    below, above = (elements(q, slab, d, shift) for shift in (-1, 1))
+                    add_surface(r, own, below, above, d, real(c * lift))
                 elements(k, slab)[...] = r
-                elements(out, slab)[...] = q + real(b) * r
+                elements(out, slab)[...] = own + real(b) * r
 
     return {"stage": stage}
 
 
-def _lines(q: Host, d: int) -> Host:
+def lines(q: Host, d: int) -> Host:
     """A copy with the nodes along d first: what then has one index there is contiguous."""
     return np.ascontiguousarray(np.moveaxis(q, 4 - d, 0))
 
 
-def _add_lines(r: Host, change: Host, d: int) -> None:
+def add_lines(r: Host, change: Host, d: int) -> None:
     r += np.moveaxis(change, 0, 4 - d)
 
 
-def _weak(r: Host, q: Host, d: int, matrix: Host) -> None:
-    f = _lines(flux(q, primitive(q), d), d)
+def weak_form(r: Host, q: Host, d: int, matrix: Host) -> None:
+    """r_i += sum_l matrix[i, l] f_l along d."""
+    f = lines(flux(q, primitive(q), d), d)
     change = np.zeros_like(f)
-    part = np.empty_like(f[0])
+    product = np.empty_like(f[0])
     for i, row in enumerate(matrix):
-        for l, v in enumerate(row):  # noqa: E741 -- the index of the formula
-            change[i] += np.multiply(v, f[l], out=part)
-    _add_lines(r, change, d)
+        for l, entry in enumerate(row):  # noqa: E741 -- the index of the formula
+            change[i] += np.multiply(entry, f[l], out=product)
+    add_lines(r, change, d)
 
 
-def _split(r: Host, q: Host, d: int, matrix: Host) -> None:
-    prim = _lines(np.stack(primitive(q)), d)
-    change = np.zeros_like(prim)
-    part = np.empty_like(prim[0])
+def split_form(r: Host, q: Host, d: int, matrix: Host) -> None:
+    """r_i += sum_l matrix[i, l] f#_il along d; each two-point flux serves both its nodes."""
+    primitives = lines(np.stack(primitive(q)), d)
+    change = np.zeros_like(primitives)
+    product = np.empty_like(primitives[0])
     n = len(matrix)
     for i in range(n):
         for l in range(i + 1, n):  # noqa: E741
-            f = two_point_flux(tuple(prim[i]), tuple(prim[l]), d)
-            change[i] += np.multiply(matrix[i, l], f, out=part)
-            change[l] += np.multiply(matrix[l, i], f, out=part)
-    _add_lines(r, change, d)
+            f = flux_shima(tuple(primitives[i]), tuple(primitives[l]), d)
+            change[i] += np.multiply(matrix[i, l], f, out=product)
+            change[l] += np.multiply(matrix[l, i], f, out=product)
+    add_lines(r, change, d)

@@ -1,7 +1,7 @@
 # Lanes: a few numbers that one vector instruction works on.
 #
-# LLVM's own vectors, so that arithmetic on lanes is vector arithmetic whatever surrounds it. Products
-# and sums may be contracted, nothing is reassociated.
+# LLVM's own vectors, so that arithmetic on lanes is vector arithmetic whatever surrounds it. Nothing
+# is reassociated; products and sums are contracted where `muladd` says so.
 
 "As many numbers of type T as a vector has lanes."
 struct Lanes{W,T}
@@ -51,7 +51,7 @@ for (symbol, operation) in ((:+, "fadd"), (:-, "fsub"), (:*, "fmul"), (:/, "fdiv
     @eval begin
         @generated function Base.$symbol(a::Lanes{W,T}, b::Lanes{W,T}) where {W,T}
             v = vector(W, T)
-            code = "%r = $($operation) nsz contract $v %0, %1\nret $v %r"
+            code = "%r = $($operation) nsz $v %0, %1\nret $v %r"
             quote
                 $(Expr(:meta, :inline))
                 V = NTuple{W,VecElement{T}}
@@ -62,6 +62,33 @@ for (symbol, operation) in ((:+, "fadd"), (:-, "fsub"), (:*, "fmul"), (:/, "fdiv
         @inline Base.$symbol(a::Lanes{W,T}, b::Real) where {W,T} = $symbol(a, Lanes{W,T}(b))
     end
 end
+
+@generated function Base.:-(a::Lanes{W,T}) where {W,T}
+    v = vector(W, T)
+    code = "%r = fneg $v %0\nret $v %r"
+    quote
+        $(Expr(:meta, :inline))
+        V = NTuple{W,VecElement{T}}
+        Lanes{W,T}(Base.llvmcall($code, V, Tuple{V}, a.values))
+    end
+end
+
+@generated function Base.muladd(a::Lanes{W,T}, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T}
+    v = vector(W, T)
+    name = "@llvm.fmuladd.v$(W)$(suffix(T))"
+    llvm = """declare $v $name($v, $v, $v)
+    define $v @entry($v, $v, $v) alwaysinline {
+        %r = call nsz $v $name($v %0, $v %1, $v %2)
+        ret $v %r
+    }"""
+    quote
+        $(Expr(:meta, :inline))
+        V = NTuple{W,VecElement{T}}
+        Lanes{W,T}(Base.llvmcall(($llvm, "entry"), V, Tuple{V,V,V}, a.values, b.values, c.values))
+    end
+end
+@inline Base.muladd(a::Real, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T} =
+    muladd(Lanes{W,T}(a), b, c)
 
 for (symbol, intrinsic) in ((:root, "sqrt"), (:(Base.abs), "fabs"))
     @eval @generated function $symbol(a::Lanes{W,T}) where {W,T}

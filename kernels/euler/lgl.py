@@ -46,6 +46,23 @@ def derivative(p: int) -> Host:
 
 
 @cache
+def derivative_split(p: int) -> Host:
+    """2 D - W^-1 B, for two-point fluxes: twice D without its diagonal.
+
+    On the diagonal 2 w_i D_ii = d_iN - d_i0, which the surface term B takes away.
+    """
+    d = derivative(p)
+    return 2.0 * (d - np.diag(np.diag(d)))
+
+
+@cache
+def derivative_weak(p: int) -> Host:
+    """-W^-1 D^T W: the derivative after integration by parts, for fluxes at nodes."""
+    _, w = rule(p)
+    return -w[None, :] * derivative(p).T / w[:, None]
+
+
+@cache
 def interpolation(p: int, q: int) -> Host:
     """I[i, l]: the value of the l-th Lagrange polynomial of degree p at node i of degree q."""
     (source, _), (target, _) = rule(p), rule(q)

@@ -1,6 +1,6 @@
 """Initial states of euler, exact where the equations are, with the fastest waves in them.
 
-A state gives primitive variables (rho, u, v, w, p) at points (x, y, z), arrays that broadcast.
+A state gives primitive variables (rho, v1, v2, v3, p) at points (x, y, z), arrays that broadcast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class State:
     """An initial state on a periodic cube of side `length` centred at `centre`.
 
     `at(point, time, plane)` is the solution where `exact`, else only the state at time 0.
-    `rate(inverse, plane)` bounds sum_d (|u_d| + c) / dx_d over the cube, for inverse = 1 / dx_d.
+    `rate(inverse, plane)` bounds sum_d (|v_d| + c) / dx_d over the cube, for inverse = 1 / dx_d.
     """
 
     length: float
@@ -74,12 +74,12 @@ AMPLITUDE = 0.2
 def wave(point: Point, time: float, plane: str) -> Primitive:
     phase = sum(point[d] - WAVE[d] * time for d in range(3))
     rho = 1.0 + AMPLITUDE * np.sin(2.0 * math.pi * phase)
-    return [rho, *(np.full_like(rho, u) for u in WAVE), np.ones_like(rho)]
+    return [rho, *(np.full_like(rho, v) for v in WAVE), np.ones_like(rho)]
 
 
 def wave_rate(inverse: Sequence[float], plane: str) -> float:
     sound = math.sqrt(GAMMA / (1.0 - AMPLITUDE))
-    return sum((abs(u) + sound) * i for u, i in zip(WAVE, inverse, strict=True))
+    return sum((abs(v) + sound) * i for v, i in zip(WAVE, inverse, strict=True))
 
 
 # ---- the inviscid Taylor-Green vortex at Mach 0.1 --------------------------------------------
@@ -90,14 +90,14 @@ BACKGROUND = 1.0 / (GAMMA * MACH**2)
 
 def taylor_green(point: Point, time: float, plane: str) -> Primitive:
     x, y, z = point
-    u = np.sin(x) * np.cos(y) * np.cos(z)
-    v = -np.cos(x) * np.sin(y) * np.cos(z)
+    v1 = np.sin(x) * np.cos(y) * np.cos(z)
+    v2 = -np.cos(x) * np.sin(y) * np.cos(z)
     p = BACKGROUND + (np.cos(2.0 * x) + np.cos(2.0 * y)) * (2.0 + np.cos(2.0 * z)) / 16.0
-    return [np.ones_like(u), u, v, np.zeros_like(u), p]
+    return [np.ones_like(v1), v1, v2, np.zeros_like(v1), p]
 
 
 def taylor_green_rate(inverse: Sequence[float], plane: str) -> float:
-    """|u| + |v| <= |sin(x + y)| or |sin(x - y)| <= 1, and p <= background + 2 * 3 / 16."""
+    """|v1| + |v2| <= |sin(x + y)| or |sin(x - y)| <= 1, and p <= background + 2 * 3 / 16."""
     sound = math.sqrt(GAMMA * (BACKGROUND + 0.375))
     return max(inverse[:2]) + sound * sum(inverse)
 

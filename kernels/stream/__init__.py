@@ -1,5 +1,8 @@
-"""stream: copy and triad, the measured bandwidth of a machine (McCalpin's STREAM); and `fma`, its
-measured rate of fused multiply-adds. They are what other kernels' speeds are held against."""
+"""stream: a = c and a = b + s c, the measured bandwidth of a machine (McCalpin's STREAM).
+
+And `fma`, chains of y = y s + b, its measured rate of fused multiply-adds. They are what other
+kernels' speeds are held against.
+"""
 
 from __future__ import annotations
 

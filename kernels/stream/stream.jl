@@ -1,4 +1,4 @@
-"STREAM with KernelAbstractions."
+"STREAM (McCalpin) with KernelAbstractions: a = c, a = b + s c, and chains of y = y s + b."
 module stream
 
 using ..JouliaKernels: OneCell, each_block, each_row

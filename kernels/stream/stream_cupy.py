@@ -1,4 +1,7 @@
-"""STREAM in CuPy: as in NumPy, but not in blocks, which would make many short launches."""
+"""STREAM (McCalpin) in CuPy: a = c, a = b + s c, and chains of y = y s + b.
+
+As in NumPy, but not in blocks, which would make many short launches.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""STREAM in Numba's CUDA: a thread an element."""
+"""STREAM (McCalpin) in Numba's CUDA: a = c, a = b + s c, and chains of y = y s + b.
+
+A thread has an element.
+"""
 
 from __future__ import annotations
 

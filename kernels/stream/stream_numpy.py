@@ -1,4 +1,7 @@
-"""STREAM in NumPy: in blocks that stay in the second-level cache, without temporaries."""
+"""STREAM (McCalpin) in NumPy: a = c, a = b + s c, and chains of y = y s + b.
+
+In blocks that stay in the second-level cache, without temporaries.
+"""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Run:
     tile: Tile
     parts: Shape
     exchange: HaloExchange
+    initial: Initial | None
     start: Arrays
     fields: Arrays
     versions: dict[str, str]
@@ -74,7 +75,7 @@ class Run:
             when = f"after {steps} steps"
             verify.require_admissible(self.kernel, self.case, comm, self.tile, results, when)
         except Unstable:
-            self.reset()
+            self.restart()
             verify.replay(
                 self.kernel, self.case, comm, self.tile, self.ops, self.fields, self.exchange, steps
             )
@@ -90,6 +91,13 @@ class Run:
         """Back to the initial state: every repeat does the same work on the same numbers."""
         for name in self.kernel.results:
             self.ops.copy(self.start[name], self.fields[name])
+
+    def restart(self) -> None:
+        """As `reset`, and the fields that are no results: they too may hold what is no number."""
+        host = initial_fields(self.kernel, self.case, self.tile, self.initial)
+        for name in host.keys() - set(self.kernel.results):
+            self.ops.copy(self.ops.array(host[name]), self.fields[name])
+        self.reset()
 
     def call_overhead(self, comm: Comm, calls: int = 2000) -> float:
         """Seconds that a call across the bridge costs: the first function on an empty box."""
@@ -126,6 +134,16 @@ def empty_calls(kernel: Kernel, ops: Ops, fields: Arrays, tile: Tile) -> Callabl
     return call_twice
 
 
+def initial_fields(
+    kernel: Kernel, case: Case, tile: Tile, initial: Initial | None
+) -> dict[str, Host]:
+    """The fields on a tile as a run begins with them, in host memory."""
+    host = allocate(kernel, case, tile)
+    if initial is not None:
+        host |= {name: values.astype(case.dtype) for name, values in initial(case, tile).items()}
+    return host
+
+
 def set_up(
     case: Case,
     comm: Comm,
@@ -158,9 +176,7 @@ def set_up(
     importing = clock() - began
 
     tile = tile_of(case.shape, parts, comm.rank, kernel.halo, kernel.wraps(case))
-    host = allocate(kernel, case, tile)
-    if initial is not None:
-        host |= {name: values.astype(case.dtype) for name, values in initial(case, tile).items()}
+    host = initial_fields(kernel, case, tile, initial)
 
     def load() -> Ops:
         ops = bridge.load(kernel, source, case)
@@ -207,6 +223,7 @@ def set_up(
         tile,
         parts,
         exchange,
+        initial,
         start,
         fields,
         versions,
@@ -221,7 +238,7 @@ def locate_instability(run: Run, steps: int, comm: Comm) -> None:
 
     The run is repeated from its initial state with a look at every step, which no timed run takes.
     """
-    run.reset()
+    run.restart()
     for number in range(1, steps + 1):
         run.step()
         run.ops.synchronize()
