@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from joulia.analysis import compare, record_table
+from joulia.analysis import compare, export, record_table, tables
+from joulia.errors import JouliaError
 from joulia.records import document, store
 from joulia.records.codec import from_json, to_json
 from joulia.records.parts import Energy
@@ -46,12 +48,38 @@ def test_what_a_reader_does_not_know_it_leaves_out(part: str | None) -> None:
     assert Record.from_json(data) == full()
 
 
-def test_a_part_that_lacks_what_it_needs_is_told(tmp_path: Path) -> None:
-    data = json.loads(json.dumps(full().to_json()))
-    del data["time"]["median"]
+WRONG = (
+    (("time", "median"), None, "time.median: None is not a number"),
+    (("time", "median"), "fast", "time.median: 'fast' is not a number"),
+    (("time", "samples"), "1, 2", "time.samples: '1, 2' is not a list"),
+    (("time", "samples"), [1.0, True], "time.samples: True is not a number"),
+    (("time", "ci95"), [1.0], r"time.ci95: \[1.0\] is not a list of 2"),
+    (("time",), [], r"time: \[\] is not an object"),
+    (("energy", "domains"), {"a:b": "much"}, "energy.domains.a:b: 'much' is not a number"),
+    (("case", "kernel"), ..., "case.kernel is missing"),
+    (("case", "params"), 3, "case: .*"),
+    (("time", "median"), ..., "time.median is missing"),
+    (("id",), ..., "id is missing"),
+    (("commit",), 7, "commit: 7 is not text"),
+)
+
+
+@pytest.mark.parametrize(("keys", "value", "told"), WRONG)
+def test_what_is_no_record_is_told_with_file_line_and_key(
+    tmp_path: Path, keys: tuple[str, ...], value: Any, told: str
+) -> None:
+    """A value that is no such thing, or (`...`) a key that is not there."""
+    data: dict[str, Any] = json.loads(json.dumps(full().to_json()))
+    *parts, last = keys
+    inner = data
+    for part in parts:
+        inner = inner[part]
+    inner[last] = value
+    if value is ...:
+        del inner[last]
     path = tmp_path / "r.jsonl"
     path.write_text(json.dumps(data) + "\n")
-    with pytest.raises(Exception, match=r"r.jsonl, line 1: not a joulia record: 'median'"):
+    with pytest.raises(JouliaError, match=rf"r.jsonl, line 1: not a joulia record: {told}"):
         store.load(path)
 
 
@@ -73,8 +101,17 @@ def test_records_of_the_first_joulia_load_show_compare_and_report() -> None:
     assert any(r.case.on_gpu for r in records)
     assert record_table.table(records).row_count >= 4
     assert record_table.notes(records)
-    assert compare.compare(records)
+    problems = compare.compare(records)
+    assert "numba" in tables.csv_text([tables.flat(p, e) for p in problems for e in p.entries])
+    assert len(export.row(records[0])) == len(export.row(full()))
     assert "<html" in page.build(records)
+    for one in records:
+        if one.time and one.rates and one.work:  # which they did not hold
+            updates = one.rates.updates_per_s * one.time.median
+            assert one.work.updates == pytest.approx(updates)
+            assert updates == pytest.approx(math.prod(one.case.shape))
+        else:
+            assert one.status != "valid"
 
 
 def test_the_page_is_what_the_types_say() -> None:
@@ -84,7 +121,7 @@ def test_the_page_is_what_the_types_say() -> None:
     assert (DOCS / "record.md").read_text() == document.document()
 
 
-@pytest.mark.parametrize("kind", [Record, *document._parts()])
+@pytest.mark.parametrize("kind", document.kinds())
 def test_every_attribute_says_what_it_is(kind: type) -> None:
     told = document.texts(kind)
-    assert [f.name for f in dataclasses.fields(kind) if not told.get(f.name)] == []
+    assert [f.name for f in dataclasses.fields(kind) if f.init and not told.get(f.name)] == []

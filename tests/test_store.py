@@ -68,6 +68,19 @@ def test_each_line_of_a_large_file_is_read_once(tmp_path, monkeypatch):
     assert len(parsed) == 1
 
 
+def test_a_file_that_was_replaced_during_a_run_is_read_anew(tmp_path):
+    path = tmp_path / "r.jsonl"
+    file = store.ResultsFile(path)
+    assert file.append(record("a"))
+    assert file.append(record("b"))
+    assert file.find("a").id == "a"
+    path.unlink()
+    assert file.find("a") is None
+    assert file.append(record("c"))
+    assert [file.find(name) is not None for name in "abc"] == [False, False, True]
+    assert [r.id for r in store.load(path)] == ["c"]
+
+
 def test_a_valid_record_is_not_doubled_and_a_failed_one_may_be_followed(tmp_path):
     path = tmp_path / "r.jsonl"
     assert store.ResultsFile(path).append(record("a", "failed"))

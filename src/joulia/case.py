@@ -86,12 +86,12 @@ class Case:
             kernel=data["kernel"],
             bridge=data["bridge"],
             device=data["device"],
-            size=data["size"],
+            size=data.get("size"),
             shape=tuple(data["shape"]),
             dtype=data["dtype"],
-            ranks=data["ranks"],
-            threads=data["threads"],
-            params=tuple(sorted(data["params"].items())),
+            ranks=data.get("ranks", 1),
+            threads=data.get("threads", 1),
+            params=tuple(sorted(data.get("params", {}).items())),
             # Records of the first versions do not say it: there it was the device's name.
             on_gpu=data.get("on_gpu", data["device"] == "cuda"),
         )

@@ -153,7 +153,7 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
         warm = [r for r in runs if not r.settings.cold]
         cold = [r for r in runs if r.settings.cold and r.status == "valid"]
         last = (warm or runs)[-1]
-        if last.status == "valid" and last.time and last.rates:
+        if last.status == "valid" and last.time and last.rates and last.work:
             entries.append(entry(last, [r for r in runs if r.id == last.id], cold))
         else:
             absent.append(
@@ -183,9 +183,10 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
 def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) -> Entry:
     assert record.time is not None
     assert record.rates is not None
+    assert record.work is not None
     times = record.time.samples
     time = figure(record.time)
-    updates = record.rates.updates_per_s * time.value
+    updates = record.work.updates
     joules = record.energy.samples if record.energy else ()
     energy = figure(record.energy) if record.energy else None
     fraction = record.rates.fraction_of_bound

@@ -127,9 +127,8 @@ def unsupported(problem: Problem, backend: str) -> str:
 
 def bytes_of(record: Record) -> float:
     """Declared bytes of a step."""
-    assert record.rates is not None
-    assert record.time is not None
-    return record.rates.bytes_per_s * record.time.median
+    assert record.work is not None
+    return record.work.bytes
 
 
 def best_triads(records: Sequence[Record]) -> dict[str, float]:

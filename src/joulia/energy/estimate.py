@@ -15,7 +15,7 @@ from typing import Any
 from joulia.case import Case
 from joulia.errors import JouliaError, suggest
 from joulia.kernel import Work
-from joulia.records.parts import Estimate
+from joulia.records.parts import DeclaredWork, Estimate
 
 FOLDER = Path(__file__).parent / "profiles"
 MODEL = "energy-roofline"
@@ -151,7 +151,9 @@ def _is_laptop(root: Path) -> bool:
         return False
 
 
-def estimate(profile: Profile, seconds: float, work: Work, dtype: str, cores: int) -> Estimate:
+def estimate(
+    profile: Profile, seconds: float, work: Work | DeclaredWork, dtype: str, cores: int
+) -> Estimate:
     """The record's `energy_estimate`: joules a step with their range, and what they stand on."""
     share = cores / profile.cores if profile.kind == "cpu" else 1.0
     flop = SINGLE if dtype == "float32" else 1.0

@@ -6,14 +6,16 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import json
 import textwrap
+import types
 import typing
 from functools import cache
 from typing import Any
 
-from joulia import case
 from joulia.case import Case, Settings
 from joulia.records import parts
+from joulia.records.codec import to_json
 from joulia.records.record import SCHEMA, Record
 from joulia.system.machine import Machine
 
@@ -21,22 +23,26 @@ HEAD = f"""# The record
 
 Generated from the types by `python -m joulia.records.document`; a test keeps it so.
 
-A results file holds one JSON object a line, each a record of one case (schema `{SCHEMA}`). A reader
-ignores keys that it does not know, and a key that is missing has the value given here as its
+A results file holds one JSON object a line, each a record of one case (schema `{SCHEMA}`). A
+reader ignores keys that it does not know, and a key that is missing has the value given here as its
 default: records of other versions of joulia load. Units stand in the names or beside them; energies
 and times are those of one time step.
 """
 
+PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+"""Types by their names in JSON."""
+
 
 def document() -> str:
     """The page: the record, then each of its parts."""
-    kinds = [Record, Case, Settings, Machine, *_parts()]
-    return HEAD + "".join(f"\n{section(kind)}" for kind in kinds)
+    return HEAD + "".join(f"\n{section(kind)}" for kind in kinds())
 
 
-def _parts() -> list[type]:
+def kinds() -> list[type]:
+    """The record and all that it is made of."""
     found = [one for one in vars(parts).values() if dataclasses.is_dataclass(one)]
-    return [one for one in found if isinstance(one, type) and one.__module__ == parts.__name__]
+    own = [one for one in found if isinstance(one, type) and one.__module__ == parts.__name__]
+    return [Record, Case, Settings, Machine, *own]
 
 
 def section(kind: type) -> str:
@@ -47,26 +53,41 @@ def section(kind: type) -> str:
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if field.init:
-            name = type_name(hints[field.name]).replace("|", "or")
             text = told.get(field.name, "").replace("|", "\\|")
+            name = type_name(hints[field.name])
             lines.append(f"| `{field.name}` | {name} | {default(field)} | {text} |")
     return "\n".join(lines) + "\n"
 
 
 def default(field: dataclasses.Field[Any]) -> str:
+    """What stands in where the key is missing, as JSON; empty where it must be there."""
     if field.default_factory is not dataclasses.MISSING:
-        return f"`{field.default_factory()!r}`"
-    return "" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
+        return f"`{json.dumps(to_json(field.default_factory()))}`"
+    if field.default is dataclasses.MISSING:
+        return ""
+    # A case's parameters are pairs in memory, an object in JSON.
+    return "`{}`" if field.name == "params" else f"`{json.dumps(to_json(field.default))}`"
 
 
 def type_name(hint: Any) -> str:
-    """A type as JSON readers know it."""
-    if isinstance(hint, type) and not typing.get_args(hint):
-        return hint.__name__
-    text = str(hint).replace("typing.", "").replace("NoneType", "None").replace("None", "null")
-    for module in (parts.__name__, case.__name__, Machine.__module__):
-        text = text.replace(f"{module}.", "")
-    return text
+    """A type as readers of JSON know it; parts link to their tables."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    if dataclasses.is_dataclass(hint):
+        name = typing.cast(type, hint).__name__
+        return f"[{name}](#{name.lower()})"
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(type_name, arguments))
+    if origin is dict:
+        return f"object of {type_name(arguments[1])}"
+    if origin is tuple and arguments[1:] == (Ellipsis,):
+        if typing.get_origin(arguments[0]) is tuple:  # pairs of a name and a value
+            return f"object of {type_name(typing.get_args(arguments[0])[1])}"
+        return f"list of {type_name(arguments[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(type_name, arguments))}]"
+    return "any"
 
 
 @cache

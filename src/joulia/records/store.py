@@ -88,8 +88,11 @@ class ResultsFile:
 
     def find(self, identity: str) -> Record | None:
         """The valid record with an id, also one that another run appended meanwhile, or None."""
-        with self.path.open("rb") as file:
-            self._catch_up(file.fileno())
+        try:
+            with _locked(self.path) as descriptor:  # another run may be in the middle of a line
+                self._catch_up(descriptor)
+        except OSError as error:
+            raise JouliaError(f"cannot read {self.path}: {error.strerror}") from None
         return self.valid.get(identity)
 
     def append(self, record: Record, *, again: bool = False) -> bool:
@@ -119,8 +122,13 @@ class ResultsFile:
             ) from None
 
     def _catch_up(self, descriptor: int) -> None:
-        """Read what was appended since; a last line without its end is read again next time."""
+        """Read what was appended since; a last line without its end is read again next time.
+
+        A file that is shorter than what was read is another one: it is read from its start.
+        """
         size = os.fstat(descriptor).st_size
+        if size < self.read:
+            self.valid, self.read, self.lines = {}, 0, 0
         if size <= self.read:
             return
         data = os.pread(descriptor, size - self.read, self.read)

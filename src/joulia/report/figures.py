@@ -51,8 +51,8 @@ class Series:
 
 def updates(one: Entry) -> float:
     """Updates a step."""
-    assert one.record.rates is not None
-    return one.record.rates.updates_per_s * one.time.value
+    assert one.record.work is not None
+    return one.record.work.updates
 
 
 def interval_text(figure: Figure, unit: str) -> str:

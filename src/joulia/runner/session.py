@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joulia import registry
 from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
 from joulia.records import software, store
@@ -115,13 +114,12 @@ def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
 
 def estimate_of(record: Record, part: Measured) -> Estimate | None:
     """The estimate, where there are no joules and a machine profile fits."""
-    if part.energy is not None or part.time is None or part.parallel is None:
+    if part.energy or part.time is None or part.work is None or part.parallel is None:
         return None
     case, where = record.case, record.machine
     named = record.settings.profile
     profile = estimate.load(named) if named else estimate.choose(case, where.cpu, where.arch)
     if profile is None:
         return None
-    work = registry.kernel(case.kernel).kernel.work(case)
     cores = where.cores * part.parallel.nodes
-    return estimate.estimate(profile, part.time.median, work, case.dtype, cores)
+    return estimate.estimate(profile, part.time.median, part.work, case.dtype, cores)
