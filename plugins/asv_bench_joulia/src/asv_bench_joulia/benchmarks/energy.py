@@ -7,6 +7,7 @@ keeps numbers only: the reason and the full figures go to `.asv/joulia/energy.js
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import math
@@ -69,16 +70,15 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         if found is None:  # the meters here are of another kind: another series has the figures
             return math.nan
         figures, number, reason = found
-        self._keep({"number": number, "energy": figures, "reason": reason})
+        told = None if figures is None else dataclasses.asdict(figures)
+        self._keep({"number": number, "energy": told, "reason": reason})
         if figures is None:
             print(f"{self.name}: no joules: {reason}", file=sys.stderr)
             return math.nan
-        return {"samples": figures["samples"], "number": number}
+        return {"samples": list(figures.samples), "number": number}
 
-    def _measure(
-        self, call: Callable[[], object]
-    ) -> tuple[dict[str, Any] | None, int, str | None] | None:
-        """(figures, calls a window, None) or (None, calls a window, the reason).
+    def _measure(self, call: Callable[[], object]) -> tuple[Any, int, str | None] | None:
+        """(joulia's `Energy`, calls a window, None) or (None, calls a window, the reason).
 
         None where the meters are not of this series' kind.
         """
