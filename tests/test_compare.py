@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from joulia.analysis import compare, portability, ranksum, tables
+from joulia.analysis import columns, compare, portability, ranksum, tables
 from joulia.analysis.figure import Figure
 
 from .results import NOISE, noisy, record, write
@@ -200,7 +200,7 @@ def test_break_even_that_noise_may_put_off_for_ever_has_an_infinite_end():
         {"time": noisy(1.1e-3, [n * (1 + 0.1 * i) for i, n in enumerate(NOISE)]), "startup": 0.1},
     )
     assert one.break_even_time.steps.high == math.inf
-    assert "∞" in tables.pays_off(one.break_even_time)
+    assert "∞" in columns.pays_off(one.break_even_time)
 
 
 def test_break_even_in_joules_takes_start_up_between_idle_and_running_power():

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulia import registry
+from joulia.analysis.columns import digits, percent, steps
 from joulia.analysis.compare import Difference, Entry, Problem, differences
-from joulia.analysis.tables import digits, percent, steps
 from joulia.analysis.units import quantity
 
 NOISY = 0.1

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from joulia import registry
+from joulia.analysis.columns import digits
 from joulia.analysis.figure import Figure, figure
-from joulia.analysis.tables import digits
 from joulia.analysis.units import quantity
 from joulia.case import DTYPES, Shape, Value
 from joulia.errors import JouliaError

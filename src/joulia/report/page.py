@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import registry
-from joulia.analysis import advice, portability, tables
+from joulia.analysis import advice, columns, portability, tables
 from joulia.analysis.compare import Problem, compare
 from joulia.case import Settings
 from joulia.errors import JouliaError
@@ -188,7 +188,7 @@ def section(name: str, title: str, plots: Sequence[Plot], why: str) -> dict[str,
 def table(problems: Sequence[Problem]) -> dict[str, Any]:
     """All figures: heads, and rows of (shown, sorted by) pairs."""
     every = [e for p in problems for e in p.entries]
-    shown = tables.columns(every)
+    shown = columns.columns(every)
     several = figures.several_machines(problems)
     heads = (["machine"] if several else []) + ["kernel", "shape", "dtype"]
     rows = []
