@@ -23,7 +23,8 @@ using std::fabs;
 using std::sqrt;
 
 #define __global__ __attribute__((visibility("default")))
-#define __device__ static
+// Seen by this library alone, and beside a `static` of the source's own, as for nvcc.
+#define __device__ __attribute__((visibility("hidden")))
 #define __constant__ static const
 #define __launch_bounds__(threads)
 #define __shared__ static __attribute__((section("emulated_shared")))
