@@ -133,7 +133,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     """Load the functions, and run each on a small box, for CuPy to compile its operations."""
     ops = CupyOps(python_functions(importlib.import_module(source.module), kernel, case))
     before = compiled()
-    side, h = 3, kernel.halo
+    side, h = 3, kernel.halo.width
     shape = kernel.cells(case).shape((side + 2 * h,) * kernel.dims)
     box = flatten([(h, h + side)] * kernel.dims)
     for f in kernel.functions:

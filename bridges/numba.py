@@ -92,7 +92,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         _loaded.clear()
         return _numba_cuda.NumbaCudaOps(functions)
     copy_rows = None
-    if kernel.halo:
+    if kernel.halo.width:
         from joulia.bridges import _numba_copy
 
         keep_in_cache(Path(__file__).parent)

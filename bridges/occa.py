@@ -232,11 +232,11 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     }
     ops: Ops
     if case.on_gpu:
-        needed = _occa_cuda.MOVES if kernel.halo else ()
+        needed = _occa_cuda.MOVES if kernel.halo.width else ()
         moves = {name: build(MOVES, name, shared) for name in needed}
         ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
     else:
-        copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo else None
+        copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo.width else None
         ops = OccaOps(functions, case.threads, copy_rows)
     with only_one():
         _state["misses"] += len(binaries() - before)

@@ -202,8 +202,8 @@ def test_a_case_takes_the_cores_that_are_named_in_their_order(monkeypatch):
     told = "import json, sys; print(json.load(open(sys.argv[1]))['pin'])"
     monkeypatch.setattr(launch, "guarded", lambda argv: [sys.executable, "-c", told, argv[-1]])
     case = make_case("heat")
-    assert launch.run(case, Settings()).stderr[-1] == str(turned)
-    assert launch.run(case, Settings(), [lent[-1]]).stderr[-1] == str([lent[-1]])
+    assert launch.measured(case, Settings()).stderr[-1] == str(turned)
+    assert launch.measured(case, Settings(), [lent[-1]]).stderr[-1] == str([lent[-1]])
 
 
 @pytest.mark.parametrize("cores", ["one", "0,,1", "0,0", "-1", "0-1", "1000000"])

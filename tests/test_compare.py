@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from joulia.analysis import columns, compare, portability, ranksum, tables
-from joulia.analysis.figure import Figure
+from joulia.analysis.uncertain import Uncertain
 
 from .results import NOISE, noisy, record, write
 
 
 def entries(records, baseline=None):
-    (problem,) = compare.compare(records, baseline)
+    (problem,) = compare.comparisons(records, baseline)
     return {e.label: e for e in problem.entries}
 
 
@@ -51,7 +51,7 @@ def test_the_ratio_interval_covers_the_true_ratio_in_95_of_100_experiments():
     hits = 0
     for _ in range(400):
         slow, quick = rng.lognormal(math.log(3.0), 0.1, 9), rng.lognormal(0.0, 0.1, 9)
-        found = ranksum.compare(slow, quick)
+        found = ranksum.ratio(slow, quick)
         hits += found.low <= 3.0 <= found.high
     assert 0.93 * 400 <= hits <= 0.995 * 400
 
@@ -132,7 +132,7 @@ def test_joules_of_different_kinds_of_meters_are_not_compared():
 
 
 def test_estimated_joules_never_stand_among_measured_ones():
-    (problem,) = compare.compare(
+    (problem,) = compare.comparisons(
         [
             record("numpy", 1e-3, energy=1.0),
             record("numba", 1e-3, estimate=(0.2, 0.3, 0.7)),
@@ -141,7 +141,7 @@ def test_estimated_joules_never_stand_among_measured_ones():
     numba = next(e for e in problem.entries if e.backend == "numba")
     assert numba.energy is None
     assert numba.energy_difference is None
-    assert numba.estimate == Figure(0.3, 0.2, 0.7)
+    assert numba.estimate == Uncertain(0.3, 0.2, 0.7)
     heads, cells = tables.rows(problem)
     row = dict(zip(heads, next(c for c in cells if c[0] == "numba"), strict=True))
     assert row["J/step"] == ""
@@ -150,7 +150,7 @@ def test_estimated_joules_never_stand_among_measured_ones():
 
 
 def test_the_last_record_of_a_case_counts_and_a_later_failure_hides_an_older_time():
-    (problem,) = compare.compare(
+    (problem,) = compare.comparisons(
         [record("numpy", 1e-3), record("numba", 1e-3), record("numba", None, status="invalid")]
     )
     assert [e.backend for e in problem.entries] == ["numpy"]
@@ -220,7 +220,7 @@ def test_break_even_in_joules_takes_start_up_between_idle_and_running_power():
 
 
 def portable(records):
-    found = portability.portability(compare.compare(records), records)
+    found = portability.portability(compare.comparisons(records), records)
     return {(p.backend, p.metric, p.kind): p for p in found}
 
 

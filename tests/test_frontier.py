@@ -169,7 +169,7 @@ def test_several_ranks_find_the_same_error(joulia, tmp_path):
     errors = []
     for ranks in (1, 2):
         case, _ = end_time.ends_at(make_case("heat", shape=(8, 9, 10), ranks=ranks), END)
-        part = launch.run(case, Settings(0.001, 1, until=END))
+        part = launch.measured(case, Settings(0.001, 1, until=END))
         assert part.status == "valid", part
         errors.append(part.solution.error)
     assert errors[0] == pytest.approx(errors[1], rel=1e-12)

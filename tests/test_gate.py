@@ -253,7 +253,7 @@ def test_a_crash_is_no_regression(measured, tmp_path):
     path.write_text(json.dumps(measured) + "\n")
     script = (
         "import sys; from joulia.gate import compare; from joulia.cli import main\n"
-        f"compare.compare = None; sys.argv = ['joulia', 'gate', {str(path)!r}, {str(path)!r}]\n"
+        f"compare.verdicts = None; sys.argv = ['joulia', 'gate', {str(path)!r}, {str(path)!r}]\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

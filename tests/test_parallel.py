@@ -65,7 +65,7 @@ def test_inside_an_allocation_the_schedulers_launcher_starts_the_ranks(
     monkeypatch.setenv(variable, "17")
     assert launchers.detect() == name
     settings = Settings(window_s=0.005, repeats=2)
-    result = launch.run(make_case("heat", ranks=2), settings)
+    result = launch.measured(make_case("heat", ranks=2), settings)
     assert result.status == "valid", result
     assert result.parallel.launcher == name
     assert (scheduler / "called").read_text().startswith(expected)
@@ -205,7 +205,7 @@ def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans
         "import json, sys; from joulia.runner import launch\n"
         "from joulia.case import Case, Settings\n"
         "from joulia.records.codec import to_json\n"
-        "print(json.dumps(to_json(launch.run(Case.from_json(json.loads(sys.argv[1])), "
+        "print(json.dumps(to_json(launch.measured(Case.from_json(json.loads(sys.argv[1])), "
         "Settings.from_json(json.loads(sys.argv[2]))))))"
     )
     began = time.monotonic()
@@ -259,5 +259,5 @@ def test_sessions_identify_cases_by_what_changes_the_measurement():
 
 def test_the_launch_folder_is_gone_after_a_case(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    launch.run(make_case("heat"), Settings(window_s=0.001, repeats=1))
+    launch.measured(make_case("heat"), Settings(window_s=0.001, repeats=1))
     assert list(Path(tmp_path).iterdir()) == []

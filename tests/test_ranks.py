@@ -54,7 +54,7 @@ def cases() -> list[dict[str, Any]]:
             "shape": shape,
             "dtype": dtype,
             "params": params,
-            "halo": max(1, registry.kernel(kernel).kernel.halo),
+            "halo": max(1, registry.kernel(kernel).kernel.halo.width),
         }
         for grids, dtypes in ((GRIDS + others(), DTYPES), (ODD, DTYPES[:1]))
         for kernel, shape, params in grids

@@ -101,7 +101,7 @@ def test_records_of_the_first_joulia_load_show_compare_and_report() -> None:
     assert any(r.case.on_gpu for r in records)
     assert record_table.table(records).row_count >= 4
     assert record_table.notes(records)
-    problems = compare.compare(records)
+    problems = compare.comparisons(records)
     assert "numba" in tables.csv_text([tables.flat(p, e) for p in problems for e in p.entries])
     assert len(export.row(records[0])) == len(export.row(full()))
     assert "<html" in page.build(records)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from joulia.analysis import advice
-from joulia.analysis.compare import compare
+from joulia.analysis.compare import comparisons
 from joulia.report import page
 from joulia.report.axes import linear_axis, log_axis
 
@@ -56,7 +56,7 @@ def words(html):
 
 
 def test_the_advice_names_what_cannot_be_told_apart():
-    (found,) = [advice.advise(p) for p in advice.main_problems(compare(FULL))]
+    (found,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL))]
     assert found.best.label == "numba 1 x 2"
     assert [e.label for e in found.rivals] == ["julia 1 x 2"]
     assert found.lines[0].startswith("Choose numba 1 x 2 or julia 1 x 2: the measurements cannot")
@@ -68,13 +68,15 @@ def test_the_advice_names_what_cannot_be_told_apart():
 
 
 def test_the_advice_is_clear_where_the_measurement_is():
-    (found,) = [advice.advise(p) for p in advice.main_problems(compare(FULL[:4]))]
+    (found,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL[:4]))]
     assert found.lines[0] == "Choose numba 1 x 2: every other backend is clearly slower."
 
 
 def test_noise_is_told_as_a_doubt():
     wild = noisy(1e-3, [1 + 40 * (n - 1) for n in NOISE])
-    (found,) = [advice.advise(p) for p in advice.main_problems(compare([record("numba", wild)]))]
+    (found,) = [
+        advice.advise(p) for p in advice.main_problems(comparisons([record("numba", wild)]))
+    ]
     assert found.lines[0].startswith("Only numba was measured")
     assert found.doubts == ("numba: noisy, ±14%",)
 

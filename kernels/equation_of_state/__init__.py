@@ -12,7 +12,17 @@ import numpy as np
 
 from joulia.case import Case
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Exchange, Function, Host, Kernel, Work
+from joulia.kernel import (
+    Arrays,
+    Checks,
+    Exact,
+    Exchange,
+    Function,
+    Host,
+    Kernel,
+    Work,
+    within,
+)
 from joulia.kernels.equation_of_state.coefficients import ANOMALY, REFERENCE
 
 THETA_UNIT = 40.0
@@ -69,9 +79,8 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
     return {"rho": rho}
 
 
-def exact_tolerance(case: Case, steps: int) -> float:
-    """52 terms of up to 7e3 kg/m3 that cancel to 1e3, each rounded; in float32, 1e-3 kg/m3."""
-    return 2e-14 if case.dtype == "float64" else 1e-6
+EXACT = within(2e-14, 1e-6)
+"""52 terms of up to 7e3 kg/m3 that cancel to 1e3, each rounded; in float32, 1e-3 kg/m3."""
 
 
 def work(case: Case) -> Work:
@@ -83,19 +92,14 @@ def work(case: Case) -> Work:
 KERNEL = Kernel(
     name="equation_of_state",
     title="TEOS-10 polynomial density of sea water, pointwise",
-    dims=1,
-    halo=0,
     fields=("theta", "s", "z", "rho"),
     results=("rho",),
     functions=(Function("density", ("theta", "s", "z", "rho")),),
     sizes={"tiny": (1009,), "small": (2**18,), "medium": (2**22,), "large": (2**26,)},
     initial=initial,
     step=step,
-    exact=exact,
-    exact_tolerance=exact_tolerance,
-    constants=lambda case: numbers(case.dtype),
     work=work,
-    tolerance={"float64": 1e-14, "float32": 1e-6},
-    exchanges=0,
+    checks=Checks(reference=within(1e-14, 1e-6), exact=Exact(exact, EXACT)),
+    constants=lambda case: numbers(case.dtype),
     quick="small",
 )

@@ -5,33 +5,30 @@ The coefficients are constants from coefficients.py.
 """
 module equation_of_state
 
-using ..JouliaKernels: each_row
+using ..JouliaKernels: each_row, horner, muladd, root
 
 @inline function points(xs, theta, salinity, z, rho, c)
     @inbounds @simd ivdep for i in xs
         tau = theta[i] * c.per_theta
-        s = sqrt_of((salinity[i] + c.s_shift) * c.per_s)
+        s = root((salinity[i] + c.s_shift) * c.per_s)
         zeta = z[i] * c.per_z
         r3 = muladd(c.R013, tau, muladd(c.R103, s, c.R003))
-        r2 = evalpoly(tau, (evalpoly(s, (c.R002, c.R102, c.R202)),
+        r2 = horner(tau, (horner(s, (c.R002, c.R102, c.R202)),
                           muladd(c.R112, s, c.R012), c.R022))
-        r1 = evalpoly(tau, (evalpoly(s, (c.R001, c.R101, c.R201, c.R301, c.R401)),
-                          evalpoly(s, (c.R011, c.R111, c.R211, c.R311)),
-                          evalpoly(s, (c.R021, c.R121, c.R221)),
+        r1 = horner(tau, (horner(s, (c.R001, c.R101, c.R201, c.R301, c.R401)),
+                          horner(s, (c.R011, c.R111, c.R211, c.R311)),
+                          horner(s, (c.R021, c.R121, c.R221)),
                           muladd(c.R131, s, c.R031), c.R041))
-        r0 = evalpoly(tau, (evalpoly(s, (c.R000, c.R100, c.R200, c.R300, c.R400, c.R500, c.R600)),
-                          evalpoly(s, (c.R010, c.R110, c.R210, c.R310, c.R410, c.R510)),
-                          evalpoly(s, (c.R020, c.R120, c.R220, c.R320, c.R420)),
-                          evalpoly(s, (c.R030, c.R130, c.R230, c.R330)),
-                          evalpoly(s, (c.R040, c.R140, c.R240)),
+        r0 = horner(tau, (horner(s, (c.R000, c.R100, c.R200, c.R300, c.R400, c.R500, c.R600)),
+                          horner(s, (c.R010, c.R110, c.R210, c.R310, c.R410, c.R510)),
+                          horner(s, (c.R020, c.R120, c.R220, c.R320, c.R420)),
+                          horner(s, (c.R030, c.R130, c.R230, c.R330)),
+                          horner(s, (c.R040, c.R140, c.R240)),
                           muladd(c.R150, s, c.R050), c.R060))
-        profile = evalpoly(zeta, (c.R00, c.R01, c.R02, c.R03, c.R04, c.R05))
-        rho[i] = muladd(profile, zeta, evalpoly(zeta, (r0, r1, r2, r3)))
+        profile = horner(zeta, (c.R00, c.R01, c.R02, c.R03, c.R04, c.R05))
+        rho[i] = muladd(profile, zeta, horner(zeta, (r0, r1, r2, r3)))
     end
 end
-
-# Base.sqrt checks its argument's sign, and the branch would stop the vectoriser.
-@inline sqrt_of(x) = Base.FastMath.sqrt_fast(x)
 
 "The constants in a precision; the arithmetic takes that of its widest operand."
 converted(::Type{T}, constants) where {T} =

@@ -19,6 +19,7 @@ module euler
 
 using KernelAbstractions
 using ..JouliaKernels: OneCell, on, scratch_memory
+import ..JouliaKernels: muladd, root
 
 include("lanes.jl")
 

@@ -73,7 +73,7 @@ end
     end
 end
 
-@generated function Base.muladd(a::Lanes{W,T}, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T}
+@generated function muladd(a::Lanes{W,T}, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T}
     v = vector(W, T)
     name = "@llvm.fmuladd.v$(W)$(suffix(T))"
     llvm = """declare $v $name($v, $v, $v)
@@ -87,7 +87,7 @@ end
         Lanes{W,T}(Base.llvmcall(($llvm, "entry"), V, Tuple{V,V,V}, a.values, b.values, c.values))
     end
 end
-@inline Base.muladd(a::Real, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T} =
+@inline muladd(a::Real, b::Lanes{W,T}, c::Lanes{W,T}) where {W,T} =
     muladd(Lanes{W,T}(a), b, c)
 
 for (symbol, intrinsic) in ((:root, "sqrt"), (:(Base.abs), "fabs"))

@@ -18,9 +18,6 @@ The number at a zero-based offset.
 "The larger; the second where one is not a number."
 @inline larger(a::T, b::T) where {T<:Real} = ifelse(a > b, a, b)
 
-"The square root, without a check of the sign, which a device could not report."
-@inline root(x::Real) = Base.FastMath.sqrt_fast(x)
-
 "sum_l V_il f_l over the nodes at line, line + jump, ..."
 @inline function volume(q, line, jump, i, mine, to, matrix, ::Val{N}, ::Val{false},
                         ::Type{T}) where {N,T}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,21 @@ import numpy as np
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernel import (
+    Arrays,
+    Checks,
+    Conserved,
+    Exact,
+    Exchange,
+    Frontier,
+    Function,
+    Halo,
+    Host,
+    Kernel,
+    Param,
+    Work,
+    within,
+)
 
 LENGTH = 2.0 * math.pi
 LIMIT = 0.5
@@ -68,11 +81,6 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
     return {"u": case.param("background") + amplitude * mode(case, tile.start, tile.stop)}
 
 
-def exact_tolerance(case: Case, steps: int) -> float:
-    """1e-13 of the initial amplitude in float64; in float32, 1e-5."""
-    return 1e-13 if case.dtype == "float64" else 1e-5
-
-
 def truth(case: Case, time: float, tile: Tile) -> dict[str, Host]:
     """The mode as the heat equation damps it: exp(-(k^2 + l^2 + m^2) t), with kappa = 1."""
     rate = sum(float(case.param(name)) ** 2 for name in "klm")
@@ -80,12 +88,11 @@ def truth(case: Case, time: float, tile: Tile) -> dict[str, Host]:
     return {"u": case.param("background") + math.exp(-rate * time) * wave}
 
 
-def fitted(case: Case, until: float) -> tuple[Case, int]:
+def ends_at(case: Case, until: float) -> tuple[Case, int]:
     """The least number of equal steps, none longer than `cfl` allows, that ends at `until`."""
     inverse = sum((n / LENGTH) ** 2 for n in case.shape)
     steps = math.ceil(until * inverse / case.param("cfl") * (1.0 - 1e-12))
-    params = dict(case.params) | {"cfl": until / steps * inverse}
-    return replace(case, params=tuple(sorted(params.items()))), steps
+    return case.with_params(cfl=until / steps * inverse), steps
 
 
 def totals(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
@@ -98,7 +105,7 @@ def work(case: Case) -> Work:
     return Work(2.0 * np.dtype(case.dtype).itemsize * cells, 8.0 * cells)
 
 
-def check(case: Case) -> None:
+def allowed(case: Case) -> None:
     if case.param("cfl") > LIMIT:
         raise JouliaError(f"heat is unstable at cfl={case.param('cfl')}. Allowed: up to {LIMIT}")
 
@@ -106,8 +113,6 @@ def check(case: Case) -> None:
 KERNEL = Kernel(
     name="heat",
     title="7-point explicit diffusion, periodic",
-    dims=3,
-    halo=1,
     fields=("u", "out"),
     results=("u",),
     functions=(Function("diffuse", ("u", "out"), reals=("cx", "cy", "cz")),),
@@ -126,18 +131,19 @@ KERNEL = Kernel(
     },
     initial=initial,
     step=step,
-    exact=exact,
-    exact_tolerance=exact_tolerance,
-    totals=totals,
-    total_tolerance={"float64": 1e-13, "float32": 1e-5},
     work=work,
-    tolerance={"float64": 1e-14, "float32": 1e-6},
-    check=check,
+    checks=Checks(
+        reference=within(1e-14, 1e-6),
+        exact=Exact(exact, within(1e-13, 1e-5)),
+        conserved=Conserved(totals, within(1e-13, 1e-5)),
+    ),
+    halo=Halo(1),
+    allowed=allowed,
+    ends_at=ends_at,
     frontier=Frontier(
         until=0.25,
         shapes=((8, 8, 8), (16, 16, 16), (32, 32, 32), (64, 64, 64)),
         result="u",
-        fitted=fitted,
         truth=truth,
     ),
 )

@@ -1,7 +1,7 @@
 "du/dt = kappa lap(u) with KernelAbstractions: rows of unit stride, in differences from the centre."
 module heat
 
-using ..JouliaKernels: each_row
+using ..JouliaKernels: each_row, muladd
 
 @inline function diffuse_row(xs, y, z, u, out, cx, cy, cz)
     @inbounds @simd ivdep for x in xs

@@ -11,7 +11,22 @@ import numpy as np
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernel import (
+    Arrays,
+    Checks,
+    Conserved,
+    Exact,
+    Exchange,
+    Frontier,
+    Function,
+    Halo,
+    Host,
+    Kernel,
+    Param,
+    Work,
+    by_dt,
+    within,
+)
 from joulia.kernels import _rk3 as rk3
 
 CFL_LIMIT = 0.4
@@ -107,10 +122,6 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
     return state(case, tile.start, tile.stop) if case.param("start") == "jet" else {}
 
 
-def exact_tolerance(case: Case, steps: int) -> None:
-    """The scheme converges to the jet with dx^2: it serves for error norms, not for a check."""
-
-
 def totals(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
     """Mass and energy in the tile, per cell area.
 
@@ -152,7 +163,7 @@ def work(case: Case) -> Work:
     return Work(3.0 * rk3.VALUES * item * cells, 60.0 * STAGES * cells)
 
 
-def check(case: Case) -> None:
+def allowed(case: Case) -> None:
     cfl = time_step(case) * wave_speed(case) / min(spacing(case))
     if cfl > CFL_LIMIT * (1.0 + 1e-12):
         raise JouliaError(
@@ -171,11 +182,8 @@ def check(case: Case) -> None:
 KERNEL = Kernel(
     name="shallow_water",
     title="rotating shallow water, energy-conserving C-grid, RK3",
-    dims=2,
-    halo=1,
     fields=("u", "v", "h", "u1", "v1", "h1", "u2", "v2", "h2"),
     results=("u", "v", "h"),
-    vectors=(("u", "v"),),
     functions=(
         Function(
             "stage1",
@@ -211,22 +219,22 @@ KERNEL = Kernel(
     },
     initial=initial,
     step=step,
-    exact=exact,
-    exact_tolerance=exact_tolerance,
-    totals=totals,
-    totals_with_halo=True,
-    total_tolerance=total_tolerance,
-    time_step=time_step,
+    work=work,
+    checks=Checks(
+        reference=within(1e-14, 1e-6),
+        # The scheme converges to the jet with dx^2: it serves for error norms, not for a check.
+        exact=Exact(exact),
+        conserved=Conserved(totals, total_tolerance, with_halo=True),
+        vectors=(("u", "v"),),
+    ),
+    halo=Halo(1, exchanges=STAGES, corners=True),
+    allowed=allowed,
+    ends_at=by_dt(time_step),
     frontier=Frontier(
         until=2.0,
         shapes=((32, 32), (64, 64), (128, 128), (256, 256)),
         result="h",
         params={"start": "jet"},
     ),
-    work=work,
-    tolerance={"float64": 1e-14, "float32": 1e-6},
-    check=check,
-    exchanges=STAGES,
     quick="small",
-    corners=True,
 )

@@ -8,7 +8,7 @@ has a single cell, it computes all that its cell needs.
 """
 module shallow_water
 
-using ..JouliaKernels: OneCell, each_block, each_row
+using ..JouliaKernels: OneCell, each_block, each_row, muladd
 
 # Row buffers: V, U, q and B of the rows of either parity, each COLUMNS + 1 long.
 const ROWS, COLUMNS = 32, 2048

@@ -12,7 +12,19 @@ import numpy as np
 
 from joulia.case import Case
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Ceiling, Exchange, Function, Host, Kernel, Param, Work
+from joulia.kernel import (
+    Arrays,
+    Ceiling,
+    Checks,
+    Exact,
+    Exchange,
+    Function,
+    Host,
+    Kernel,
+    Param,
+    Work,
+    within,
+)
 
 SCALAR = 0.4
 CHAIN, PASSES = 16, 64
@@ -60,7 +72,7 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
     return {"a": answer[case.param("op")]}
 
 
-def exact_tolerance(case: Case, steps: int) -> float:
+def exact_tolerance(case: Case, steps: int, name: str) -> float:
     """One rounding of the product and one of the sum, and, in float32, of the scalar."""
     return 4.0 * float(np.finfo(case.dtype).eps)
 
@@ -77,8 +89,6 @@ def work(case: Case) -> Work:
 KERNEL = Kernel(
     name="stream",
     title="STREAM copy and triad, and fused multiply-adds: the ceilings",
-    dims=1,
-    halo=0,
     fields=("a", "b", "c"),
     results=("a",),
     functions=(
@@ -92,11 +102,8 @@ KERNEL = Kernel(
     },
     initial=initial,
     step=step,
-    exact=exact,
-    exact_tolerance=exact_tolerance,
     work=work,
-    tolerance={"float64": 4e-16, "float32": 2.5e-7},
-    exchanges=0,
+    checks=Checks(reference=within(4e-16, 2.5e-7), exact=Exact(exact, exact_tolerance)),
     ceilings=(
         Ceiling("bytes", "medium", {"op": "triad"}),
         Ceiling("flops", "small", {"op": "fma"}),

@@ -1,7 +1,7 @@
 "STREAM (McCalpin) with KernelAbstractions: a = c, a = b + s c, and chains of y = y s + b."
 module stream
 
-using ..JouliaKernels: OneCell, each_block, each_row
+using ..JouliaKernels: OneCell, each_block, each_row, muladd
 
 @inline function copy_part(xs, c, a)
     @inbounds @simd ivdep for x in xs

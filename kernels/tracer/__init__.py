@@ -11,7 +11,22 @@ import numpy as np
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Arrays, Exchange, Frontier, Function, Host, Kernel, Param, Work
+from joulia.kernel import (
+    Arrays,
+    Checks,
+    Conserved,
+    Exact,
+    Exchange,
+    Frontier,
+    Function,
+    Halo,
+    Host,
+    Kernel,
+    Param,
+    Work,
+    by_dt,
+    within,
+)
 from joulia.kernels import _rk3 as rk3
 from joulia.kernels.tracer import states
 
@@ -85,10 +100,6 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
     return {"c": states.tracer(case, tile.start, tile.stop, steps * time_step(case))}
 
 
-def exact_tolerance(case: Case, steps: int) -> None:
-    """The scheme converges to the exact answer: it serves for error norms, not for a check."""
-
-
 def totals(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
     return {"tracer": float(np.sum(fields["c"], dtype=np.float64))}
 
@@ -100,7 +111,7 @@ def work(case: Case) -> Work:
     return Work((rk3.VALUES + 3.0 * STAGES) * item * cells, 219.0 * STAGES * cells)
 
 
-def check(case: Case) -> None:
+def allowed(case: Case) -> None:
     rate = speed_per_cell(case)
     if rate == 0.0 and not case.param("dt"):
         raise JouliaError(
@@ -126,8 +137,6 @@ def _stage(name: str, arrays: tuple[str, ...], *update: str) -> Function:
 KERNEL = Kernel(
     name="tracer",
     title="WENO5-Z advection and diffusion of a tracer, RK3",
-    dims=3,
-    halo=HALO,
     fields=("c", "u", "v", "w", "c1", "c2"),
     results=("c",),
     functions=(
@@ -156,22 +165,23 @@ KERNEL = Kernel(
     },
     initial=initial,
     step=step,
-    exact=exact,
-    exact_tolerance=exact_tolerance,
-    totals=totals,
-    total_tolerance={"float64": 1e-13, "float32": 1e-5},
-    time_step=time_step,
+    work=work,
+    checks=Checks(
+        reference=within(1e-13, 1e-5),
+        # The scheme converges to the exact answer: it serves for error norms, not for a check.
+        exact=Exact(exact),
+        conserved=Conserved(totals, within(1e-13, 1e-5)),
+    ),
+    halo=Halo(HALO, exchanges=STAGES),
+    periodic=lambda case: (case.param("z") == "periodic", True, True),
+    constants=lambda case: {"single": int(case.dtype == "float32")},
+    allowed=allowed,
+    ends_at=by_dt(time_step),
     frontier=Frontier(
         until=1.0,
         shapes=((4, 4, 64), (4, 4, 128), (4, 4, 256)),
         result="c",
         params={"start": "gaussian", "flow": "uniform", "kappa": 0.0},
     ),
-    work=work,
-    tolerance={"float64": 1e-13, "float32": 1e-5},
-    check=check,
-    exchanges=STAGES,
     quick="small",
-    constants=lambda case: {"single": int(case.dtype == "float32")},
-    periodic=lambda case: (case.param("z") == "periodic", True, True),
 )

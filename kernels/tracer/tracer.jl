@@ -8,7 +8,7 @@ their fluxes.
 module tracer
 
 using KernelAbstractions
-using ..JouliaKernels: OneCell, corners, each_block
+using ..JouliaKernels: OneCell, corners, each_block, muladd
 
 const COLUMNS, ROWS, PLANES = 512, 16, 32
 const BLOCK = (COLUMNS, ROWS, PLANES)

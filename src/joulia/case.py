@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 Value = int | float | str
@@ -74,6 +74,10 @@ class Case:
             if key == name:
                 return value
         raise KeyError(name)
+
+    def with_params(self, **changed: Value) -> Case:
+        """The same case with other values of some of its parameters."""
+        return replace(self, params=tuple(sorted((dict(self.params) | changed).items())))
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

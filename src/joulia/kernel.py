@@ -110,15 +110,80 @@ class Ceiling:
     params: Mapping[str, Value]
 
 
+Tolerance = Callable[[Case, int, str], float]
+"""The largest relative difference that is allowed after `steps` steps, of the result or the total
+of this name: relative to the largest magnitude of a field, or to the total of magnitudes."""
+
+
+def within(float64: float, float32: float) -> Tolerance:
+    """The same tolerance for every step, result and total, by precision."""
+    by_dtype = {"float64": float64, "float32": float32}
+    return lambda case, steps, name: by_dtype[case.dtype]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """An exact answer: of the scheme, or of the equations that the scheme converges to.
+
+    `fields(case, steps, tile)` gives results on the unpadded tile after `steps` steps, none where
+    these parameters have no exact answer. Measured runs are held to it where there is a
+    `tolerance`; otherwise it serves for error norms only. `l2` are L2 errors by the method's own
+    quadrature, divided by the root of the volume.
+    """
+
+    fields: Callable[[Case, int, Tile], dict[str, Host]]
+    tolerance: Tolerance | None = None
+    l2: Callable[[Case, int, Tile, Mapping[str, Host]], dict[str, float]] | None = None
+
+
+@dataclass(frozen=True)
+class Conserved:
+    """What a step must conserve.
+
+    `totals(case, tile, results)` are a tile's own sums, by name, from its cells, or from the padded
+    tile with filled halos where `with_halo`. `tolerance` bounds their drift over all ranks,
+    relative to the totals of the fields' magnitudes.
+    """
+
+    totals: Callable[[Case, Tile, Mapping[str, Host]], dict[str, float]]
+    tolerance: Tolerance
+    with_halo: bool = False
+
+
+@dataclass(frozen=True)
+class Checks:
+    """How a measured run is held against what is right.
+
+    `reference` bounds the difference from NumPy in float64 after one step. `vectors` names results
+    (and totals) that are one vector's components: their differences are relative to its largest
+    one. `inadmissible` says which result is beyond what the equations allow, and where.
+    """
+
+    reference: Tolerance
+    exact: Exact | None = None
+    conserved: Conserved | None = None
+    vectors: tuple[tuple[str, ...], ...] = ()
+    inadmissible: Callable[[Case, Tile, Mapping[str, Host]], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Halo:
+    """What a step needs of neighbouring tiles: `width` cells on every side, diagonal neighbours'
+    as well where `corners`, filled `exchanges` times a step."""
+
+    width: int = 0
+    exchanges: int = 1
+    corners: bool = False
+
+
 @dataclass(frozen=True)
 class Frontier:
     """What `joulia frontier` sweeps, and how it gets an error: accuracy against cost.
 
     The problem of `params` is solved until the time `until` on each of `shapes` and with each value
-    of `sweep`. `fitted(case, until)` is the case with its time step shortened so that whole steps
-    end there, and their number; without it, the kernel's `time_step` and its parameter `dt` do
-    that. `truth(case, time, tile)` is the solution of the differential equations on the unpadded
-    tile; without it, the kernel's `exact`. `result` names the field whose error counts.
+    of `sweep`. `truth(case, time, tile)` is the solution of the differential equations on the
+    unpadded tile; without it, the kernel's exact answer. `result` names the field whose error
+    counts.
     """
 
     until: float
@@ -126,70 +191,72 @@ class Frontier:
     result: str
     params: Mapping[str, Value] = field(default_factory=dict)
     sweep: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    fitted: Callable[[Case, float], tuple[Case, int]] | None = None
     truth: Callable[[Case, float, Tile], dict[str, Host]] | None = None
+
+
+def by_dt(time_step: Callable[[Case], float]) -> Callable[[Case, float], tuple[Case, int]]:
+    """`Kernel.ends_at` of a kernel whose parameter `dt` takes the place of its own `time_step`."""
+
+    def ends_at(case: Case, until: float) -> tuple[Case, int]:
+        steps = math.ceil(until / time_step(case) * (1.0 - 1e-12))
+        return case.with_params(dt=until / steps), steps
+
+    return ends_at
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A simulation kernel: fields, sizes, one time step, its exact answer, its work.
+    """A simulation kernel: fields, sizes, one time step, its work, and how it is checked.
 
-    `step(ops, fields, exchange, case)` is one time step, written once for all bridges; it returns
-    the fields by name (buffers may have changed roles). `initial(case, tile)` gives the fields it
-    names on the padded tile, in float64; the others start as NaN, so that a cell that was not
-    written shows. `exact(case, steps, tile)` gives fields on the unpadded tile after `steps`
-    steps, none where these parameters have no exact answer; `exact_tolerance` is None where it
-    serves for error norms only. `totals` are the local sums of what must be conserved, from the
-    tile's own cells, or from the padded tile with filled halos where `totals_with_halo`; their
-    largest drift, relative to the totals of the fields' magnitudes, is `total_tolerance`: by dtype,
-    or a function of the case, the steps and the total's name. `time_step` is the time that one step
-    advances; a kernel that has it takes another as its parameter `dt`. `tolerance` bounds the
-    difference from the NumPy reference in float64 after one step, relative to the field's maximum,
-    by dtype.
+    What is computed: `initial(case, tile)` gives the fields it names on the padded tile, in
+    float64; the others start as NaN, so that a cell that was not written shows. `step(ops, fields,
+    exchange, case)` is one time step, written once for all bridges; it returns the fields by name
+    (buffers may have changed roles), `results` are those that count. `work` is the declared minimum
+    of one step. `checks` is how it is held against what is right.
 
-    `layout` says what a cell holds where that is not one number: every field has it, exchanges move
-    the nodes on faces only, and results are known by the names of the components. `vectors` names
-    results that are one vector's components: their differences are relative to its largest one.
-    `l2` are L2 errors by the method's own quadrature, divided by the root of the volume.
-    A kernel with `ceilings` measures the machine: others are held to it, itself to nothing.
-    `inadmissible` says which result is beyond what the equations allow, and where. `updates` counts
-    what a step updates where that is not the grid's cells once. `quick` is the preset's size.
+    On which grid: `halo`, none for pointwise kernels; `periodic` axes, all unless told; `layout`
+    says what a cell holds where that is not one number: every field has it, exchanges move the
+    nodes on faces only, and results are known by the names of the components.
+
+    With which parameters: `params` are a user's; `constants` go into the sources when they are
+    compiled; `allowed` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
+    the case with its time step shortened so that whole steps end there, and their number: the
+    least, none longer than the case's own.
+
+    How it is measured: `quick` is the preset's size; `updates` counts what a step updates where
+    that is not the grid's cells once; `frontier` is what is swept. A kernel with `ceilings`
+    measures the machine: others are held to it, itself to nothing.
     """
 
     name: str
     title: str
-    dims: int
-    halo: int
     fields: tuple[str, ...]
+    results: tuple[str, ...]
     functions: tuple[Function, ...]
     sizes: Mapping[str, Shape]
     initial: Callable[[Case, Tile], dict[str, Host]]
     step: Callable[[Any, Arrays, Exchange, Case], Arrays]
     work: Callable[[Case], Work]
-    tolerance: Mapping[str, float]
-    results: tuple[str, ...]
-    params: Mapping[str, Param] = field(default_factory=dict)
-    exact: Callable[[Case, int, Tile], dict[str, Host]] | None = None
-    exact_tolerance: Callable[[Case, int], float | None] | None = None
-    totals: Callable[[Case, Tile, Mapping[str, Host]], dict[str, float]] | None = None
-    totals_with_halo: bool = False
-    total_tolerance: Mapping[str, float] | Callable[[Case, int, str], float] = field(
-        default_factory=dict
-    )
-    time_step: Callable[[Case], float] | None = None
-    constants: Callable[[Case], dict[str, Value]] | None = None
-    check: Callable[[Case], None] | None = None
-    exchanges: int = 1
-    corners: bool = False
+    checks: Checks
+
+    halo: Halo = Halo(width=0, exchanges=0)
     periodic: Callable[[Case], tuple[bool, ...]] | None = None
-    ceilings: tuple[Ceiling, ...] = ()
     layout: Callable[[Case], Layout] | None = None
-    vectors: tuple[tuple[str, ...], ...] = ()
-    l2: Callable[[Case, int, Tile, Mapping[str, Host]], dict[str, float]] | None = None
-    inadmissible: Callable[[Case, Tile, Mapping[str, Host]], str | None] | None = None
-    updates: Callable[[Case], float] | None = None
+
+    params: Mapping[str, Param] = field(default_factory=dict)
+    constants: Callable[[Case], dict[str, Value]] | None = None
+    allowed: Callable[[Case], None] | None = None
+    ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
+
     quick: str = "medium"
+    updates: Callable[[Case], float] | None = None
     frontier: Frontier | None = None
+    ceilings: tuple[Ceiling, ...] = ()
+
+    @property
+    def dims(self) -> int:
+        """The number of the grid's axes."""
+        return len(next(iter(self.sizes.values())))
 
     @property
     def ranked(self) -> bool:
@@ -219,12 +286,6 @@ class Kernel:
     def wraps(self, case: Case) -> tuple[bool, ...]:
         return self.periodic(case) if self.periodic else (True,) * self.dims
 
-    def allowed_drift(self, case: Case, steps: int, total: str) -> float:
-        """The largest relative drift of a total in `steps` steps."""
-        if callable(self.total_tolerance):
-            return self.total_tolerance(case, steps, total)
-        return self.total_tolerance[case.dtype]
-
     def resolve(self, given: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """The complete, checked parameters for what a user gave."""
         for name in given:
@@ -243,14 +304,14 @@ class Kernel:
                 f"{'x'.join(map(str, case.shape))}. Allowed: for example "
                 f"{'x'.join(map(str, self.sizes['small']))}"
             )
-        least = max(1, self.halo)
+        least = max(1, self.halo.width)
         if any(n < least for n in case.shape):
             raise JouliaError(
                 f"{self.name} needs at least {least} cells an axis, not "
                 f"{'x'.join(map(str, case.shape))}"
             )
-        if self.check is not None:
-            self.check(case)
+        if self.allowed is not None:
+            self.allowed(case)
 
     def bytes_held(self, case: Case) -> float:
         """Memory of all fields in bytes, halos left out."""

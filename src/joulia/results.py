@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from joulia.analysis import advice, export, files, portability
-from joulia.analysis.compare import Problem, compare
+from joulia.analysis.compare import Problem, comparisons
 from joulia.analysis.portability import Portability
 from joulia.case import Settings, Shape, Value
 from joulia.records.record import Record
@@ -56,7 +56,7 @@ class Results(Sequence[Record]):
 
     def compare(self, baseline: str | None = None) -> list[Problem]:
         """Backends side by side, one Problem for each kernel, shape, dtype and machine."""
-        return compare([r for r in self.records if r.settings.until is None], baseline)
+        return comparisons([r for r in self.records if r.settings.until is None], baseline)
 
     def portability(self) -> list[Portability]:
         """Pennycook's metric over the machines of these records; empty for one machine."""
@@ -110,5 +110,5 @@ def run(
         params=params or {}, ceilings=ceilings,
     )  # fmt: skip
     settings = Settings(window_s=window_s, repeats=repeats)
-    outcomes = session.run(plan([request]), settings, Path(output), resume=resume)
+    outcomes = session.outcomes(plan([request]), settings, Path(output), resume=resume)
     return Results(tuple(outcome.record for outcome in outcomes))

@@ -80,7 +80,7 @@ def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     module = importlib.import_module(f"joulia.kernels.{kernel_name}.{kernel_name}_numba_cuda")
     functions = python_functions(module, kernel, case)
     ops = Ops({name: named(name, function) for name, function in functions.items()})
-    tile = tile_of(case.shape, (1,) * kernel.dims, 0, kernel.halo, kernel.wraps(case))
+    tile = tile_of(case.shape, (1,) * kernel.dims, 0, kernel.halo.width, kernel.wraps(case))
     fields = {name: np.ascontiguousarray(a) for name, a in allocate(kernel, case, tile).items()}
     kernel.step(ops, fields, Whole(tile), case)
     return list(launched)

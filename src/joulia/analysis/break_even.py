@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from joulia.analysis.figure import Figure
+from joulia.analysis.uncertain import Uncertain
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,16 @@ class BreakEven:
     """
 
     kind: str
-    steps: Figure | None = None
+    steps: Uncertain | None = None
 
 
 def break_even(
     mine_low: float,
     mine_high: float,
-    mine: Figure,
+    mine: Uncertain,
     base_low: float,
     base_high: float,
-    base: Figure,
+    base: Uncertain,
 ) -> BreakEven:
     """Where two straight lines cross: start-up (between low and high) plus cost a step times steps.
 
@@ -40,11 +40,11 @@ def break_even(
         return BreakEven("never")
     ends = [mine.low, mine.high, base.low, base.high]
     if None in ends:
-        return BreakEven("after" if gain > 0.0 else "until", Figure(start / gain))
+        return BreakEven("after" if gain > 0.0 else "until", Uncertain(start / gain))
     starts = (mine_low - base_high, mine_high - base_low)
     gains = (base.low - mine.high, base.high - mine.low)  # type: ignore[operator]
     corners = sorted(crossing(s, g, gain) for s in starts for g in gains)
-    steps = Figure(start / gain, corners[0], corners[-1])
+    steps = Uncertain(start / gain, corners[0], corners[-1])
     return BreakEven("after" if gain > 0.0 else "until", steps)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from joulia.analysis.break_even import BreakEven
 from joulia.analysis.compare import Difference, Entry
-from joulia.analysis.figure import Figure
+from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import quantity
 
 SURE = {"better": "", "worse": "", "no clear difference": " =", "too few repeats": " ?"}
 
 
-def with_error(figure: Figure | None, unit: str) -> str:
+def with_error(figure: Uncertain | None, unit: str) -> str:
     if figure is None:
         return ""
     text = quantity(figure.value, unit).strip()
@@ -49,11 +49,11 @@ def digits(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
-def percent(figure: Figure | None) -> str:
+def percent(figure: Uncertain | None) -> str:
     return "" if figure is None else f"{figure.value:.0%}"
 
 
-def estimated(figure: Figure | None) -> str:
+def estimated(figure: Uncertain | None) -> str:
     if figure is None:
         return ""
     text = f"≈ {quantity(figure.value, 'J')}"
@@ -86,14 +86,14 @@ def steps(value: float) -> str:
     return f"{math.ceil(value):,}".replace(",", "\u202f") if value < 1e7 else f"{value:.1e}"
 
 
-def spread_out(name: str, figure: Figure | None) -> dict[str, float | None]:
+def spread_out(name: str, figure: Uncertain | None) -> dict[str, float | None]:
     """value, _low and _high of a figure; None also for infinity, which JSON cannot hold."""
     values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
     finite = [v if v is not None and math.isfinite(v) else None for v in values]
     return dict(zip((name, f"{name}_low", f"{name}_high"), finite, strict=True))
 
 
-def sorting(figure: Figure | None) -> float | str:
+def sorting(figure: Uncertain | None) -> float | str:
     return "" if figure is None else float(figure.value)
 
 
@@ -127,8 +127,8 @@ def metered(entries: Sequence[Entry]) -> bool:
 def of_figure(
     title: str,
     name: str,
-    pick: Callable[[Entry], Figure | None],
-    text: Callable[[Figure | None], str],
+    pick: Callable[[Entry], Uncertain | None],
+    text: Callable[[Uncertain | None], str],
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
 ) -> Column:
     """A figure with its interval."""

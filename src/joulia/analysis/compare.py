@@ -10,8 +10,8 @@ from typing import Any
 from joulia import registry
 from joulia.analysis import ranksum
 from joulia.analysis.break_even import BreakEven, break_even
-from joulia.analysis.figure import Figure, figure
 from joulia.analysis.ranksum import Ratio
+from joulia.analysis.uncertain import Uncertain, uncertain
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError, suggest
 from joulia.records.parts import Energy, Timing
@@ -31,7 +31,7 @@ class Difference:
     `verdict` is `better`, `worse`, `no clear difference` or `too few repeats`; `p` is corrected.
     """
 
-    ratio: Figure
+    ratio: Uncertain
     p: float
     verdict: str
 
@@ -45,15 +45,15 @@ class Entry:
     """
 
     record: Record
-    time: Figure
-    energy: Figure | None
-    power: Figure | None
-    delay_product: Figure | None
-    updates_per_joule: Figure | None
-    fraction: Figure | None
+    time: Uncertain
+    energy: Uncertain | None
+    power: Uncertain | None
+    delay_product: Uncertain | None
+    updates_per_joule: Uncertain | None
+    fraction: Uncertain | None
     startup: float
     cold_startup: float | None
-    estimate: Figure | None
+    estimate: Uncertain | None
     spread: float
     is_baseline: bool = False
     time_difference: Difference | None = None
@@ -122,7 +122,7 @@ def params_text(kernel: str, params: Iterable[tuple[str, Value]]) -> str:
     return "".join(f" {k}={v}" for k, v in params if k not in defaults or defaults[k] != v)
 
 
-def compare(records: Sequence[Record], baseline: str | None = None) -> list[Problem]:
+def comparisons(records: Sequence[Record], baseline: str | None = None) -> list[Problem]:
     """Problems in the order of the records.
 
     `baseline` names a backend; without it, it is `numpy` where that was measured, else the first
@@ -185,10 +185,10 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
     assert record.rates is not None
     assert record.work is not None
     times = record.time.samples
-    time = figure(record.time)
+    time = uncertain(record.time)
     updates = record.work.updates
     joules = record.energy.samples if record.energy else ()
-    energy = figure(record.energy) if record.energy else None
+    energy = uncertain(record.energy) if record.energy else None
     fraction = record.rates.fraction_of_bound
     medians = [r.time.median for r in repeated if r.status == "valid" and r.time]
     spread = max(medians) / min(medians) - 1.0 if len(medians) > 1 else 0.0
@@ -205,7 +205,7 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
         fraction=None if fraction is None else time.map(lambda t: float(fraction) * time.value / t),
         startup=startup_seconds(record),
         cold_startup=startup_seconds(cold[-1]) if cold else None,
-        estimate=Figure(model.median, model.low, model.high) if model else None,
+        estimate=Uncertain(model.median, model.low, model.high) if model else None,
         spread=spread,
     )
 
@@ -213,16 +213,16 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
 def together(
     joules: Sequence[float],
     times: Sequence[float],
-    energy: Figure | None,
-    time: Figure,
+    energy: Uncertain | None,
+    time: Uncertain,
     f: Callable[[float, float], float],
-) -> Figure | None:
+) -> Uncertain | None:
     """A figure of joules and seconds of the same windows; of the medians where some were void."""
     if energy is None:
         return None
     if len(joules) == len(times):
-        return Figure.of([f(e, t) for e, t in zip(joules, times, strict=True)])
-    return Figure(f(energy.value, time.value))
+        return Uncertain.of([f(e, t) for e, t in zip(joules, times, strict=True)])
+    return Uncertain(f(energy.value, time.value))
 
 
 def startup_seconds(record: Record) -> float:
@@ -278,7 +278,7 @@ def differences(
             and source(reference) == source(mine)
             and min(*mine.samples, *reference.samples) > 0
         ):
-            found[id(one)] = ranksum.compare(reference.samples, mine.samples)
+            found[id(one)] = ranksum.ratio(reference.samples, mine.samples)
     corrected = dict(zip(found, ranksum.holm([r.p for r in found.values()]), strict=True))
     result: dict[int, Difference | None] = {}
     for one in others:
@@ -287,7 +287,7 @@ def differences(
         result[id(one)] = None
         if ratio is not None:
             p = corrected[id(one)]
-            told = Figure(ratio.value, ratio.low, ratio.high)
+            told = Uncertain(ratio.value, ratio.low, ratio.high)
             result[id(one)] = Difference(told, p, verdict(ratio, p, margin))
     return result
 

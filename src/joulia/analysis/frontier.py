@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from joulia import registry
 from joulia.analysis.columns import digits
-from joulia.analysis.figure import Figure, figure
+from joulia.analysis.uncertain import Uncertain, uncertain
 from joulia.analysis.units import quantity
 from joulia.case import DTYPES, Shape, Value
 from joulia.errors import JouliaError
@@ -32,8 +32,8 @@ class Point:
     record: Record
     error: float
     steps: int
-    time: Figure
-    energy: Figure | None
+    time: Uncertain
+    energy: Uncertain | None
     swept: frozenset[str] = frozenset()
 
     @property
@@ -53,7 +53,7 @@ def spec(kernel: Kernel) -> Frontier:
     if kernel.frontier is not None:
         return kernel.frontier
     known = [name for name, e in registry.kernels().items() if e.kernel.frontier]
-    if kernel.exact is None or kernel.time_step is None:
+    if kernel.checks.exact is None or kernel.ends_at is None:
         raise JouliaError(
             f"{kernel.name} has no exact solution with a time step. Allowed: {', '.join(known)}"
         )
@@ -101,8 +101,8 @@ def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point
             record,
             record.solution.error,
             steps,
-            scaled(figure(record.time), steps),
-            scaled(figure(record.energy), steps) if record.energy else None,
+            scaled(uncertain(record.time), steps),
+            scaled(uncertain(record.energy), steps) if record.energy else None,
         )
         found.setdefault((machine, case.kernel, until), []).append(point)
     return {key: [replace(p, swept=varied(mine)) for p in mine] for key, mine in found.items()}
@@ -117,10 +117,10 @@ def varied(found: Sequence[Point]) -> frozenset[str]:
     return frozenset(k for k, v in values.items() if len(v) > 1 and k not in ("cfl", "dt", "t_end"))
 
 
-def scaled(one: Figure, factor: float) -> Figure:
+def scaled(one: Uncertain, factor: float) -> Uncertain:
     if one.low is None or one.high is None:
-        return Figure(one.value * factor)
-    return Figure(one.value * factor, one.low * factor, one.high * factor)
+        return Uncertain(one.value * factor)
+    return Uncertain(one.value * factor, one.low * factor, one.high * factor)
 
 
 def time_of(point: Point) -> float | None:

@@ -32,7 +32,7 @@ class Ratio:
     p: float
 
 
-def compare(
+def ratio(
     numerator: Sequence[float], denominator: Sequence[float], confidence: float = 0.95
 ) -> Ratio:
     """The factor between two sets of positive samples. ValueError where one is empty."""

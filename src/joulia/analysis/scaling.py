@@ -155,12 +155,12 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     found: list[Prediction] = []
     ranks = 1
     while ranks <= up_to:
-        shape = weak_shape(base.case.shape, ranks, kernel.halo) if weak else base.case.shape
+        shape = weak_shape(base.case.shape, ranks, kernel.halo.width) if weak else base.case.shape
         try:
-            parts = decompose(shape, ranks, kernel.halo)
+            parts = decompose(shape, ranks, kernel.halo.width)
         except JouliaError:
             break
-        tile = tile_of(shape, parts, 0, kernel.halo, kernel.wraps(base.case))
+        tile = tile_of(shape, parts, 0, kernel.halo.width, kernel.wraps(base.case))
         faces = face_cells(tile.shape, parts)
         messages = per_step(widest) * 2 * sum(p > 1 for p in parts)
         compute = per_cell * math.prod(tile.shape)
@@ -184,7 +184,7 @@ def bytes_per_face_cell(record: Record) -> float:
     assert parallel is not None
     assert parallel.bytes is not None
     kernel = registry.kernel(case.kernel).kernel
-    tile = tile_of(case.shape, parallel.parts, 0, kernel.halo, kernel.wraps(case))
+    tile = tile_of(case.shape, parallel.parts, 0, kernel.halo.width, kernel.wraps(case))
     return parallel.bytes / face_cells(tile.shape, parallel.parts)
 
 

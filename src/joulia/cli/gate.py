@@ -121,7 +121,7 @@ def files(
         "two files counts as a change of the code",
         err=True,
     )
-    return compare.compare(base, head, limits)
+    return compare.verdicts(base, head, limits)
 
 
 def revisions(

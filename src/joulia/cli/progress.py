@@ -40,7 +40,7 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
     )
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("", total=len(planned))
-        running = session.run(
+        running = session.outcomes(
             planned,
             settings,
             output,

@@ -42,11 +42,11 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
 
     Files of several machines add their performance portability.
     """
-    from joulia.analysis import compare as comparing
+    from joulia.analysis.compare import comparisons
     from joulia.analysis import portability, tables
 
     records = read(files)
-    problems = comparing.compare(records, baseline)
+    problems = comparisons(records, baseline)
     portable = portability.portability(problems, records)
     if form == "json":
         click.echo(tables.as_json(problems, portable), nl=False)

@@ -56,7 +56,9 @@ def cases(options: dict[str, Any]) -> list[Planned]:
         Request(
             kernels=(kernel.name,),
             backends=options["backend"],
-            shapes=(scaling.weak_shape(base, ranks, kernel.halo) if options["weak"] else base,),
+            shapes=(
+                scaling.weak_shape(base, ranks, kernel.halo.width) if options["weak"] else base,
+            ),
             dtypes=(options["dtype"],),
             ranks=(ranks,),
             threads=options["threads"],

@@ -13,7 +13,7 @@ J_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True)
-class Grid:
+class Intensity:
     """Where electricity comes from: grams of CO2e a kilowatt-hour, who says so, for which year."""
 
     g_per_kwh: float
@@ -30,7 +30,7 @@ class Grid:
         return Carbon("g/step", self.of(joules_per_step), **vars(self))
 
 
-def load(given: str) -> Grid:
+def load(given: str) -> Intensity:
     """A figure in g/kWh, or a site file (TOML: name, g_per_kwh, source, year)."""
     try:
         figure = float(given)
@@ -38,10 +38,10 @@ def load(given: str) -> Grid:
         return _site(Path(given))
     if not 0 < figure < float("inf"):
         raise JouliaError(f"--carbon {given}. Allowed: a positive figure in g/kWh, or a site file")
-    return Grid(figure, None, "given by the user", None)
+    return Intensity(figure, None, "given by the user", None)
 
 
-def _site(path: Path) -> Grid:
+def _site(path: Path) -> Intensity:
     if path.suffix != ".toml":
         raise JouliaError(f"--carbon {path}. Allowed: a positive figure in g/kWh, or a site file")
     data = read_toml(path)
@@ -49,4 +49,4 @@ def _site(path: Path) -> Grid:
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise JouliaError(f"{path}: {key} is missing. Allowed: text")
     year = positive(data, "year", path)
-    return Grid(positive(data, "g_per_kwh", path), data["name"], data["source"], int(year))
+    return Intensity(positive(data, "g_per_kwh", path), data["name"], data["source"], int(year))

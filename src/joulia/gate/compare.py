@@ -195,7 +195,7 @@ def thresholds(text: str | None) -> dict[str, float]:
     return found
 
 
-def compare(
+def verdicts(
     base: Sequence[Record], head: Sequence[Record], limits: Mapping[str, float]
 ) -> list[Verdict]:
     """All verdicts from two sets of records, decided once."""

@@ -41,10 +41,8 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
     got = run.results(run.fields)
     run.require_sound(got, 1, comm)
     first_step, overlap = fields_digest(comm, run.tile, got), run.exchange.overlap
-    error = verify.relative_difference(
-        comm, got, reference_step(case, run.tile), run.kernel.vectors
-    )
-    reference = Check.of(error, run.kernel.tolerance[case.dtype])
+    want = reference_step(case, run.tile)
+    reference = verify.reference_check(run.kernel, case, comm, got, want)
 
     energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
     energy.infer_periods()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from joulia.analysis.advice import main_problems
 from joulia.analysis.columns import digits
 from joulia.analysis.compare import Entry, Problem
-from joulia.analysis.figure import Figure
+from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import quantity
 from joulia.case import Place, count_of
 from joulia.records.parts import Startup
@@ -55,7 +55,7 @@ def updates(one: Entry) -> float:
     return one.record.work.updates
 
 
-def interval_text(figure: Figure, unit: str) -> str:
+def interval_text(figure: Uncertain, unit: str) -> str:
     if figure.low is None or figure.high is None:
         return quantity(figure.value, unit)
     return (
@@ -136,9 +136,9 @@ def cost_marks(problem: Problem, series: Series, metric: str, unit: str) -> list
         if figure is None:
             continue
         count = updates(one)
-        per = Figure(figure.value / count)
+        per = Uncertain(figure.value / count)
         if figure.low is not None and figure.high is not None:
-            per = Figure(figure.value / count, figure.low / count, figure.high / count)
+            per = Uncertain(figure.value / count, figure.low / count, figure.high / count)
         tip = f"{one.label}, {shape} {problem.dtype}: {interval_text(figure, unit)} a step"
         marks.append(
             Mark(

@@ -12,7 +12,7 @@ from typing import Any
 
 from joulia import registry
 from joulia.analysis import advice, columns, portability, tables
-from joulia.analysis.compare import Problem, compare
+from joulia.analysis.compare import Problem, comparisons
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.records.record import Record
@@ -37,7 +37,7 @@ def build(
     Records of `joulia frontier` have their own section and stand in no comparison.
     """
     steady = [r for r in records if r.settings.until is None]
-    problems = compare(steady, baseline)
+    problems = comparisons(steady, baseline)
     portable = portability.portability(problems, steady)
     series = Series(r.case.backend for r in records)
     advices = [advice.advise(p) for p in advice.main_problems(problems)]

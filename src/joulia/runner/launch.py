@@ -60,7 +60,7 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
     return env
 
 
-def run(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measured:
+def measured(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measured:
     """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons.
 
     Its ranks and threads take the given cores in turn; all usable ones where none are given.

@@ -92,7 +92,7 @@ def expand(request: Request) -> Iterable[Planned]:
             shapes(kernel, request), request.dtypes, request.ranks, sweep
         ):
             if len(shape) == kernel.dims:
-                divide(shape, ranks, kernel.halo, request.decompose)
+                divide(shape, ranks, kernel.halo.width, request.decompose)
             for bridge, device_name in pairs:
                 device = registry.device(bridge, device_name)
                 for threads in request.threads or (None,):

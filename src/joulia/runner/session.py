@@ -33,7 +33,7 @@ def identify(case: Case, settings: Settings) -> str:
     return identity(case, settings, code, machine.describe().id)
 
 
-def run(
+def outcomes(
     planned: Sequence[Planned],
     settings: Settings,
     path: Path,
@@ -52,7 +52,7 @@ def run(
         known = file.find(identify(one.case, settings)) if resume else None
         if known is None:
             before(one.case)
-            record = measure(one, settings, ceilings)
+            record = record_of(one, settings, ceilings)
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -60,10 +60,10 @@ def run(
         yield outcome
 
 
-def measure(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+def record_of(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = Measured("skipped", (one.skip,)) if one.skip else launch.run(one.case, settings)
+    part = Measured("skipped", (one.skip,)) if one.skip else launch.measured(one.case, settings)
     record = Record(
         id=identify(one.case, settings),
         started_at=started_at,

@@ -162,7 +162,7 @@ def backend(name: str, device: Device) -> str:
     if device.missing is not None:
         raise device.missing
     case = smallest((name, device.name))
-    result = launch.run(case, Settings(window_s=1e-3, repeats=1, timeout_s=300.0))
+    result = launch.measured(case, Settings(window_s=1e-3, repeats=1, timeout_s=300.0))
     if result.status != "valid":
         tail = " | ".join(result.stderr[-1:])
         raise Unavailable("; ".join(result.reasons) + (f": {tail}" if tail else ""))

@@ -112,7 +112,7 @@ def compiled(cases: Sequence[Case]) -> Iterator[Case]:
     def compile_(case: Case) -> Case:
         core = cores.get()
         try:
-            result = launch.run(case, Settings(window_s=1e-3, repeats=1), [core])
+            result = launch.measured(case, Settings(window_s=1e-3, repeats=1), [core])
         finally:
             cores.put(core)
         if result.status != "valid":

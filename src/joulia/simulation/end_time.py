@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,16 +26,12 @@ def ends_at(case: Case, until: float) -> tuple[Case, int]:
     kernel = registry.kernel(case.kernel).kernel
     if not until > 0.0:
         raise JouliaError(f"an end time of {until} is not allowed. Allowed: a time above 0")
-    if kernel.frontier is not None and kernel.frontier.fitted is not None:
-        return kernel.frontier.fitted(case, until)
-    if kernel.time_step is None or "dt" not in kernel.params:
+    if kernel.ends_at is None:
         raise JouliaError(
-            f"{kernel.name} cannot be solved until a time: it has no parameter dt. Allowed: "
-            f"{', '.join(name for name, e in registry.kernels().items() if e.kernel.frontier)}"
+            f"{kernel.name} cannot be solved until a time: it has no time step. Allowed: "
+            f"{', '.join(name for name, e in registry.kernels().items() if e.kernel.ends_at)}"
         )
-    steps = math.ceil(until / kernel.time_step(case) * (1.0 - 1e-12))
-    params = kernel.resolve(dict(case.params) | {"dt": until / steps})
-    return replace(case, params=params), steps
+    return kernel.ends_at(case, until)
 
 
 def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
@@ -50,17 +45,17 @@ def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     run.ops.synchronize()
     got = run.results(run.fields)
     verify.require_finite(comm, got, steps)
-    kernel = run.kernel
+    kernel, exact = run.kernel, run.kernel.checks.exact
     if kernel.frontier is not None and kernel.frontier.truth is not None:
         wanted = kernel.frontier.truth(case, until, run.tile)
     else:
-        wanted = kernel.exact(case, steps, run.tile) if kernel.exact else {}
+        wanted = exact.fields(case, steps, run.tile) if exact else {}
     if not wanted:
         raise JouliaError(f"{kernel.name} has no exact answer for these parameters")
     name = kernel.frontier.result if kernel.frontier else next(iter(wanted))
     cells = math.prod(run.tile.shape)
-    if kernel.l2 is not None:
-        mine = cells * kernel.l2(case, steps, run.tile, got)[name] ** 2
+    if exact is not None and exact.l2 is not None:
+        mine = cells * exact.l2(case, steps, run.tile, got)[name] ** 2
     else:
         mine = cells * float(np.mean((got[name] - wanted[name]) ** 2, dtype=np.float64))
     difference = comm.sum(mine)

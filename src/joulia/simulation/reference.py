@@ -26,7 +26,7 @@ def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
     source = entry.source(numpy_bridge.SUFFIX)
     if source is None:
         raise FileNotFoundError(f"kernel {kernel.name} has no NumPy reference")
-    width = max(0, kernel.exchanges - 1) * kernel.halo
+    width = max(0, kernel.halo.exchanges - 1) * kernel.halo.width
     wide = tile.widened(width)
     doubled = replace(case, dtype="float64", bridge="numpy", device="cpu")
     importlib.import_module(source.module)

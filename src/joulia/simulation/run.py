@@ -169,27 +169,27 @@ def set_up(
             f"{kernel.name} has no version for {case.backend}",
             f"add {kernel.name}{registry.suffix(case.bridge, case.device)}",
         )
-    parts = divide(case.shape, comm.size, kernel.halo, decompose)
+    parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
     require_room(kernel, case, comm)
     began = clock()
     versions = bridge.start(case)
     importing = clock() - began
 
-    tile = tile_of(case.shape, parts, comm.rank, kernel.halo, kernel.wraps(case))
+    tile = tile_of(case.shape, parts, comm.rank, kernel.halo.width, kernel.wraps(case))
     host = initial_fields(kernel, case, tile, initial)
 
     def load() -> Ops:
         ops = bridge.load(kernel, source, case)
         # Runtimes that compile at the first call do it here, on an empty box of small arrays.
         small = {name: ops.array(array[corner].copy()) for name, array in host.items()}
-        empty = (kernel.halo,) * (2 * kernel.dims)
+        empty = (kernel.halo.width,) * (2 * kernel.dims)
         for f in kernel.functions:
             numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
             ops.functions[f.name](empty, *[small[name] for name in f.arrays], *numbers)
         ops.synchronize()
         return ops
 
-    corner = slices((0, 2 * kernel.halo + 1) * kernel.dims)
+    corner = slices((0, 2 * kernel.halo.width + 1) * kernel.dims)
     # One rank fills the runtime's cache before the others look into it: caches race.
     began = clock()
     ops = load() if comm.rank == 0 else None
@@ -206,7 +206,7 @@ def set_up(
         tile,
         parts,
         comm,
-        corners=kernel.corners,
+        corners=kernel.halo.corners,
         overlap=overlap,
         layout=kernel.cells(case),
     )

@@ -35,19 +35,20 @@ class Solution:
     def exact(self) -> dict[str, Host]:
         """The exact fields at the same time on the same tile."""
         kernel = registry.kernel(self.case.kernel).kernel
-        exact = kernel.exact(self.case, self.steps, self.tile) if kernel.exact else {}
-        if not exact:
+        exact = kernel.checks.exact
+        answer = exact.fields(self.case, self.steps, self.tile) if exact else {}
+        if not answer:
             raise JouliaError(f"{kernel.name} has no exact answer for these parameters")
-        return exact
+        return answer
 
     def error(self, field: str, norm: str = "Linf") -> float:
         """The error of a field against the exact answer: Linf, or L1 and L2 as means over cells.
 
         L2 is the kernel's own where it has one: by quadrature, over the root of the volume.
         """
-        kernel = registry.kernel(self.case.kernel).kernel
-        if norm == "L2" and kernel.l2 is not None:
-            return kernel.l2(self.case, self.steps, self.tile, self.fields)[field]
+        known = registry.kernel(self.case.kernel).kernel.checks.exact
+        if norm == "L2" and known is not None and known.l2 is not None:
+            return known.l2(self.case, self.steps, self.tile, self.fields)[field]
         difference = np.abs(self.fields[field] - self.exact()[field], dtype=np.float64)
         if norm == "Linf":
             return float(difference.max())
@@ -59,11 +60,11 @@ class Solution:
 
     def totals(self) -> dict[str, tuple[float, float]]:
         """Each conserved total on this tile, before and after."""
-        kernel = registry.kernel(self.case.kernel).kernel
-        if kernel.totals is None:
+        conserved = registry.kernel(self.case.kernel).kernel.checks.conserved
+        if conserved is None:
             return {}
-        before = kernel.totals(self.case, self.tile, self.before)
-        after = kernel.totals(self.case, self.tile, self.after)
+        before = conserved.totals(self.case, self.tile, self.before)
+        after = conserved.totals(self.case, self.tile, self.after)
         return {name: (before[name], after[name]) for name in before}
 
 
@@ -79,13 +80,13 @@ def make_case(
     params: Mapping[str, Value] | None = None,
 ) -> Case:
     """A checked case. JouliaError where a name or a number is not allowed."""
-    found = registry.kernel(kernel).kernel
+    sizes = registry.kernel(kernel).kernel.sizes
     where = registry.backend(backend)[0]
     if shape is None:
         size = size or "tiny"
-        if size not in found.sizes:
-            raise JouliaError(f"unknown size '{size}'. Allowed: {', '.join(found.sizes)}")
-        shape = found.sizes[size]
+        if size not in sizes:
+            raise JouliaError(f"unknown size '{size}'. Allowed: {', '.join(sizes)}")
+        shape = sizes[size]
     return registry.case(
         kernel,
         where,
@@ -146,7 +147,7 @@ def solve(
     before = verify.for_totals(run.kernel, case, run.ops, run.fields, run.exchange)
     for done in range(1, steps + 1):
         run.step()
-        if run.kernel.inadmissible is not None:
+        if run.kernel.checks.inadmissible is not None:
             run.ops.synchronize()
             run.require_admissible(run.results(run.fields), done, comm)
     run.ops.synchronize()

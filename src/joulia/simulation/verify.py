@@ -13,7 +13,7 @@ from joulia.bridge import Ops
 from joulia.case import Case
 from joulia.errors import Unstable
 from joulia.grid import Box, Tile
-from joulia.kernel import Arrays, Exchange, Host, Kernel
+from joulia.kernel import Arrays, Exchange, Host, Kernel, Tolerance
 from joulia.parallel.comm import Comm
 from joulia.parallel.halo import HaloExchange
 from joulia.records.parts import Check, Verification
@@ -56,36 +56,52 @@ def shared(scales: dict[str, float], vectors: tuple[tuple[str, ...], ...]) -> di
     return scales
 
 
-def relative_difference(
+def relative_differences(
     comm: Comm,
     got: dict[str, Host],
     want: dict[str, Host],
     vectors: tuple[tuple[str, ...], ...] = (),
-) -> float:
-    """The largest difference of any field over that field's largest magnitude; inf for a NaN.
+) -> dict[str, float]:
+    """The largest difference of each field over that field's largest magnitude; inf for a NaN.
 
     The components of a vector share its largest magnitude: one of them may be zero.
     """
     largest = shared(
         {name: comm.max(float(np.max(np.abs(x), initial=0.0))) for name, x in want.items()}, vectors
     )
-    worst = 0.0
+    differences = {}
     for name, expected in want.items():
         scale = largest[name] or 1.0
         difference = float(np.max(np.abs(got[name] - expected), initial=0.0)) / scale
         # NaN does not survive every maximum: carry it as infinity.
-        worst = max(worst, comm.max(math.inf if math.isnan(difference) else difference))
-    return worst
+        differences[name] = comm.max(math.inf if math.isnan(difference) else difference)
+    return differences
+
+
+def worst(differences: dict[str, float], allowed: Tolerance, case: Case, steps: int) -> Check:
+    """The check of the field that comes nearest to its tolerance, or goes farthest beyond."""
+    checks = [
+        Check.of(difference, allowed(case, steps, name)) for name, difference in differences.items()
+    ]
+    return max(checks, key=lambda check: check.error / check.tolerance)
+
+
+def reference_check(
+    kernel: Kernel, case: Case, comm: Comm, got: dict[str, Host], want: dict[str, Host]
+) -> Check:
+    """The difference from the NumPy reference after one step."""
+    differences = relative_differences(comm, got, want, kernel.checks.vectors)
+    return worst(differences, kernel.checks.reference, case, 1)
 
 
 def require_admissible(
     kernel: Kernel, case: Case, comm: Comm, tile: Tile, fields: dict[str, Host], when: str
 ) -> None:
     """Raise Unstable, on every rank, where a field left what the equations allow."""
-    if kernel.inadmissible is None:
+    if kernel.checks.inadmissible is None:
         return
-    found = comm.allgather(kernel.inadmissible(case, tile, fields))
-    if problem := next(filter(None, found), None):
+    problems = comm.allgather(kernel.checks.inadmissible(case, tile, fields))
+    if problem := next(filter(None, problems), None):
         raise Unstable(f"{problem} {when}")
 
 
@@ -128,7 +144,7 @@ def replay(
             kernel.results,
             kernel.cells(case),
         )
-        step, part = divmod(stage, kernel.exchanges)
+        step, part = divmod(stage, kernel.halo.exchanges)
         when = f"in stage {part} of step {step + 1}" if part else f"after {step} steps"
         require_admissible(kernel, case, comm, tile, now, when)
         stage += 1
@@ -159,7 +175,7 @@ def for_totals(
     kernel: Kernel, case: Case, ops: Ops, fields: Arrays, exchange: HaloExchange
 ) -> dict[str, Host]:
     """What a kernel's `totals` want to see of its results, copied: own cells, or halos as well."""
-    if kernel.totals_with_halo:
+    if kernel.checks.conserved is not None and kernel.checks.conserved.with_halo:
         for _ in exchange(*[fields[name] for name in kernel.results]):
             pass
         return {name: ops.host(fields[name]).copy() for name in kernel.results}
@@ -171,15 +187,15 @@ def exact_check(
     case: Case, comm: Comm, tile: Tile, final: dict[str, Host], steps: int
 ) -> dict[str, Check]:
     """The difference from the exact answer after `steps` steps, where there is one."""
-    kernel = registry.kernel(case.kernel).kernel
-    if kernel.exact is None or kernel.exact_tolerance is None:
+    checks = registry.kernel(case.kernel).kernel.checks
+    if checks.exact is None or checks.exact.tolerance is None:
         return {}
-    allowed = kernel.exact_tolerance(case, steps)
-    exact = kernel.exact(case, steps, tile)
-    if allowed is None or not exact:
+    exact = checks.exact.fields(case, steps, tile)
+    if not exact:
         return {}
-    error = relative_difference(comm, final, exact, kernel.vectors)
-    return {f"the exact answer after {steps} steps": Check.of(error, allowed)}
+    differences = relative_differences(comm, final, exact, checks.vectors)
+    check = worst(differences, checks.exact.tolerance, case, steps)
+    return {f"the exact answer after {steps} steps": check}
 
 
 def drift_checks(
@@ -195,15 +211,16 @@ def drift_checks(
     Magnitudes, since a total may be zero: the mass of a wave, the momentum of a vortex.
     """
     kernel = registry.kernel(case.kernel).kernel
-    if kernel.totals is None:
+    conserved = kernel.checks.conserved
+    if conserved is None:
         return {}
-    before = kernel.totals(case, tile, initial)
-    after = kernel.totals(case, tile, final)
-    sizes = kernel.totals(case, tile, {name: np.abs(host) for name, host in initial.items()})
-    scales = shared({name: comm.sum(size) for name, size in sizes.items()}, kernel.vectors)
+    before = conserved.totals(case, tile, initial)
+    after = conserved.totals(case, tile, final)
+    sizes = conserved.totals(case, tile, {name: np.abs(host) for name, host in initial.items()})
+    scales = shared({name: comm.sum(size) for name, size in sizes.items()}, kernel.checks.vectors)
     checks = {}
     for name, start in before.items():
         drift = abs(comm.sum(after[name]) - comm.sum(start)) / (scales[name] or 1.0)
-        allowed = kernel.allowed_drift(case, steps, name)
+        allowed = conserved.tolerance(case, steps, name)
         checks[f"the initial total of {name}"] = Check.of(drift, allowed)
     return checks

@@ -9,6 +9,8 @@ module JouliaKernels
 
 using KernelAbstractions
 
+include("arithmetic.jl")
+
 "Elements that a work-item of a one-dimensional function computes."
 const CHUNK = 16384
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from joulia.kernel import Function, Kernel, Param, Work
+from joulia.kernel import Checks, Exact, Function, Kernel, Param, Work, within
 
 
 def initial(case, tile):
@@ -20,8 +20,6 @@ def step(ops, fields, exchange, case):
 KERNEL = Kernel(
     name="cooling",
     title="Newton's law of cooling",
-    dims=1,
-    halo=0,
     fields=("t",),
     results=("t",),
     functions=(Function("cool", ("t",), reals=("factor",)),),
@@ -29,11 +27,14 @@ KERNEL = Kernel(
     params={"rate": Param(1e-6, "a step's share of the heat", low=0.0, high=1.0)},
     initial=initial,
     step=step,
-    exact=lambda case, steps, tile: {
-        "t": initial(case, tile)["t"] * (1.0 - case.param("rate")) ** steps
-    },
-    exact_tolerance=lambda case, steps: steps * float(np.finfo(case.dtype).eps),
     work=lambda case: Work(2.0 * np.dtype(case.dtype).itemsize * math.prod(case.shape), 1.0),
-    tolerance={"float64": 1e-15, "float32": 1e-6},
-    exchanges=0,
+    checks=Checks(
+        reference=within(1e-15, 1e-6),
+        exact=Exact(
+            lambda case, steps, tile: {
+                "t": initial(case, tile)["t"] * (1.0 - case.param("rate")) ** steps
+            },
+            lambda case, steps, name: steps * float(np.finfo(case.dtype).eps),
+        ),
+    ),
 )

@@ -11,26 +11,26 @@ from joulia.records.stats import median_interval
 
 
 @dataclass(frozen=True)
-class Figure:
+class Uncertain:
     """A value with its 95 % interval, None where there are too few repeats for one."""
 
     value: float
     low: float | None = None
     high: float | None = None
 
-    def map(self, f: Callable[[float], float]) -> Figure:
+    def map(self, f: Callable[[float], float]) -> Uncertain:
         """The figure of a monotone function of it."""
         if self.low is None or self.high is None:
-            return Figure(f(self.value))
+            return Uncertain(f(self.value))
         ends = sorted((f(self.low), f(self.high)))
-        return Figure(f(self.value), *ends)
+        return Uncertain(f(self.value), *ends)
 
     @classmethod
-    def of(cls, samples: Sequence[float]) -> Figure:
+    def of(cls, samples: Sequence[float]) -> Uncertain:
         low, high = median_interval(samples) or (None, None)
         return cls(statistics.median(samples), low, high)
 
 
-def figure(part: Summary) -> Figure:
+def uncertain(part: Summary) -> Uncertain:
     """A part's median with its interval."""
-    return Figure(part.median, *(part.ci95 or (None, None)))
+    return Uncertain(part.median, *(part.ci95 or (None, None)))
