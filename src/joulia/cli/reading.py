@@ -42,8 +42,8 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
 
     Files of several machines add their performance portability.
     """
-    from joulia.analysis.compare import comparisons
     from joulia.analysis import portability, tables
+    from joulia.analysis.compare import comparisons, measured
 
     records = read(files)
     problems = comparisons(records, baseline)
@@ -51,7 +51,7 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
     if form == "json":
         click.echo(tables.as_json(problems, portable), nl=False)
         return
-    comparing.measured(problems)
+    measured(problems)
     if form == "csv":
         click.echo(tables.as_csv(problems), nl=False)
     elif form == "markdown":
