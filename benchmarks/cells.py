@@ -94,5 +94,5 @@ def energy(cells: Cells, kernel: str, backend: str, source: str) -> Any:
 
 def startup(cells: Cells, kernel: str, backend: str, *keys: str) -> float:
     """The sum of start-up figures in seconds; NaN where one was not measured."""
-    found = cells.get(name(kernel, backend), {}).get("startup") or {}
-    return math.fsum(found.get(key, math.nan) for key in keys)
+    parts = cells.get(name(kernel, backend), {}).get("startup") or {}
+    return math.fsum(parts.get(key, math.nan) for key in keys)

@@ -39,9 +39,9 @@ def in_project(project: Path) -> bool:
                 return True
     for path in project.glob("*Manifest*.toml"):
         with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
-            found = tomllib.loads(path.read_text())
+            manifest = tomllib.loads(path.read_text())
             # Manifests of the first format have their packages at the top.
-            if "CUDA" in found.get("deps", found):
+            if "CUDA" in manifest.get("deps", manifest):
                 return True
     return False
 

@@ -47,7 +47,7 @@ def start() -> dict[str, str]:
     # Small grids and empty boxes are launched on purpose.
     config: Any = importlib.import_module("numba.core.config")
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-    told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
+    versions = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
     try:
         numba_cuda.current_context()
         numba_cuda.runtime.get_version()
@@ -60,7 +60,7 @@ def start() -> dict[str, str]:
     cuda.require_toolkit(toolkit, "Numba's CUDA")
     cuda.require_compiler(toolkit, "Numba")
     version = getattr(numba_cuda, "__version__", "with numba")
-    return {"numba-cuda": version} | told
+    return {"numba-cuda": version} | versions
 
 
 class NumbaCudaOps(DeviceOps):

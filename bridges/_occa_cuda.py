@@ -55,12 +55,12 @@ def nvcc() -> str:
             raise Unavailable(f"{variable} is {named}, which is not there", f"correct {variable}")
     homes = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH")]
     for home in filter(None, homes):
-        if found := shutil.which("nvcc", path=str(Path(home) / "bin")):
-            return found
-    found = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    if not found:
+        if path := shutil.which("nvcc", path=str(Path(home) / "bin")):
+            return path
+    path = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    if not path:
         raise Unavailable("no CUDA toolkit found (nvcc)", TOOLKIT)
-    return found
+    return path
 
 
 @functools.cache
@@ -74,10 +74,10 @@ def told_by(command: str, option: str) -> str:
 
 def toolkit() -> tuple[int, int]:
     """The version of the CUDA toolkit that nvcc belongs to."""
-    found = re.search(r"release (\d+)\.(\d+)", told_by(nvcc(), "--version"))
-    if found is None:
+    release = re.search(r"release (\d+)\.(\d+)", told_by(nvcc(), "--version"))
+    if release is None:
         raise Unavailable(f"{nvcc()} does not tell its version", TOOLKIT)
-    return int(found[1]), int(found[2])
+    return int(release[1]), int(release[2])
 
 
 def flags() -> str:
@@ -90,26 +90,26 @@ def flags() -> str:
 
 def modes(lib: Path) -> dict[tuple[int, int], Path]:
     """The CUDA modes that joulia built for its libocca, by the toolkit's version."""
-    found = {}
+    built = {}
     for path in lib.parent.glob("libocca-cuda-*.so"):
         if version := re.fullmatch(r"libocca-cuda-(\d+)\.(\d+)\.so", path.name):
-            found[int(version[1]), int(version[2])] = path
-    return found
+            built[int(version[1]), int(version[2])] = path
+    return built
 
 
 def missing() -> Unavailable | None:
     """Why OCCA cannot use a GPU here, or None."""
     try:
         cuda.survey()
-        found = find_library()
-        if is_own(found) and not modes(Path(found)):
+        path = find_library()
+        if is_own(path) and not modes(Path(path)):
             raise Unavailable(
                 "joulia's OCCA was built without CUDA",
                 "`joulia prepare occa` where the CUDA toolkit is (nvcc), or set OCCA_DIR",
             )
-        if isinstance(found, Path) and not is_own(found) and not _has_cuda(found):
+        if isinstance(path, Path) and not is_own(path) and not _has_cuda(path):
             raise Unavailable(
-                f"{found} was built without CUDA", "rebuild it with CUDA, or unset OCCA_DIR"
+                f"{path} was built without CUDA", "rebuild it with CUDA, or unset OCCA_DIR"
             )
         nvcc()
     except Unavailable as error:
@@ -149,10 +149,10 @@ def _capability(code: str) -> tuple[int, int]:
 
 def load_mode() -> None:
     """Load the CUDA mode that joulia built; a site's library has its own."""
-    found = find_library()
-    if not is_own(found):
+    path = find_library()
+    if not is_own(path):
         return
-    built, version = modes(Path(found)), toolkit()
+    built, version = modes(Path(path)), toolkit()
     chosen = version if version in built else max(built)
     cuda.require_toolkit(chosen, "OCCA's CUDA mode")
     _load(built[chosen])

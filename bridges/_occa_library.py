@@ -53,8 +53,8 @@ def find_library() -> Path | str:
                 f"OCCA_DIR is {site}, but there is no {library}", "correct or unset OCCA_DIR"
             )
         return library
-    if found := ctypes.util.find_library("occa"):
-        return found
+    if path := ctypes.util.find_library("occa"):
+        return path
     library = own_prefix() / "lib" / name
     if not library.is_file():
         raise Unavailable("no OCCA library found", "run `joulia prepare occa`, or set OCCA_DIR")
@@ -137,8 +137,8 @@ def library() -> Any:
 def address(memory: OccaType) -> int:
     """Where a device's memory begins, in its own address space."""
     lib = library()
-    found = lib.occaMemoryPtr(memory) if lib.modern else lib.occaMemoryPtr(memory, lib.default)
-    return int(found or 0)
+    pointer = lib.occaMemoryPtr(memory) if lib.modern else lib.occaMemoryPtr(memory, lib.default)
+    return int(pointer or 0)
 
 
 def free(memory: OccaType) -> None:
@@ -150,6 +150,6 @@ def version(path: Path | str) -> str:
     """OCCA's version as its headers name it; its API's generation where they are not there."""
     if isinstance(path, Path):
         for header in path.parent.parent.glob("include/occa/defines/occa.hpp"):
-            if found := re.search(r'OCCA_VERSION_STR\s+"([^"]+)"', header.read_text()):
-                return found[1]
+            if match := re.search(r'OCCA_VERSION_STR\s+"([^"]+)"', header.read_text()):
+                return match[1]
     return "2.x" if library().modern else "1.x"

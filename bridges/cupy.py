@@ -97,7 +97,7 @@ def missing() -> Unavailable | None:
 
 def start(case: Case) -> dict[str, str]:
     """Start CuPy on this rank's GPU; Unavailable where it is not to be used."""
-    told = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
+    versions = {"driver": "{}.{}".format(*cuda.survey().driver), "gpu": cuda.current().name}
     if cold := os.environ.get("JOULIA_COLD_DIR"):
         os.environ["CUPY_CACHE_DIR"] = str(Path(cold) / "cupy")
     else:
@@ -114,12 +114,12 @@ def start(case: Case) -> dict[str, str]:
     cuda.require_compiler(version, "CuPy")
     try:
         # CuPy compiles what it runs: a first operation shows whether its compiler is there.
-        one = cupy.zeros(1)
-        one += 1.0
+        probe = cupy.zeros(1)
+        probe += 1.0
         cupy.cuda.get_current_stream().synchronize()
     except Exception as error:
         raise unusable(error) from error
-    return {"cupy": cupy.__version__, "cuda-runtime": "{}.{}".format(*version)} | told
+    return {"cupy": cupy.__version__, "cuda-runtime": "{}.{}".format(*version)} | versions
 
 
 def unusable(error: Exception) -> Unavailable:

@@ -72,8 +72,8 @@ FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
 def fuses(command: str, options: str) -> bool:
     """Whether a b + c is one instruction of the machine that these options compile for."""
     asked = [*command.split(), *options.split(), "-dM", "-E", "-x", "c++", os.devnull]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return any(f"#define {name} " in told for name in FUSING)
+    predefined = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return any(f"#define {name} " in predefined for name in FUSING)
 
 
 def devices() -> tuple[Device, ...]:
@@ -185,13 +185,13 @@ class OccaOps(HostOps):
 
 def defines(case: Case, kernel: Kernel | None = None) -> dict[str, str]:
     """What sources are compiled with: the precision, whether a b + c is one, the constants."""
-    found = {"real": REALS[case.dtype]}
+    macros = {"real": REALS[case.dtype]}
     if case.on_gpu or fuses(compiler(), flags()):
         builtin = "" if case.on_gpu else "__builtin_"
-        found["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
+        macros["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
     if kernel is not None and kernel.constants is not None:
-        found |= {name: str(value) for name, value in kernel.constants(case).items()}
-    return found
+        macros |= {name: str(value) for name, value in kernel.constants(case).items()}
+    return macros
 
 
 def kernel_properties(given: Mapping[str, str], source: Path) -> str:

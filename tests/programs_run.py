@@ -74,9 +74,9 @@ def fields(
     )
     assert done.returncode == 0, done.stderr
     with np.load(out) as data:
-        found = dict(data)
-    assert all(np.isfinite(values).all() for values in found.values())
-    return found
+        whole_fields = dict(data)
+    assert all(np.isfinite(values).all() for values in whole_fields.values())
+    return whole_fields
 
 
 def require_same_bits(alone: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> None:

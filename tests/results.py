@@ -57,9 +57,9 @@ def record(
     started_at: str = "2026-01-01T00:00:00+00:00",
 ) -> Record:
     """A record whose medians are `time` s/step and `energy` J/step."""
-    found = registry.kernel(kernel).kernel
+    described = registry.kernel(kernel).kernel
     bridge, _, device = backend.partition(":")
-    shape = found.sizes[size]
+    shape = described.sizes[size]
     case = Case(
         kernel,
         bridge,
@@ -69,7 +69,7 @@ def record(
         dtype,
         ranks,
         threads,
-        found.resolve({}),
+        described.resolve({}),
         on_gpu=device == "cuda",
     )
     settings = Settings(cold=cold)
@@ -90,7 +90,7 @@ def record(
         return replace(bare, reasons=(reason,))
     times = summary(noisy(time) if isinstance(time, float) else list(time))
     joules = noisy(energy) if isinstance(energy, float) else energy and list(energy)
-    declared = found.work(case)
+    declared = described.work(case)
     work = DeclaredWork(declared.bytes, declared.flops, float(math.prod(shape)))
     bounds = {"fraction_of_bound": fraction}
     if fraction is not None:
@@ -113,20 +113,20 @@ def made_energy(
     joules: Sequence[float], source: str, idle_w: list[float] | None, **more: Any
 ) -> Energy:
     """Joules as a meter with small errors would give them."""
-    told = summary(joules)
+    stats = summary(joules)
     given: dict[str, Any] = {
         "unit": "J/step", "source": source, "scope": "processor and memory",
         "meters": ("rapl",), "counted": ("rapl:package-0",),
-        "domains": {"rapl:package-0": told.median}, "watts": 100.0, "window_s": 1.0,
+        "domains": {"rapl:package-0": stats.median}, "watts": 100.0, "window_s": 1.0,
         "windows_s": (1.0,) * len(joules), "repeats": len(joules), "void_windows": (),
         "update_period_s": 0.001, "tolerance_rel": 0.02, "end_points_rel": 0.001,
         "quantisation_rel": 0.0, "systematic_rel": 0.0, "uncertainty_rel": 0.002,
-        "crosscheck_rel": None, "cost_rel": 0.0, "waiting": Waiting(0.0, told.median, 0.0),
+        "crosscheck_rel": None, "cost_rel": 0.0, "waiting": Waiting(0.0, stats.median, 0.0),
         "devices": {}, "not_covered": (), "shared_by_ranks": {}, "exclusive": True, "wraps": 0,
         "read_errors": 0, "comparable": "made up",
         "idle_w": None if idle_w is None else tuple(idle_w),
     }  # fmt: skip
-    return Energy(**vars(told), **given | more)
+    return Energy(**vars(stats), **given | more)
 
 
 def made_estimate(low: float, median: float, high: float) -> Estimate:

@@ -35,8 +35,8 @@ def parsed(given: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Case, Set
         measuring.run.parse_args(context, [*given, "--no-ceiling"])
         measuring.run.invoke(context)
     ((planned, settings),) = seen
-    (one,) = planned
-    return one.case, settings
+    (planned_case,) = planned
+    return planned_case.case, settings
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
@@ -58,9 +58,9 @@ def test_all_settings_come_back_together(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_field_of_a_case_comes_back(
     kernel: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = registry.kernel(kernel).kernel
-    params = {name: p.choices[-1] for name, p in found.params.items() if p.choices}
-    shape = tuple(n + 1 for n in found.sizes["tiny"])
+    described = registry.kernel(kernel).kernel
+    params = {name: p.choices[-1] for name, p in described.params.items() if p.choices}
+    shape = tuple(n + 1 for n in described.sizes["tiny"])
     (where,) = registry.backend(backend)
     case = registry.case(kernel, where, shape, dtype="float32", ranks=2, threads=3, params=params)
     assert parsed(arguments.of_case(case), monkeypatch)[0] == case

@@ -93,8 +93,8 @@ def test_the_suite_plots_what_joulia_run_measured(suite):
     assert samples == records["heat", "numpy"]["time"]["samples"]
     assert value == pytest.approx(records["heat", "numpy"]["time"]["median"])
     start, _ = values["suite.Startup.track_startup", "heat", "numpy"]
-    told = records["heat", "numpy"]["startup"]
-    assert start == pytest.approx(told["import_s"] + told["load_s"])
+    startup = records["heat", "numpy"]["startup"]
+    assert start == pytest.approx(startup["import_s"] + startup["load_s"])
     assert values["suite.Startup.track_call_overhead", "stream", "numpy"][0] > 0
 
 
@@ -160,15 +160,16 @@ def test_an_old_joulia_that_cannot_run_is_nan_with_the_reason(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from benchmarks import cells\n"
         "cells.sys.executable = sys.argv[2]\n"
-        "found = cells.measure(); import json; print(json.dumps(found))\n"
-        "print(cells.time(found, 'heat', 'numpy'), cells.startup(found, 'heat', 'numpy', 'load_s'))"
+        "measured = cells.measure(); import json; print(json.dumps(measured))\n"
+        "print(cells.time(measured, 'heat', 'numpy'), "
+        "cells.startup(measured, 'heat', 'numpy', 'load_s'))"
     )
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
     done = run(sys.executable, "-c", script, ROOT, python, cwd=tmp_path, env=os.environ)
-    found, values = done.stdout.splitlines()
-    assert "no such command: run" in json.loads(found)[""]["reasons"][0]
+    measured, values = done.stdout.splitlines()
+    assert "no such command: run" in json.loads(measured)[""]["reasons"][0]
     assert values == "nan nan"
 
 
@@ -240,13 +241,15 @@ def toy(folder, home, plugin, meter):
     asv(folder, home, "check", "-E", f"existing:{sys.executable}", **env)
     asv(folder, home, "publish", **env)
     assert list((folder / ".asv/html/graphs").rglob("toy.Suite.energy_sleep.json"))
-    told = [json.loads(x) for x in (folder / ".asv/joulia/energy.jsonl").read_text().splitlines()]
-    return results(folder), told
+    side_records = [
+        json.loads(x) for x in (folder / ".asv/joulia/energy.jsonl").read_text().splitlines()
+    ]
+    return results(folder), side_records
 
 
 def test_energy_benchmarks_are_joules_a_call(tmp_path, plugin):
     meter = {"id": "node", "watts": {"package-0": 50.0}, "period_s": 0.001}
-    values, told = toy(tmp_path / "toy", tmp_path, plugin, meter)
+    values, side_records = toy(tmp_path / "toy", tmp_path, plugin, meter)
     for seconds in ("0.005", "0.02"):
         joules, samples = values["toy.Suite.energy_sleep", seconds, "fake"]
         assert len(samples) == 6
@@ -254,7 +257,7 @@ def test_energy_benchmarks_are_joules_a_call(tmp_path, plugin):
         assert 0.98 * least <= joules <= 1.5 * least  # sleep may be late, never early
         for source in ("counter", "sampled", "counter+sampled"):
             assert math.isnan(values["toy.Suite.energy_sleep", seconds, source][0])
-    kept = [t for t in told if t["benchmark"] == "toy.Suite.energy_sleep"]
+    kept = [t for t in side_records if t["benchmark"] == "toy.Suite.energy_sleep"]
     assert len(kept) == 2
     assert all(t["reason"] is None and t["energy"]["source"] == "fake" for t in kept)
     assert all(t["number"] > 1 for t in kept)
@@ -264,9 +267,9 @@ def test_energy_benchmarks_are_joules_a_call(tmp_path, plugin):
 
 def test_a_window_that_is_too_short_for_the_meter_is_nan_with_the_reason(tmp_path, plugin):
     meter = {"id": "node", "watts": {"package-0": 50.0}, "period_s": 0.02}
-    values, told = toy(tmp_path / "toy", tmp_path, plugin, meter)
+    values, side_records = toy(tmp_path / "toy", tmp_path, plugin, meter)
     assert math.isnan(values["toy.energy_short", "fake"][0])
-    (kept,) = [t for t in told if t["benchmark"] == "toy.energy_short"]
+    (kept,) = [t for t in side_records if t["benchmark"] == "toy.energy_short"]
     assert kept["energy"] is None
     assert "too short" in kept["reason"]
     # Where the number of calls is free, the window grows to what the meter needs.

@@ -163,12 +163,12 @@ def test_running_imports_neither_mpi_nor_a_runtime_in_the_parent(tmp_path):
 def test_doctor_tells_states_reasons_and_remedies(joulia):
     done = joulia("doctor", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["mpi"]["state"] == "ok", found["mpi"]
-    assert found["backends"]["numpy"]["state"] == "ok"
-    assert found["backends"]["numba"]["state"] == "ok"
-    assert found["machine"]["cores"] == len(found["affinity"])
-    for state in [*found["backends"].values(), *found["meters"].values(), found["mpi"]]:
+    examined = json.loads(done.stdout)
+    assert examined["mpi"]["state"] == "ok", examined["mpi"]
+    assert examined["backends"]["numpy"]["state"] == "ok"
+    assert examined["backends"]["numba"]["state"] == "ok"
+    assert examined["machine"]["cores"] == len(examined["affinity"])
+    for state in [*examined["backends"].values(), *examined["meters"].values(), examined["mpi"]]:
         assert state["state"] in ("ok", "missing")
         assert state["detail"]
 
@@ -199,8 +199,8 @@ def test_a_case_takes_the_cores_that_are_named_in_their_order(monkeypatch):
     assert lent == sorted(lent)
     turned = [*lent[1:], lent[0]]
     monkeypatch.setenv("JOULIA_CORES", ",".join(map(str, turned)))
-    told = "import json, sys; print(json.load(open(sys.argv[1]))['pin'])"
-    monkeypatch.setattr(launch, "guarded", lambda argv: [sys.executable, "-c", told, argv[-1]])
+    script = "import json, sys; print(json.load(open(sys.argv[1]))['pin'])"
+    monkeypatch.setattr(launch, "guarded", lambda argv: [sys.executable, "-c", script, argv[-1]])
     case = make_case("heat")
     assert launch.measured(case, Settings()).stderr[-1] == str(turned)
     assert launch.measured(case, Settings(), [lent[-1]]).stderr[-1] == str([lent[-1]])

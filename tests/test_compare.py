@@ -51,8 +51,8 @@ def test_the_ratio_interval_covers_the_true_ratio_in_95_of_100_experiments():
     hits = 0
     for _ in range(400):
         slow, quick = rng.lognormal(math.log(3.0), 0.1, 9), rng.lognormal(0.0, 0.1, 9)
-        found = ranksum.ratio(slow, quick)
-        hits += found.low <= 3.0 <= found.high
+        ratio = ranksum.ratio(slow, quick)
+        hits += ratio.low <= 3.0 <= ratio.high
     assert 0.93 * 400 <= hits <= 0.995 * 400
 
 
@@ -71,15 +71,15 @@ def test_holm_on_a_known_example():
 
 
 def test_times_and_joules_are_compared_with_the_baseline():
-    found = entries(
+    by_label = entries(
         [
             record("numpy", 8e-3, energy=0.4),
             record("numba", 1e-3, energy=0.1, threads=2),
             record("julia", 9e-3, energy=0.2),
         ]
     )
-    assert found["numpy"].is_baseline
-    numba, julia = found["numba 1 x 2"], found["julia"]
+    assert by_label["numpy"].is_baseline
+    numba, julia = by_label["numba 1 x 2"], by_label["julia"]
     assert numba.time_difference.ratio.value == pytest.approx(8.0)
     assert numba.time_difference.ratio.low < 8.0 < numba.time_difference.ratio.high
     assert numba.time_difference.verdict == "better"
@@ -95,40 +95,40 @@ def test_a_difference_within_the_noise_is_not_called_one():
     rng = np.random.default_rng(4)
     same = [float(t) for t in rng.normal(1e-3, 5e-5, 9)]
     other = [float(t) for t in rng.normal(1.01e-3, 5e-5, 9)]
-    found = entries([record("numpy", same), record("numba", other)])
-    assert found["numba"].time_difference.verdict == "no clear difference"
+    by_label = entries([record("numpy", same), record("numba", other)])
+    assert by_label["numba"].time_difference.verdict == "no clear difference"
 
 
 def test_a_sure_difference_below_two_per_cent_is_not_called_one_either():
-    found = entries([record("numpy", 1e-3), record("numba", 0.985e-3)])
-    assert found["numba"].time_difference.p < 0.01
-    assert found["numba"].time_difference.verdict == "no clear difference"
+    by_label = entries([record("numpy", 1e-3), record("numba", 0.985e-3)])
+    assert by_label["numba"].time_difference.p < 0.01
+    assert by_label["numba"].time_difference.verdict == "no clear difference"
 
 
 def test_reruns_that_differ_widen_what_is_no_difference():
     runs = [record("numba", 1.0e-3), record("numba", 1.2e-3)]
-    found = entries([record("numpy", 1.3e-3), *runs])
-    assert found["numba"].time.value == pytest.approx(1.2e-3)
-    assert found["numba"].spread == pytest.approx(0.2)
-    assert found["numba"].time_difference.verdict == "no clear difference"
+    by_label = entries([record("numpy", 1.3e-3), *runs])
+    assert by_label["numba"].time.value == pytest.approx(1.2e-3)
+    assert by_label["numba"].spread == pytest.approx(0.2)
+    assert by_label["numba"].time_difference.verdict == "no clear difference"
 
 
 def test_three_repeats_are_too_few_to_tell():
-    found = entries([record("numpy", [2.0, 2.1, 2.2]), record("numba", [1.0, 1.1, 1.2])])
-    difference = found["numba"].time_difference
+    by_label = entries([record("numpy", [2.0, 2.1, 2.2]), record("numba", [1.0, 1.1, 1.2])])
+    difference = by_label["numba"].time_difference
     assert difference.verdict == "too few repeats"
     assert difference.ratio.low is None
 
 
 def test_joules_of_different_kinds_of_meters_are_not_compared():
-    found = entries(
+    by_label = entries(
         [
             record("numpy", 1e-3, energy=1.0),
             record("numba", 1e-3, energy=0.5, source="sampled"),
         ]
     )
-    assert found["numba"].energy_difference is None
-    assert found["numba"].break_even_energy is None
+    assert by_label["numba"].energy_difference is None
+    assert by_label["numba"].break_even_energy is None
 
 
 def test_estimated_joules_never_stand_among_measured_ones():
@@ -158,74 +158,74 @@ def test_the_last_record_of_a_case_counts_and_a_later_failure_hides_an_older_tim
 
 
 def test_a_cold_start_is_told_beside_the_warm_one():
-    found = entries([record("numba", 1e-3), record("numba", 1e-3, cold=True, startup=9.0)])
-    assert found["numba"].startup == pytest.approx(0.1)
-    assert found["numba"].cold_startup == pytest.approx(9.0)
+    by_label = entries([record("numba", 1e-3), record("numba", 1e-3, cold=True, startup=9.0)])
+    assert by_label["numba"].startup == pytest.approx(0.1)
+    assert by_label["numba"].cold_startup == pytest.approx(9.0)
 
 
 # ---- break-even --------------------------------------------------------------------------------
 
 
-def even(mine, base, **options):
-    found = entries([record("numpy", **base), record("numba", **mine)], **options)
-    return found["numba"]
+def even(other, base, **options):
+    by_label = entries([record("numpy", **base), record("numba", **other)], **options)
+    return by_label["numba"]
 
 
 def test_break_even_is_where_the_lines_cross():
-    one = even({"time": 1e-3, "startup": 2.1}, {"time": 3e-3, "startup": 0.1})
-    assert one.break_even_time.kind == "after"
-    assert one.break_even_time.steps.value == pytest.approx(1000.0)
-    assert one.break_even_time.steps.low < 1000.0 < one.break_even_time.steps.high
+    entry = even({"time": 1e-3, "startup": 2.1}, {"time": 3e-3, "startup": 0.1})
+    assert entry.break_even_time.kind == "after"
+    assert entry.break_even_time.steps.value == pytest.approx(1000.0)
+    assert entry.break_even_time.steps.low < 1000.0 < entry.break_even_time.steps.high
     # At the crossing both have used the same.
-    steps = one.break_even_time.steps.value
+    steps = entry.break_even_time.steps.value
     assert 2.1 + steps * 1e-3 == pytest.approx(0.1 + steps * 3e-3)
 
 
 @pytest.mark.parametrize(
-    ("mine", "base", "kind"),
+    ("other", "base", "kind"),
     [
         ((1e-3, 0.1), (3e-3, 0.1), "always"),
         ((3e-3, 0.2), (1e-3, 0.1), "never"),
         ((3e-3, 0.1), (1e-3, 2.1), "until"),
     ],
 )
-def test_break_even_in_words(mine, base, kind):
-    one = even({"time": mine[0], "startup": mine[1]}, {"time": base[0], "startup": base[1]})
-    assert one.break_even_time.kind == kind
+def test_break_even_in_words(other, base, kind):
+    entry = even({"time": other[0], "startup": other[1]}, {"time": base[0], "startup": base[1]})
+    assert entry.break_even_time.kind == kind
 
 
 def test_break_even_that_noise_may_put_off_for_ever_has_an_infinite_end():
-    one = even(
+    entry = even(
         {"time": noisy(1.0e-3, [n * (1 + 0.1 * i) for i, n in enumerate(NOISE)]), "startup": 1.1},
         {"time": noisy(1.1e-3, [n * (1 + 0.1 * i) for i, n in enumerate(NOISE)]), "startup": 0.1},
     )
-    assert one.break_even_time.steps.high == math.inf
-    assert "∞" in columns.pays_off(one.break_even_time)
+    assert entry.break_even_time.steps.high == math.inf
+    assert "∞" in columns.pays_off(entry.break_even_time)
 
 
 def test_break_even_in_joules_takes_start_up_between_idle_and_running_power():
-    one = even(
+    entry = even(
         {"time": 1e-3, "energy": 0.1, "startup": 3.0, "idle_w": [40.0, 40.0]},
         {"time": 5e-3, "energy": 0.5, "startup": 0.0, "idle_w": [40.0, 40.0]},
     )
-    found = one.break_even_energy
-    assert found.kind == "after"
+    break_even = entry.break_even_energy
+    assert break_even.kind == "after"
     # (40 to 100 W) x 3 s over 0.4 J/step, and the intervals of the joules.
-    assert found.steps.value == pytest.approx(70.0 * 3.0 / 0.4, rel=0.02)
-    assert found.steps.low == pytest.approx(40.0 * 3.0 / 0.4, rel=0.05)
-    assert found.steps.high == pytest.approx(100.0 * 3.0 / 0.4, rel=0.05)
+    assert break_even.steps.value == pytest.approx(70.0 * 3.0 / 0.4, rel=0.02)
+    assert break_even.steps.low == pytest.approx(40.0 * 3.0 / 0.4, rel=0.05)
+    assert break_even.steps.high == pytest.approx(100.0 * 3.0 / 0.4, rel=0.05)
 
 
 # ---- machines ----------------------------------------------------------------------------------
 
 
 def portable(records):
-    found = portability.portability(compare.comparisons(records), records)
-    return {(p.backend, p.metric, p.kind): p for p in found}
+    portabilities = portability.portability(compare.comparisons(records), records)
+    return {(p.backend, p.metric, p.kind): p for p in portabilities}
 
 
 def test_portability_is_the_harmonic_mean_of_efficiencies_in_time_and_in_energy():
-    found = portable(
+    portabilities = portable(
         [
             record("numba", 1e-3, energy=0.2, fraction=0.8),
             record("julia", 2e-3, energy=0.1, fraction=0.4),
@@ -233,17 +233,19 @@ def test_portability_is_the_harmonic_mean_of_efficiencies_in_time_and_in_energy(
             record("julia", 1e-3, energy=0.2, fraction=0.8, host="beta"),
         ]
     )
-    numba = found["numba", "time", "application"]
+    numba = portabilities["numba", "time", "application"]
     assert numba.efficiency == pytest.approx({"alpha": 1.0, "beta": 0.25})
     assert numba.value == pytest.approx(2 / (1 / 1.0 + 1 / 0.25))
-    assert found["numba", "energy", "application"].value == pytest.approx(0.5)
-    assert found["julia", "energy", "application"].value == pytest.approx(1.0)
-    assert found["numba", "time", "architectural"].value == pytest.approx(2 / (1 / 0.8 + 1 / 0.2))
+    assert portabilities["numba", "energy", "application"].value == pytest.approx(0.5)
+    assert portabilities["julia", "energy", "application"].value == pytest.approx(1.0)
+    assert portabilities["numba", "time", "architectural"].value == pytest.approx(
+        2 / (1 / 0.8 + 1 / 0.2)
+    )
 
 
 def test_energy_efficiency_of_the_architecture_is_against_the_best_triad():
     triad = {"kernel": "stream", "size": "medium", "energy": 0.8}
-    found = portable(
+    portabilities = portable(
         [
             record("numba", 1e-3, **triad),  # 1 nJ a byte: 2^25 x 24 B = 805 MB
             record("numba", 1e-3, host="beta", **triad),
@@ -251,14 +253,14 @@ def test_energy_efficiency_of_the_architecture_is_against_the_best_triad():
             record("numba", 1e-3, energy=0.0084, fraction=0.5, host="beta"),
         ]
     )
-    one = found["numba", "energy", "architectural"]
+    numba = portabilities["numba", "energy", "architectural"]
     nano = 0.8 / (2**25 * 24)
-    assert one.efficiency["alpha"] == pytest.approx(nano * 64**3 * 16 / 0.0168, rel=0.01)
-    assert one.efficiency["beta"] == pytest.approx(2 * one.efficiency["alpha"])
+    assert numba.efficiency["alpha"] == pytest.approx(nano * 64**3 * 16 / 0.0168, rel=0.01)
+    assert numba.efficiency["beta"] == pytest.approx(2 * numba.efficiency["alpha"])
 
 
 def test_an_unsupported_machine_makes_portability_zero_and_an_unmeasured_one_unknown():
-    found = portable(
+    portabilities = portable(
         [
             record("numba", 1e-3),
             record("julia", 2e-3),
@@ -267,11 +269,11 @@ def test_an_unsupported_machine_makes_portability_zero_and_an_unmeasured_one_unk
             record("julia", None, status="skipped", reason="no julia", host="beta"),
         ]
     )
-    assert found["julia", "time", "application"].value == 0.0
-    assert "no julia" in found["julia", "time", "application"].why
-    assert found["numpy", "time", "application"].value is None
-    assert found["numpy", "time", "application"].why == "not measured on beta"
-    assert found["numba", "time", "application"].value == pytest.approx(1.0)
+    assert portabilities["julia", "time", "application"].value == 0.0
+    assert "no julia" in portabilities["julia", "time", "application"].why
+    assert portabilities["numpy", "time", "application"].value is None
+    assert portabilities["numpy", "time", "application"].why == "not measured on beta"
+    assert portabilities["numba", "time", "application"].value == pytest.approx(1.0)
 
 
 # ---- the command -------------------------------------------------------------------------------
@@ -298,9 +300,9 @@ def test_json_csv_and_markdown_tell_the_same(joulia, tmp_path):
     (problem,) = data["problems"]
     table = list(csv.DictReader(io.StringIO(joulia("compare", path, "--csv").stdout)))
     assert len(table) == len(problem["entries"]) == 2
-    for row, one in zip(table, problem["entries"], strict=True):
-        assert float(row["time_s_per_step"]) == one["time_s_per_step"]
-        assert row["time_verdict"] == (one["time_verdict"] or "")
+    for row, entry in zip(table, problem["entries"], strict=True):
+        assert float(row["time_s_per_step"]) == entry["time_s_per_step"]
+        assert row["time_verdict"] == (entry["time_verdict"] or "")
     assert problem["absent"][0]["reason"] == "no Julia here"
     markdown = joulia("compare", path, "--markdown").stdout
     assert "| numba 1 x 2 | 1.00 ms ±0.35 % | 8.00 [" in markdown
@@ -317,18 +319,18 @@ def test_a_baseline_is_chosen_and_a_wrong_one_refused(joulia, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "no record. Allowed: files that `joulia run` wrote"),
         ('{"schema": "joulia-record/9"}\n', "line 1: schema 'joulia-record/9' is not"),
         ("not json\n", "line 1: not JSON"),
     ],
 )
-def test_files_without_records_are_one_clear_line(text, told, joulia, tmp_path):
+def test_files_without_records_are_one_clear_line(text, message, joulia, tmp_path):
     (tmp_path / "r.jsonl").write_text(text)
     done = joulia("compare", tmp_path / "r.jsonl")
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -342,9 +344,9 @@ def test_a_file_of_skipped_cases_says_so_in_one_line(joulia, tmp_path):
 
 def test_one_backend_alone_has_figures_and_no_comparison(joulia, tmp_path):
     done = joulia("compare", write(tmp_path / "r.jsonl", [record("numba", 1e-3)]), "--json")
-    (one,) = json.loads(done.stdout)["problems"][0]["entries"]
-    assert one["baseline"] is True
-    assert one["time_ratio"] is None
+    (entry,) = json.loads(done.stdout)["problems"][0]["entries"]
+    assert entry["baseline"] is True
+    assert entry["time_ratio"] is None
 
 
 def test_two_machines_show_their_portability(joulia, tmp_path):

@@ -15,12 +15,12 @@ from .conftest import require
 def test_a_changed_header_is_compiled_anew_by_occa(tmp_path: Path) -> None:
     require("occa:serial")
 
-    def told(header: str) -> str:
+    def properties(header: str) -> str:
         (tmp_path / "rule.h").write_text(header)
         return occa.kernel_properties({"real": "double"}, tmp_path / "rule.okl")
 
-    assert told("#define TWICE 2\n") == told("#define TWICE 2\n")
-    assert told("#define TWICE 2\n") != told("#define TWICE 3\n")
+    assert properties("#define TWICE 2\n") == properties("#define TWICE 2\n")
+    assert properties("#define TWICE 2\n") != properties("#define TWICE 3\n")
 
 
 def test_a_changed_neighbour_is_compiled_anew_by_numba(tmp_path: Path, monkeypatch: Any) -> None:

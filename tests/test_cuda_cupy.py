@@ -143,21 +143,21 @@ def test_parts_cover_a_box_once_and_are_no_larger_than_asked(box: Box, limit: in
     covered = np.zeros((41, 10, 15)[: len(box) // 2], int)
     expected = covered.copy()
     expected[slices(box)] = 1
-    found = list(parts(box, 8, limit))
-    for part in found:
+    pieces = list(parts(box, 8, limit))
+    for part in pieces:
         assert 0 < 8 * covered[slices(part)].size <= limit
         covered[slices(part)] += 1
     assert (covered == expected).all()
-    assert len(found) == 1 or limit < 1 << 20 or not expected.any()
+    assert len(pieces) == 1 or limit < 1 << 20 or not expected.any()
 
 
 # ---- the bridge --------------------------------------------------------------------------------
 
 
 def test_arrays_are_copied_packed_and_moved(gpu):
-    told = json.loads(program(gpu, PROGRAMS / "cupy_arrays.py", timeout_s=120))
-    assert told.pop("through") == "pinned host buffers"
-    assert told == dict.fromkeys(("copied", "packed", "unpacked", "moved", "addressed"), True)
+    checks = json.loads(program(gpu, PROGRAMS / "cupy_arrays.py", timeout_s=120))
+    assert checks.pop("through") == "pinned host buffers"
+    assert checks == dict.fromkeys(("copied", "packed", "unpacked", "moved", "addressed"), True)
 
 
 @pytest.mark.parametrize(("kernel", "shape"), [("heat", "13x10x7"), ("tracer", "9x8x7")])
@@ -172,7 +172,11 @@ def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):
     case = ("heat", "-b", "cupy", "--size", "tiny")
     first, warm = [measured(*case, "--no-resume", env=gpu)[-1] for _ in range(2)]
     cold = measured(*case, "--cold", env=gpu)[-1]
-    assert [one["startup"]["cache"] for one in (first, warm, cold)] == ["cold", "warm", "cold"]
+    assert [record["startup"]["cache"] for record in (first, warm, cold)] == [
+        "cold",
+        "warm",
+        "cold",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,10 @@ def test_the_driver_and_its_gpus(python: Ask) -> None:
     assert python(SURVEY, "gpus=2,driver=12040") == [
         f"GPU-{uuid('a0')}", f"GPU-{uuid('a1')}", 12, 4,
     ]  # fmt: skip
-    told = python("print(json.dumps(vars(cuda.survey().gpus[1])))", "gpus=2,capability=90,mode=3")
-    assert told == {
+    printed = python(
+        "print(json.dumps(vars(cuda.survey().gpus[1])))", "gpus=2,capability=90,mode=3"
+    )
+    assert printed == {
         "uuid": f"GPU-{uuid('a1')}", "name": "Stub GPU 1", "bus_id": "0000:02:00.0",
         "capability": [9, 0], "memory_bytes": 1 << 34, "l2_bytes": 6 << 20, "mode": 3,
     }  # fmt: skip
@@ -81,26 +83,26 @@ def test_the_driver_and_its_gpus(python: Ask) -> None:
 def test_a_fault_is_a_reason_with_a_remedy(
     python: Ask, driver: str, reason: str, remedy: str
 ) -> None:
-    told = python(MISSING, driver)
-    assert told[0].startswith(reason)
-    assert remedy in told[1]
+    printed = python(MISSING, driver)
+    assert printed[0].startswith(reason)
+    assert remedy in printed[1]
 
 
 def test_a_driver_that_hangs_is_given_up(python: Ask) -> None:
-    told = python("cuda.PATIENCE_S = 1.0\n" + MISSING, "hang=1")
-    assert told[0] == "the NVIDIA driver does not answer within 1 s"
+    printed = python("cuda.PATIENCE_S = 1.0\n" + MISSING, "hang=1")
+    assert printed[0] == "the NVIDIA driver does not answer within 1 s"
 
 
 def test_nobody_waits_for_a_process_that_cannot_be_killed(python: Ask) -> None:
     """As one that is stuck inside the driver."""
     began = time.monotonic()
-    told = python(
+    printed = python(
         "import os, subprocess\nimmortal = []\ncuda.PATIENCE_S = 1.0\n"
         "subprocess.Popen.kill = lambda self: immortal.append(self.pid)\n"
         f"{MISSING}\nos.kill(immortal[0], 9)",
         "hang=1",
     )
-    assert told[0] == "the NVIDIA driver does not answer within 1 s"
+    assert printed[0] == "the NVIDIA driver does not answer within 1 s"
     assert time.monotonic() - began < 30.0
 
 
@@ -128,15 +130,15 @@ def test_no_driver_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_driver_older_than_the_toolkit(
     python: Ask, driver: str, runtime: tuple[int, int], reason: str | None
 ) -> None:
-    told = python(
+    printed = python(
         "from joulia.errors import Unavailable\n"
         f"try:\n    cuda.require_toolkit({runtime}, 'it')\n    print(json.dumps(None))\n"
         "except Unavailable as e:\n    print(json.dumps([e.reason, e.remedy]))",
         driver,
     )
-    assert (told and told[0]) == reason
-    if told:
-        assert "update the driver" in told[1]
+    assert (printed and printed[0]) == reason
+    if printed:
+        assert "update the driver" in printed[1]
 
 
 @pytest.mark.parametrize(
@@ -162,14 +164,14 @@ def test_the_extra_suits_driver_and_gpu(python: Ask, driver: str, extra: str) ->
 def test_a_gpu_that_the_runtime_has_no_code_for(
     python: Ask, runtime: tuple[int, int], capability: int, refused: bool
 ) -> None:
-    told = python(
+    printed = python(
         "from joulia.errors import Unavailable\n"
         f"try:\n    cuda.require_compiler({runtime}, 'it')\n    print(json.dumps(None))\n"
         "except Unavailable as e:\n    print(json.dumps([e.reason, e.remedy]))",
         f"driver=14000,capability={capability}",
     )
     wanted = ["CUDA 13.0 of it does not compile for sm_70 (Stub GPU 0)"]
-    assert told == ([*wanted, "pip install 'joulia[cuda12]'"] if refused else None)
+    assert printed == ([*wanted, "pip install 'joulia[cuda12]'"] if refused else None)
 
 
 ROOM = (
@@ -195,12 +197,12 @@ ROOM = (
 def test_room_on_a_gpu(
     python: Ask, driver: str, wanted: int, sharing: int, reason: str | None
 ) -> None:
-    told = python(ROOM.format(wanted=wanted, sharing=sharing), driver)
+    printed = python(ROOM.format(wanted=wanted, sharing=sharing), driver)
     if reason is None:
-        assert told is None
+        assert printed is None
     else:
-        assert reason in told[0]
-        assert told[1]
+        assert reason in printed[0]
+        assert printed[1]
 
 
 @pytest.mark.parametrize(
@@ -215,12 +217,12 @@ def test_room_on_a_gpu(
     ],
 )
 def test_ranks_go_round_the_gpus(python: Ask, driver: str, rank: int, visible: str) -> None:
-    told = python(
+    printed = python(
         f"import os\ncuda.claim({rank})\n"
         "print(json.dumps([os.environ['CUDA_VISIBLE_DEVICES'], cuda.current().uuid]))",
         driver,
     )
-    assert told == [visible, visible.partition(",")[0]]
+    assert printed == [visible, visible.partition(",")[0]]
 
 
 def test_pinned_memory_is_let_go_once(python: Ask, tmp_path: Path) -> None:
@@ -234,13 +236,13 @@ def test_pinned_memory_is_let_go_once(python: Ask, tmp_path: Path) -> None:
 
 
 def test_pages_that_cannot_be_locked_are_a_reason(python: Ask) -> None:
-    told = python(
+    printed = python(
         "from joulia.errors import Unavailable\n"
         "try:\n    cuda.pinned(8, 'float64')\n"
         "except Unavailable as e:\n    print(json.dumps(e.reason))",
         "register=2",
     )
-    assert "cuMemHostRegister_v2: CUDA error 2" in told
+    assert "cuMemHostRegister_v2: CUDA error 2" in printed
 
 
 # ---- as a user sees it ---------------------------------------------------------------------
@@ -273,10 +275,10 @@ def test_list_and_doctor_name_the_gpus_and_the_faults(joulia: Ask, stub: Path) -
     env = {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": "fault=802"}
     assert "start nvidia-fabricmanager" in joulia("list", env=env).stdout
     env = {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": "gpus=2,mode=3,driver=12040"}
-    told = json.loads(joulia("doctor", "--json", env=env).stdout)
-    assert told["gpus"]["state"] == "ok"
-    assert told["gpus"]["detail"].startswith("CUDA 12.4: Stub GPU 0 (GPU-a0a0a0a0-")
-    assert "exclusive mode" in told["gpus"]["detail"]
+    examined = json.loads(joulia("doctor", "--json", env=env).stdout)
+    assert examined["gpus"]["state"] == "ok"
+    assert examined["gpus"]["detail"].startswith("CUDA 12.4: Stub GPU 0 (GPU-a0a0a0a0-")
+    assert "exclusive mode" in examined["gpus"]["detail"]
 
 
 def test_the_unavailable_of_a_fault_holds_both_parts() -> None:

@@ -50,10 +50,10 @@ def compiled(kernel: str, capability: str) -> dict[str, list[dict[str, Any]]]:
         reason = done.stderr.strip().removeprefix("missing: ")
         pytest.skip(f"no CUDA compiler for {capability}: {reason}; {cuda_toolkit.REMEDY}")
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[dict[str, Any]]] = {"float64": [], "float32": []}
+    launches: dict[str, list[dict[str, Any]]] = {"float64": [], "float32": []}
     for case, launched in zip(cases, json.loads(done.stdout), strict=True):
-        found[case["dtype"]] += launched
-    return found
+        launches[case["dtype"]] += launched
+    return launches
 
 
 def test_all_kernels_have_a_cuda_version():
@@ -76,9 +76,9 @@ def test_every_function_compiles_without_calls(kernel, capability):
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_single_precision_computes_in_single_precision(kernel, capability):
-    found = compiled(kernel, capability)
+    launches = compiled(kernel, capability)
     for precision, other in (("32", "64"), ("64", "32")):
-        for each in found[f"float{precision}"]:
+        for each in launches[f"float{precision}"]:
             used = cuda_toolkit.instructions(each["ptx"])
             assert [name for name in used if f".f{other}" in name] == []
             assert f"ld.global.f{precision}" in used

@@ -25,14 +25,14 @@ def files(text):
 
 def commands(text):
     """Commands with the lines that must appear in their output."""
-    found = []
+    steps = []
     for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
-                found.append((line[2:], []))
+                steps.append((line[2:], []))
             else:
-                found[-1][1].append(line)
-    return found
+                steps[-1][1].append(line)
+    return steps
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -59,11 +59,11 @@ def test_a_page_works_as_it_is_written(page, tmp_path):
         done = subprocess.run(
             command, shell=True, cwd=project, env=env, capture_output=True, text=True, timeout=240
         )
-        told = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         allowed = (0, 1) if command.startswith("joulia doctor") else (0,)
-        assert done.returncode in allowed, f"{command}\n{told}"
+        assert done.returncode in allowed, f"{command}\n{output}"
         for line in expected:
-            assert line in told, f"{command}\n{told}"
+            assert line in output, f"{command}\n{output}"
 
 
 def checkout(target: Path) -> Path:

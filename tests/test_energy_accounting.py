@@ -38,14 +38,14 @@ def occ(node: str, system: bool = True) -> list[Seen]:
     return [Seen(node, f"{node}/ibmpowernv", name, kind) for name, kind in kinds.items()]
 
 
-def names(found: Account) -> list[str]:
-    return [one.domain for one in found.counted]
+def names(total: Account) -> list[str]:
+    return [domain.domain for domain in total.counted]
 
 
 def test_packages_and_dram_without_cores() -> None:
-    found = account(rapl("a"), [User("a")])
-    assert names(found) == ["package-0", "package-0-dram", "package-1", "package-1-dram"]
-    assert found.scope == "dram + package"
+    total = account(rapl("a"), [User("a")])
+    assert names(total) == ["package-0", "package-0-dram", "package-1", "package-1-dram"]
+    assert total.scope == "dram + package"
 
 
 def test_psys_replaces_the_sum() -> None:
@@ -55,9 +55,9 @@ def test_psys_replaces_the_sum() -> None:
 def test_psys_does_not_stand_beside_a_measured_gpu() -> None:
     """Whether it holds the GPU depends on the board: the packages do not."""
     seen = [*rapl("a", psys=True), gpu("a", GPUS[0])]
-    found = names(account(seen, [User("a", GPUS[0])]))
-    assert "psys" not in found
-    assert {"package-0", "package-1", "gpu"} <= set(found)
+    domains = names(account(seen, [User("a", GPUS[0])]))
+    assert "psys" not in domains
+    assert {"package-0", "package-1", "gpu"} <= set(domains)
 
 
 def test_the_node_is_all_there_is_to_count() -> None:
@@ -66,13 +66,15 @@ def test_the_node_is_all_there_is_to_count() -> None:
 
 
 def test_chips_without_their_rails_where_the_node_is_not_told() -> None:
-    found = names(account(occ("a", system=False), [User("a")]))
-    assert sorted(found) == [f"Chip {n}{part}" for n in (0, 8) for part in ("", " GPU", " Memory")]
+    domains = names(account(occ("a", system=False), [User("a")]))
+    assert sorted(domains) == [
+        f"Chip {n}{part}" for n in (0, 8) for part in ("", " GPU", " Memory")
+    ]
 
 
 def test_the_gpu_rail_does_not_stand_beside_gpus() -> None:
-    found = names(account([*occ("a", system=False), gpu("a", GPUS[0])], [User("a", GPUS[0])]))
-    assert sorted(found) == ["Chip 0", "Chip 0 Memory", "Chip 8", "Chip 8 Memory", "gpu"]
+    domains = names(account([*occ("a", system=False), gpu("a", GPUS[0])], [User("a", GPUS[0])]))
+    assert sorted(domains) == ["Chip 0", "Chip 0 Memory", "Chip 8", "Chip 8 Memory", "gpu"]
 
 
 def test_two_meters_for_a_node_count_once_and_the_counter_first() -> None:
@@ -98,20 +100,20 @@ def grace_hopper() -> list[Seen]:
 
 
 def test_grace_hopper_adds_socket_and_gpu_and_never_the_module() -> None:
-    found = names(account(grace_hopper(), [User("a", GPUS[0])]))
-    assert sorted(found) == ["Grace Power Socket 0", "gpu"]
+    domains = names(account(grace_hopper(), [User("a", GPUS[0])]))
+    assert sorted(domains) == ["Grace Power Socket 0", "gpu"]
 
 
 def test_the_module_where_it_is_all_there_is() -> None:
-    seen = [one for one in grace_hopper() if one.kind == "module"]
+    seen = [domain for domain in grace_hopper() if domain.kind == "module"]
     assert names(account(seen, [User("a")])) == ["Module Power Socket 0"]
 
 
 def test_a_gpu_in_use_counts_and_the_others_are_named() -> None:
     seen = [*rapl("a"), gpu("a", GPUS[1], 1), gpu("a", GPUS[10], 10)]
-    found = account(seen, [User("a", GPUS[10])])
-    assert [one.device for one in found.counted if one.kind == "gpu"] == [GPUS[10]]
-    assert f"{GPUS[1]}: not used by this case" in found.not_covered
+    total = account(seen, [User("a", GPUS[10])])
+    assert [domain.device for domain in total.counted if domain.kind == "gpu"] == [GPUS[10]]
+    assert f"{GPUS[1]}: not used by this case" in total.not_covered
 
 
 def test_everything_counts_for_a_command() -> None:
@@ -120,20 +122,20 @@ def test_everything_counts_for_a_command() -> None:
 
 
 def test_gpus_nobody_uses_are_no_total() -> None:
-    found = account([gpu("a", GPUS[0])], [User("a")])
-    assert found.problem == "the meters here measure GPUs, which this case does not use"
+    total = account([gpu("a", GPUS[0])], [User("a")])
+    assert total.problem == "the meters here measure GPUs, which this case does not use"
 
 
 def test_a_gpu_without_processor_counter_says_what_is_missing() -> None:
-    found = account([gpu("a", GPUS[0])], [User("a", "0000:01:00.0")])
-    assert names(found) == ["gpu"]
-    assert "the processor and its memory (no meter)" in found.not_covered
+    total = account([gpu("a", GPUS[0])], [User("a", "0000:01:00.0")])
+    assert names(total) == ["gpu"]
+    assert "the processor and its memory (no meter)" in total.not_covered
 
 
 @pytest.mark.parametrize("device", ["MIG-1234", GPUS[3], "3"])
 def test_a_device_that_cannot_be_measured_is_no_total(device: str) -> None:
-    found = account([*rapl("a"), gpu("a", GPUS[0])], [User("a", device)])
-    assert found.problem
+    total = account([*rapl("a"), gpu("a", GPUS[0])], [User("a", device)])
+    assert total.problem
 
 
 def test_a_divided_gpu_is_no_total() -> None:
@@ -142,14 +144,14 @@ def test_a_divided_gpu_is_no_total() -> None:
 
 
 def test_a_node_without_a_meter_is_no_total() -> None:
-    found = account(rapl("a"), [User("a"), User("b")])
-    assert found.problem == "node b has no meter"
+    total = account(rapl("a"), [User("a"), User("b")])
+    assert total.problem == "node b has no meter"
 
 
 def test_rails_alone_are_no_total() -> None:
-    found = account([Seen("a", "a/hwmon", "VDD", "part")], [User("a")])
-    assert found.problem
-    assert not found.counted
+    total = account([Seen("a", "a/hwmon", "VDD", "part")], [User("a")])
+    assert total.problem
+    assert not total.counted
 
 
 def test_the_battery_where_there_is_nothing_else() -> None:
@@ -161,8 +163,8 @@ def test_the_battery_where_there_is_nothing_else() -> None:
 def test_sharing_ranks_are_named() -> None:
     seen = [*rapl("a"), gpu("a", GPUS[0], 1), gpu("a", GPUS[1], 2)]
     users = [User("a", GPUS[0]), User("a", GPUS[1]), User("a", GPUS[0])]
-    found = account(seen, users)
-    assert found.users == {"a/rapl": (0, 1, 2), GPUS[0]: (0, 2), GPUS[1]: (1,)}
+    total = account(seen, users)
+    assert total.users == {"a/rapl": (0, 1, 2), GPUS[0]: (0, 2), GPUS[1]: (1,)}
 
 
 @st.composite
@@ -180,9 +182,9 @@ def machines(draw: st.DrawFn) -> list[Seen]:
     return seen
 
 
-def joules(found: Account) -> float:
+def joules(total: Account) -> float:
     """A different number of joules for each domain, so that each set has its own sum."""
-    keys = sorted(one.key for one in found.counted)
+    keys = sorted(domain.key for domain in total.counted)
     assert len(keys) == len(set(keys))
     return sum(1.0 + (hash(key) % 999_983) for key in keys)
 
@@ -190,9 +192,9 @@ def joules(found: Account) -> float:
 @given(machines(), st.data())
 def test_totals_do_not_depend_on_ranks(seen: list[Seen], data: st.DataObject) -> None:
     """The same joules for any number of ranks a node, any order, any sharing of the same GPUs."""
-    nodes = sorted({one.node for one in seen})
+    nodes = sorted({domain.node for domain in seen})
     used = {
-        node: [one.device for one in seen if one.node == node and one.kind == "gpu"]
+        node: [domain.device for domain in seen if domain.node == node and domain.kind == "gpu"]
         for node in nodes
     }
     least = [User(node, device) for node in nodes for device in used[node]]
@@ -201,23 +203,23 @@ def test_totals_do_not_depend_on_ranks(seen: list[Seen], data: st.DataObject) ->
     more = data.draw(st.lists(st.sampled_from(least), max_size=20))
     order = data.draw(st.permutations([*least, *more]))
     # Several readers of one node tell the same meters, in any order.
-    told = data.draw(st.permutations([*seen, *seen[::2]]))
+    repeated = data.draw(st.permutations([*seen, *seen[::2]]))
     by_bus = [
         replace(user, device=next(o.bus_id for o in seen if o.device == user.device))
         if data.draw(st.booleans())
         else user
         for user in order
     ]
-    found = account(told, by_bus)
-    assert joules(found) == joules(truth)
-    assert found.not_covered == truth.not_covered
+    total = account(repeated, by_bus)
+    assert joules(total) == joules(truth)
+    assert total.not_covered == truth.not_covered
 
 
 @given(machines())
 def test_nothing_counted_lies_inside_something_counted(seen: list[Seen]) -> None:
-    found = account(seen, [User(one.node) for one in seen], everything=True)
-    for node in {one.node for one in found.counted}:
-        kinds = {one.kind for one in found.counted if one.node == node}
+    total = account(seen, [User(domain.node) for domain in seen], everything=True)
+    for node in {domain.node for domain in total.counted}:
+        kinds = {domain.kind for domain in total.counted if domain.node == node}
         assert "part" not in kinds
         assert "node" not in kinds or kinds == {"node"}
         assert "module" not in kinds or kinds == {"module"}

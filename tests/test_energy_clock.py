@@ -10,7 +10,7 @@ import pytest
 import trees
 from fake_nvml import FakeGpu
 from virtual import VirtualClock
-from windows import UUID, Steady, energy, gpus, measured, told, window
+from windows import UUID, Steady, energy, gpus, measured, window, written_energy
 
 from joulia.bridges.numpy import NumpyOps
 from joulia.case import Settings
@@ -29,20 +29,20 @@ def test_old_kernels_are_sampled_in_a_process_of_its_own(
     trees.Ac922(tmp_path, energy=False)
     trees.put(tmp_path, {"sys/class/hwmon/hwmon3/power1_input": 1_641_000_000})
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = EnergyMonitor(OneRank(), tolerance=0.2)
+    monitor = EnergyMonitor(OneRank(), tolerance=0.2)
     try:
         for _ in range(3):
-            before = one.read()
+            before = monitor.read()
             time.sleep(0.6)
-            one.window(before, one.read())
-        data = measured(one)
+            monitor.window(before, monitor.read())
+        data = measured(monitor)
     finally:
-        one.close()
+        monitor.close()
     assert data["source"] == "sampled"
     assert data["watts"] == pytest.approx(1641.0, rel=data["uncertainty_rel"])
     assert data["update_period_s"] >= 0.039
-    assert 0.0 < min(window.cost_s / window.seconds for window in one.windows) < 0.01
-    assert data["cost_rel"] == max(window.cost_s / window.seconds for window in one.windows)
+    assert 0.0 < min(window.cost_s / window.seconds for window in monitor.windows) < 0.01
+    assert data["cost_rel"] == max(window.cost_s / window.seconds for window in monitor.windows)
 
 
 def test_the_order_of_fences_barriers_and_readings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,16 +83,16 @@ def test_counters_are_polled_within_their_wraps(
     trees.node(tmp_path)
     trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = EnergyMonitor(OneRank(), tolerance=0.9)
+    monitor = EnergyMonitor(OneRank(), tolerance=0.9)
     try:
-        before = one.read()
+        before = monitor.read()
         for uj in (1_900_000_000, 1_800_000_000, 1_700_000_000):
             trees.set_uj(tmp_path, "intel-rapl:0", uj)
             time.sleep(0.7)
-        one.window(before, one.read())
-        data = measured(one)
+        monitor.window(before, monitor.read())
+        data = measured(monitor)
     finally:
-        one.close()
+        monitor.close()
     assert data["wraps"] == 2
     assert data["median"] == pytest.approx(1900.0 + 1900.0 + 1900.0)
 
@@ -104,19 +104,19 @@ def test_a_poll_that_fails_inside_a_window_voids_it(
     trees.node(tmp_path)
     trees.zone(tmp_path, "intel-rapl:0", "package-0", uj=0, range_uj=2_000_000_000)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = EnergyMonitor(OneRank(), tolerance=0.9)
+    monitor = EnergyMonitor(OneRank(), tolerance=0.9)
     file = tmp_path / "sys/class/powercap/intel-rapl:0/energy_uj"
     try:
-        before = one.read()
+        before = monitor.read()
         file.write_text("broken\n")
         deadline = time.monotonic() + 10.0
-        while not one.faults and time.monotonic() < deadline:
+        while not monitor.faults and time.monotonic() < deadline:
             time.sleep(0.05)
         trees.set_uj(tmp_path, "intel-rapl:0", 1_000_000)
-        one.window(before, one.read())
+        monitor.window(before, monitor.read())
     finally:
-        one.close()
-    data, reason = told(one, 1)
+        monitor.close()
+    data, reason = written_energy(monitor, 1)
     assert data is None
     assert reason is not None
     assert "holds 'broken' instead of a number" in reason
@@ -127,32 +127,32 @@ def test_a_sampler_that_is_killed_leaves_the_run(
 ) -> None:
     trees.Ac922(tmp_path, energy=False)
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    one = EnergyMonitor(OneRank(), tolerance=0.5)
+    monitor = EnergyMonitor(OneRank(), tolerance=0.5)
     try:
-        before = one.read()
+        before = monitor.read()
         time.sleep(0.3)
-        one.window(before, one.read())
-        before = one.read()
-        process = one.meters[0].sampler.process  # type: ignore[attr-defined]
+        monitor.window(before, monitor.read())
+        before = monitor.read()
+        process = monitor.meters[0].sampler.process  # type: ignore[attr-defined]
         process.kill()
         process.wait()
-        one.window(before, one.read())
-        data = measured(one)
+        monitor.window(before, monitor.read())
+        data = measured(monitor)
     finally:
-        one.close()
+        monitor.close()
     assert data["repeats"] == 1
     assert "the sampler ended" in data["void_windows"][0]
 
 
 def test_meters_of_unused_gpus_cost_no_time() -> None:
     clock = VirtualClock(1.0)
-    one = energy(clock, gpus(clock, FakeGpu(UUID)))
-    one.infer_periods()
-    one.idle()
-    one.jitter()
+    monitor = energy(clock, gpus(clock, FakeGpu(UUID)))
+    monitor.infer_periods()
+    monitor.idle()
+    monitor.jitter()
     assert clock.now == 1.0
-    window(one, clock, 1.0)
-    assert told(one, 1) == (
+    window(monitor, clock, 1.0)
+    assert written_energy(monitor, 1) == (
         None,
         "the meters here measure GPUs, which this case does not use",
     )
@@ -167,5 +167,5 @@ def test_an_observer_that_is_stalled_sees_the_period_all_the_same() -> None:
     def late(seconds: float) -> None:
         clock.sleep(0.05 if next(stalls) % 60 == 59 else seconds)
 
-    found = update_periods(meter, ["package-0"], 0.01, clock, late)
-    assert found["package-0"] == pytest.approx(0.01, rel=0.1)
+    periods = update_periods(meter, ["package-0"], 0.01, clock, late)
+    assert periods["package-0"] == pytest.approx(0.01, rel=0.1)

@@ -59,15 +59,15 @@ def test_a_command_is_measured_by_domain(metered: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "mine\n", "the command's output stays its own"
-    told = json.loads(out.read_text())
-    total = told["total"]
-    assert told["seconds"] == pytest.approx(total["window_s"], abs=0.2)
+    result = json.loads(out.read_text())
+    total = result["total"]
+    assert result["seconds"] == pytest.approx(total["window_s"], abs=0.2)
     error = total["uncertainty_rel"]
     assert total["median"] == pytest.approx(330.0 * total["window_s"], rel=error)
-    watts = {one["domain"]: one["watts"] for one in told["domains"]}
+    watts = {domain["domain"]: domain["watts"] for domain in result["domains"]}
     assert watts["package-1"] == pytest.approx(30.0, rel=0.05)
     assert watts["gpu"] == pytest.approx(250.0, rel=0.12)
-    assert told["carbon"]["median"] == pytest.approx(total["median"] / 3.6e6 * 300.0)
+    assert result["carbon"]["median"] == pytest.approx(total["median"] / 3.6e6 * 300.0)
     for text in ("package-0", "GPU-abc", "not covered", "CO2e", "in the total"):
         assert text in done.stderr
 
@@ -76,10 +76,10 @@ def test_a_command_too_short_for_a_figure_gets_none(metered: Path) -> None:
     out = metered / "out.json"
     done = command(metered, "meter", "-o", str(out), "--", "true")
     assert done.returncode == 0
-    told = json.loads(out.read_text())
-    assert told["total"] is None
-    assert "too short" in told["reason"] or "stood still" in told["reason"]
-    assert all(one["joules"] is None for one in told["domains"] if one["too_short"])
+    result = json.loads(out.read_text())
+    assert result["total"] is None
+    assert "too short" in result["reason"] or "stood still" in result["reason"]
+    assert all(domain["joules"] is None for domain in result["domains"] if domain["too_short"])
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("kill -TERM $$", 143)])
@@ -91,7 +91,7 @@ def test_the_exit_code_is_the_commands(tmp_path: Path, script: str, code: int) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["meter", "--", "no-such-program"], "no-such-program: command not found"),
         (["meter"], "no command"),
@@ -102,13 +102,13 @@ def test_the_exit_code_is_the_commands(tmp_path: Path, script: str, code: int) -
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], told: str
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = command(trees.virtual_machine(tmp_path), *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 class Machine:
@@ -151,8 +151,8 @@ class PackageMeter(Base):
         return {"package-1": joules, "package-1-core": self.owner.core * joules}
 
 
-def verdicts(found: list[calibrate.Verdict]) -> dict[str, str]:
-    return {one.check: one.verdict for one in found}
+def verdicts(checks: list[calibrate.Verdict]) -> dict[str, str]:
+    return {check.check: check.verdict for check in checks}
 
 
 def test_a_sound_meter_passes() -> None:
@@ -179,8 +179,8 @@ def test_a_meter_that_does_not_feel_the_load_fails() -> None:
 
 def test_parts_above_their_whole_fail() -> None:
     node = Machine(core=1.2)
-    found = verdicts(calibrate.calibrate(node.energy, node.load))
-    assert found["parts of package-1"] == "fail"
+    by_check = verdicts(calibrate.calibrate(node.energy, node.load))
+    assert by_check["parts of package-1"] == "fail"
 
 
 def test_energy_that_is_not_linear_fails() -> None:
@@ -191,8 +191,8 @@ def test_energy_that_is_not_linear_fails() -> None:
             factor = 1.0 + 0.05 * node.clock.now
             return {name: factor * joules for name, joules in super().read().items()}
 
-    found = verdicts(calibrate.calibrate(lambda: node.energy(Drifting(node)), node.load))
-    assert found["linear in time"] == "fail"
+    by_check = verdicts(calibrate.calibrate(lambda: node.energy(Drifting(node)), node.load))
+    assert by_check["linear in time"] == "fail"
 
 
 def test_readers_that_disagree_fail() -> None:
@@ -207,8 +207,8 @@ def test_readers_that_disagree_fail() -> None:
         def read(self) -> dict[str, float]:
             return {name: self.factor * joules for name, joules in super().read().items()}
 
-    found = verdicts(calibrate.calibrate(lambda: node.energy(Scaled(node)), node.load))
-    assert found["neighbouring windows add up"] == "fail"
+    by_check = verdicts(calibrate.calibrate(lambda: node.energy(Scaled(node)), node.load))
+    assert by_check["neighbouring windows add up"] == "fail"
 
 
 def test_a_slow_counter_fails() -> None:
@@ -219,8 +219,8 @@ def test_a_slow_counter_fails() -> None:
             step = 1.0
             return {name: joules - joules % step for name, joules in super().read().items()}
 
-    found = verdicts(calibrate.calibrate(lambda: node.energy(Slow(node)), node.load))
-    assert found["update period of package-1"] == "fail"
+    by_check = verdicts(calibrate.calibrate(lambda: node.energy(Slow(node)), node.load))
+    assert by_check["update period of package-1"] == "fail"
 
 
 @pytest.mark.parametrize(("power_gain", "verdict"), [(1.02, "pass"), (1.1, "fail")])
@@ -229,18 +229,18 @@ def test_counter_against_samples(power_gain: float, verdict: str) -> None:
     gpu = FakeGpu("GPU-abc", curve=Curve(200.0, 30.0), power_gain=power_gain)
 
     def make() -> EnergyMonitor:
-        found: Any = nvml.open(Path("/"), clock, FakeNvml(clock, [gpu]), LocalSampler)
+        gpu_meters: Any = nvml.open(Path("/"), clock, FakeNvml(clock, [gpu]), LocalSampler)
         return EnergyMonitor(
-            OneRank(), clock=clock, sleep=clock.sleep, opened=(found, {}), everything=True
+            OneRank(), clock=clock, sleep=clock.sleep, opened=(gpu_meters, {}), everything=True
         )
 
     @contextmanager
     def nothing() -> Iterator[None]:
         yield
 
-    found = verdicts(calibrate.calibrate(make, nothing))
-    assert found["counter and sampled power"] == verdict
-    assert found["sleep and spin"] == "skip"
+    by_check = verdicts(calibrate.calibrate(make, nothing))
+    assert by_check["counter and sampled power"] == verdict
+    assert by_check["sleep and spin"] == "skip"
 
 
 def test_a_window_that_is_void_ends_the_calibration() -> None:
@@ -306,10 +306,10 @@ def test_doctor_tells_each_meter_and_its_remedy(
     (tmp_path / "sys/class/powercap").mkdir(parents=True)
     (tmp_path / "sys/class/powercap/intel-rapl:0").symlink_to("gone")
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
-    told = doctor.energy_meters()
-    assert told[f"{trees.BOOT}/ibmpowernv"]["state"] == "ok"
-    assert "counter, System, Chip 0" in told[f"{trees.BOOT}/ibmpowernv"]["detail"]
-    assert (told["rapl"]["state"], told["rapl"]["cause"]) == ("missing", "masked")
-    assert "docker" in told["rapl"]["remedy"]
-    assert told["battery"]["cause"] == "absent"
-    assert "unplug" in told["battery"]["remedy"]
+    states = doctor.energy_meters()
+    assert states[f"{trees.BOOT}/ibmpowernv"]["state"] == "ok"
+    assert "counter, System, Chip 0" in states[f"{trees.BOOT}/ibmpowernv"]["detail"]
+    assert (states["rapl"]["state"], states["rapl"]["cause"]) == ("missing", "masked")
+    assert "docker" in states["rapl"]["remedy"]
+    assert states["battery"]["cause"] == "absent"
+    assert "unplug" in states["battery"]["remedy"]

@@ -37,8 +37,8 @@ def joulia(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def record(path: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    found: dict[str, Any] = next(line for line in lines if line["case"]["kernel"] == "heat")
-    return found
+    heat: dict[str, Any] = next(line for line in lines if line["case"]["kernel"] == "heat")
+    return heat
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def test_four_ranks_on_an_ac922_give_the_true_energy(ac922: Path, tmp_path: Path
         "--carbon", "300", "-o", str(out),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    found = record(out)
-    energy, steps = found["energy"], found["time"]["steps_per_sample"]
-    assert energy is not None, found["energy_reason"]
-    assert found["energy_reason"] is None
-    assert found["energy_estimate"] is None
+    heat = record(out)
+    energy, steps = heat["energy"], heat["time"]["steps_per_sample"]
+    assert energy is not None, heat["energy_reason"]
+    assert heat["energy_reason"] is None
+    assert heat["energy_estimate"] is None
     assert energy["source"] == "counter"
     assert energy["counted"] == [f"{trees.BOOT}/ibmpowernv:System"]
     truth_w = trees.AC922["System"]
@@ -110,12 +110,12 @@ def test_no_counter_gives_the_reason_the_estimate_and_the_way_out(tmp_path: Path
     out = tmp_path / "out.jsonl"
     done = joulia(root, "run", *HEAT, "--repeats", "2", "--window", "0.02", "-o", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
-    found = record(out)
-    assert found["energy"] is None
-    assert "no meter on this machine" in found["energy_reason"]
-    assert "rapl: no RAPL counters in this virtual machine" in found["energy_reason"]
-    told = found["energy_estimate"]
-    assert told["low"] <= told["median"] <= told["high"]
+    heat = record(out)
+    assert heat["energy"] is None
+    assert "no meter on this machine" in heat["energy_reason"]
+    assert "rapl: no RAPL counters in this virtual machine" in heat["energy_reason"]
+    estimate = heat["energy_estimate"]
+    assert estimate["low"] <= estimate["median"] <= estimate["high"]
     assert "No joules: no meter on this machine" in done.stdout
     assert "`joulia doctor` names the remedy" in done.stdout
     assert "≈ is not measured" in done.stdout
@@ -134,16 +134,16 @@ def test_a_meter_that_dies_in_the_middle_leaves_the_run(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     done = joulia(root, "run", *HEAT, "--repeats", "2", "--window", "0.02", "-o", str(out))
     assert done.returncode == 0, done.stderr
-    found = record(out)
-    assert found["status"] == "valid"
+    heat = record(out)
+    assert heat["status"] == "valid"
     # Ten reads tell the update period, two the idle power, four are two windows.
-    assert found["energy"]["repeats"] == 1
-    assert "died" in found["energy"]["void_windows"][0]
-    assert len(found["time"]["samples"]) == 2
+    assert heat["energy"]["repeats"] == 1
+    assert "died" in heat["energy"]["void_windows"][0]
+    assert len(heat["time"]["samples"]) == 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--energy-tolerance", "0"], "--energy-tolerance"),
         (["--profile", "x86-servr"], "did you mean 'x86-server'"),
@@ -154,11 +154,11 @@ def test_a_meter_that_dies_in_the_middle_leaves_the_run(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], told: str
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = joulia(tmp_path, "run", *HEAT, *arguments, "-o", str(tmp_path / "o.jsonl"))
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "o.jsonl").exists()

@@ -45,19 +45,23 @@ def test_published_figures() -> None:
 
 def test_the_model() -> None:
     profile = estimate.load("v100")
-    told = estimate.estimate(profile, 2.0, Work(bytes=1e9, flops=1e10), "float64", cores=4)
-    assert told.median == pytest.approx(70.0 * 2.0 + 95e-12 * 1e9 + 17e-12 * 1e10)
-    assert told.low < told.median < told.high
-    assert (told.model, told.profile, told.unit) == ("energy-roofline", "v100", "J/step")
+    estimated = estimate.estimate(profile, 2.0, Work(bytes=1e9, flops=1e10), "float64", cores=4)
+    assert estimated.median == pytest.approx(70.0 * 2.0 + 95e-12 * 1e9 + 17e-12 * 1e10)
+    assert estimated.low < estimated.median < estimated.high
+    assert (estimated.model, estimated.profile, estimated.unit) == (
+        "energy-roofline",
+        "v100",
+        "J/step",
+    )
     single = estimate.estimate(profile, 2.0, Work(1e9, 1e10), "float32", cores=4)
-    assert told.median - single.median == pytest.approx(0.5 * 17e-12 * 1e10)
+    assert estimated.median - single.median == pytest.approx(0.5 * 17e-12 * 1e10)
 
 
 def test_static_power_is_the_share_of_the_cores() -> None:
     profile = estimate.load("x86-server")
-    told = estimate.estimate(profile, 1.0, Work(0.0, 0.0), "float64", cores=2)
-    assert told.median == pytest.approx(100.0 * 2 / 64)
-    assert told.static_share == 2 / 64
+    estimated = estimate.estimate(profile, 1.0, Work(0.0, 0.0), "float64", cores=2)
+    assert estimated.median == pytest.approx(100.0 * 2 / 64)
+    assert estimated.static_share == 2 / 64
 
 
 @pytest.mark.parametrize(
@@ -76,8 +80,8 @@ def test_the_profile_of_a_machine(
     if chassis:
         (tmp_path / "sys/class/dmi/id").mkdir(parents=True)
         (tmp_path / "sys/class/dmi/id/chassis_type").write_text(f"{chassis}\n")
-    found = estimate.choose(CASE, cpu, arch, tmp_path)
-    assert (found.name if found else None) == name
+    profile = estimate.choose(CASE, cpu, arch, tmp_path)
+    assert (profile.name if profile else None) == name
 
 
 def test_a_gpu_case_is_not_estimated_by_its_processor() -> None:
@@ -94,7 +98,7 @@ def changed(tmp_path: Path, old: str, new: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("typical = 70.0", "", "static_w.typical is missing"),
         ("typical = 70.0", "typical = -70.0", "static_w.typical = -70.0"),
@@ -111,11 +115,11 @@ def changed(tmp_path: Path, old: str, new: str) -> str:
         ("[flop_j]", "[flop_j", "is not TOML"),
     ],
 )
-def test_a_bad_profile_is_one_line(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_bad_profile_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = changed(tmp_path, old, new)
     with pytest.raises(JouliaError) as caught:
         estimate.load(path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert path in str(caught.value)
 
 
@@ -154,7 +158,7 @@ def test_grams_from_a_site(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("g_per_kwh = 240.5\n", "", "g_per_kwh is missing"),
         ("240.5", "-240.5", "g_per_kwh = -240.5"),
@@ -163,10 +167,10 @@ def test_grams_from_a_site(tmp_path: Path) -> None:
         ('name = "Here"\n', "", "name is missing"),
     ],
 )
-def test_a_bad_site_is_one_line(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_bad_site_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "site.toml"
     path.write_text(SITE.replace(old, new))
-    with pytest.raises(JouliaError, match=told):
+    with pytest.raises(JouliaError, match=message):
         carbon.load(str(path))
 
 
@@ -181,11 +185,11 @@ def test_carbon_is_unset_by_default() -> None:
 
 
 def record(energy: float | None, guess: float | None) -> Record:
-    told = None if energy is None else made_energy([energy], "counter", None)
+    measured = None if energy is None else made_energy([energy], "counter", None)
     model = None if guess is None else made_estimate(guess / 2, guess, guess * 2)
     return replace(
         made_record("numpy", 1e-3),
-        energy=told and replace(told, uncertainty_rel=0.06),
+        energy=measured and replace(measured, uncertainty_rel=0.06),
         energy_reason="no meter" if energy is None else None,
         energy_estimate=model and replace(model, profile="p", title="P"),
     )
@@ -207,7 +211,7 @@ def test_without_an_estimate_there_is_no_column() -> None:
 
 
 def test_notes_name_the_reason_the_way_out_and_the_model() -> None:
-    told = "\n".join(notes([record(None, 3.0)]))
-    assert "No joules: no meter" in told
-    assert "`joulia doctor`" in told
-    assert "≈ is not measured: energy-roofline estimate with the profile p (P)" in told
+    text = "\n".join(notes([record(None, 3.0)]))
+    assert "No joules: no meter" in text
+    assert "`joulia doctor`" in text
+    assert "≈ is not measured: energy-roofline estimate with the profile p (P)" in text

@@ -80,14 +80,14 @@ LAYOUTS = [
 def test_the_total_is_that_of_nodes_and_devices(
     nodes: Path, layout: list[tuple[str, str | None]]
 ) -> None:
-    told = measured(nodes, layout)
-    energy = told["energy"]
-    assert energy is not None, told["reason"]
+    result = measured(nodes, layout)
+    energy = result["energy"]
+    assert energy is not None, result["reason"]
     for joules, seconds in zip(energy["samples"], energy["windows_s"], strict=True):
         assert joules == pytest.approx(TOTAL_W * seconds, rel=energy["uncertainty_rel"])
-    assert sum(told["readers"]) == 2, "one reader a node"
+    assert sum(result["readers"]) == 2, "one reader a node"
     first = {node: next(r for r, (n, _) in enumerate(layout) if n == node) for node in ("a", "b")}
-    assert [rank for rank, reads in enumerate(told["readers"]) if reads] == sorted(first.values())
+    assert [rank for rank, reads in enumerate(result["readers"]) if reads] == sorted(first.values())
     on_a = [rank for rank, (node, _) in enumerate(layout) if node == "a"]
     assert energy["shared_by_ranks"][f"{BOOTS['a']}/fake"] == on_a
     second = [r for r, (_, d) in enumerate(layout) if d in ("GPU-0b000000-0", "0000:02:00.0")]
@@ -97,15 +97,15 @@ def test_the_total_is_that_of_nodes_and_devices(
 def test_a_node_without_a_meter_is_no_total(nodes: Path) -> None:
     (nodes / "b/run/joulia/fake-meter.json").unlink()
     (nodes / "b/run/fake-gpus.json").unlink()
-    told = measured(nodes, [("a", None), ("b", None)])
-    assert told["energy"] is None
-    assert told["reason"] == f"node {BOOTS['b']} has no meter"
+    result = measured(nodes, [("a", None), ("b", None)])
+    assert result["energy"] is None
+    assert result["reason"] == f"node {BOOTS['b']} has no meter"
 
 
 def test_a_meter_that_dies_on_one_node_voids_the_windows_of_all(nodes: Path) -> None:
     spec = {"id": "b/fake", "watts": {"package-0": 60.0}, "fails_after": 3}
     trees.put(nodes / "b", {"run/joulia/fake-meter.json": json.dumps(spec)})
-    told = measured(nodes, [("a", None), ("b", None)])
-    assert told["energy"]["repeats"] == 1
-    assert told["energy"]["read_errors"] == 1
-    assert "died" in told["energy"]["void_windows"][0]
+    result = measured(nodes, [("a", None), ("b", None)])
+    assert result["energy"]["repeats"] == 1
+    assert result["energy"]["read_errors"] == 1
+    assert "died" in result["energy"]["void_windows"][0]

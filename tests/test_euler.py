@@ -71,10 +71,10 @@ def start(
 
 def finish(process: subprocess.Popen[str], out: Path) -> dict[str, np.ndarray]:
     try:
-        told, _ = process.communicate(timeout=2 * PATIENCE_S)
+        output, _ = process.communicate(timeout=2 * PATIENCE_S)
     finally:
         process.kill()
-    assert process.returncode == 0, told
+    assert process.returncode == 0, output
     with np.load(out) as data:
         return dict(data)
 
@@ -262,14 +262,14 @@ def reference(tmp_path_factory) -> dict[str, np.ndarray]:
 def test_backends_agree_after_100_steps_and_ranks_change_no_bit(backend, reference, tmp_path):
     """Rows of 5 elements fill no whole number of vectors; 2 and 4 ranks cut different axes."""
     require(backend)
-    found = finish(*start(tmp_path, backend, LONG, (1, 2, 4)))
-    assert difference(found["weak on 1"], reference["weak"]) <= 1e-11
-    assert difference(found["split on 1"], reference["split"]) <= 1e-11
-    assert difference(found["single on 1"], reference["single"]) <= 1e-5
+    answers = finish(*start(tmp_path, backend, LONG, (1, 2, 4)))
+    assert difference(answers["weak on 1"], reference["weak"]) <= 1e-11
+    assert difference(answers["split on 1"], reference["split"]) <= 1e-11
+    assert difference(answers["single on 1"], reference["single"]) <= 1e-5
     for name in reference:
         if not name.endswith(":l2"):
             for ranks in (2, 4):
-                alone, together = (found[f"{name} on {n}"].tobytes() for n in (1, ranks))
+                alone, together = (answers[f"{name} on {n}"].tobytes() for n in (1, ranks))
                 assert alone == together, f"{name} on {ranks} ranks"
 
 
@@ -368,8 +368,8 @@ def test_the_l2_norm_sees_between_the_nodes():
 
 def test_work_is_that_of_the_specification():
     """220 B and 242 to 294 flop a node and stage at p = 3, weak; 80 B of it for u and k twice."""
-    one = make_case("euler", shape=(1, 1, 1), params={"p": 3})
-    work, updates = euler.work(one), euler.updates(one)
+    case = make_case("euler", shape=(1, 1, 1), params={"p": 3})
+    work, updates = euler.work(case), euler.updates(case)
     assert updates == 5 * 64
     assert work.bytes / updates == pytest.approx(220)
     assert 242 <= work.flops / updates <= 294

@@ -64,8 +64,8 @@ def test_dashboards_get_what_was_measured_and_nothing_modelled(loaded, tmp_path)
     numpy_, numba = bencher.values()
     assert set(numpy_) == {"time-per-step", "energy-per-step"}
     assert set(numba) == {"time-per-step"}
-    one = numpy_["time-per-step"]
-    assert one["lower_value"] < one["value"] < one["upper_value"]
+    per_step = numpy_["time-per-step"]
+    assert per_step["lower_value"] < per_step["value"] < per_step["upper_value"]
 
 
 def test_the_command_and_what_it_refuses(joulia, tmp_path):
@@ -188,11 +188,11 @@ def test_a_kernel_without_a_state_has_no_picture(joulia, tmp_path):
 
 
 def test_what_is_no_picture_and_no_field_is_refused(joulia, tmp_path):
-    for arguments, told in (
+    for arguments, message in (
         (("-o", tmp_path / "x.txt"), "x.txt is no picture. Allowed: .png, .gif, .svg"),
         (("--field", "v", "--steps", "1", "-o", tmp_path / "x.png"), "unknown field 'v'"),
     ):
         done = joulia("simulate", "heat", "--size", "tiny", *arguments)
         assert done.returncode == 2
-        assert told in done.stderr
+        assert message in done.stderr
         assert done.stderr.count("\n") == 1

@@ -28,17 +28,17 @@ END = 0.25
 
 def made(backend, time, error, *, steps=10, energy=None, dtype="float64", size="small", until=END):
     """A record that holds a solution."""
-    one = record(backend, time, energy=energy, dtype=dtype, size=size)
+    bare = record(backend, time, energy=energy, dtype=dtype, size=size)
     return replace(
-        one,
+        bare,
         settings=Settings(until=until),
         solution=EndTimeError(until, steps, "u", "", error),
     )
 
 
 def front_of(records, cost=frontier.time_of):
-    (found,) = frontier.points(records).values()
-    return frontier.front(found, cost)
+    (points,) = frontier.points(records).values()
+    return frontier.front(points, cost)
 
 
 @pytest.mark.parametrize("n", [8, 13])
@@ -57,10 +57,10 @@ def test_the_error_is_that_of_the_differential_equation_and_falls_with_order_two
     errors = []
     for n in (24, 48):
         case, steps = end_time.ends_at(make_case("heat", shape=(n, n, n)), end)
-        found = solve("heat", shape=case.shape, steps=steps, params=dict(case.params))
-        errors.append(np.abs(found.fields["u"] - truth(case, end, found.tile)["u"]).max())
+        solution = solve("heat", shape=case.shape, steps=steps, params=dict(case.params))
+        errors.append(np.abs(solution.fields["u"] - truth(case, end, solution.tile)["u"]).max())
         # The scheme's own answer is met to rounding, so the error is the discretisation's.
-        assert found.error("u") < 1e-13
+        assert solution.error("u") < 1e-13
     assert math.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.05)
 
 
@@ -97,10 +97,10 @@ def test_nothing_on_the_front_is_beaten_and_everything_else_is():
         for d in ("float64", "float32")
         for s in ("tiny", "small")
     ]
-    (found,) = frontier.points(records).values()
-    best = frontier.front(found, frontier.time_of)
-    assert 1 <= len(best) < len(found)
-    for p in found:
+    (points,) = frontier.points(records).values()
+    best = frontier.front(points, frontier.time_of)
+    assert 1 <= len(best) < len(points)
+    for p in points:
         beaten = any(q.time.value < p.time.value and q.error <= p.error for q in best)
         assert beaten == (p not in best)
     assert [p.error for p in best] == sorted(p.error for p in best)
@@ -113,12 +113,12 @@ def test_backends_that_differ_in_rounding_only_are_equally_accurate():
 
 
 def test_the_front_in_words():
-    found = [
+    records = [
         made("numpy", 8.1e-3, 0.001, energy=0.81),
         made("numba", 1e-3, 0.002, energy=0.1, dtype="float32"),
         made("julia", 9e-3, 0.003, energy=0.9),
     ]
-    (points,) = frontier.points(found).values()
+    (points,) = frontier.points(records).values()
     assert frontier.sentences(points, frontier.energy_of, "energy") == [
         "Most accurate: relative error 0.001 for 8.10 J: 64^3, fp64 on numpy.",
         "At 2.00 times the error, 8.10 times less energy: 64^3, fp32 on numba.",
@@ -127,8 +127,8 @@ def test_the_front_in_words():
 
 
 def test_joules_that_were_not_measured_are_not_on_the_energy_front():
-    found = [made("numpy", 1e-3, 0.1), made("numba", 2e-3, 0.1, energy=1.0)]
-    (points,) = frontier.points(found).values()
+    records = [made("numpy", 1e-3, 0.1), made("numba", 2e-3, 0.1, energy=1.0)]
+    (points,) = frontier.points(records).values()
     assert [p.record.case.backend for p in frontier.front(points, frontier.energy_of)] == ["numba"]
 
 

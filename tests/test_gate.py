@@ -58,8 +58,8 @@ def test_verdicts():
 
 def test_more_comparisons_widen_the_interval():
     base, head = noise(20, 0.02)
-    one, many = (decision.decide(base, head, 0.03, m).interval for m in (1, 1000))
-    assert many[0] < one[0] < one[1] < many[1]
+    single, many = (decision.decide(base, head, 0.03, m).interval for m in (1, 1000))
+    assert many[0] < single[0] < single[1] < many[1]
 
 
 def test_what_disturbs_both_members_of_a_pair_cancels():
@@ -83,12 +83,12 @@ def test_the_study_on_recorded_noise_no_false_alarm_and_slowdowns_found():
         rng = np.random.default_rng(5)
         alarms = sum(study.gate(draw(rng))[0] == "regression" for _ in range(200))
         assert alarms <= 2, name
-        found = 0
+        caught = 0
         for _ in range(100):
             pairs = draw(rng)
             pairs[:, 1] *= 1.05
-            found += study.gate(pairs)[0] == "regression"
-        assert found >= 92, name  # the table has 97 % and more; 92 of 100 leaves room for chance
+            caught += study.gate(pairs)[0] == "regression"
+        assert caught >= 92, name  # the table has 97 % and more; 92 of 100 leaves room for chance
 
 
 # ---- records -------------------------------------------------------------------------------
@@ -106,11 +106,11 @@ def measured(tmp_path_factory):
     return json.loads(path.read_text())
 
 
-def many(one, times, **changes):
+def many(template, times, **changes):
     """A record for each best time; `joules` a step, or None."""
     made = []
     for seconds in times:
-        record = json.loads(json.dumps(one))
+        record = json.loads(json.dumps(template))
         record["time"]["samples"] = [seconds * 1.5, seconds]
         joules, source = changes.get("joules"), changes.get("source", "counter")
         used = [seconds * joules] if joules else []
@@ -143,70 +143,72 @@ def gate(joulia, measured, tmp_path):
 FLAT = [1e-3 * (1 + 0.001 * (i % 5)) for i in range(12)]
 
 
-def verdicts(told):
-    return {v["metric"]: v["verdict"] for v in told["verdicts"]}
+def verdicts(report):
+    return {v["metric"]: v["verdict"] for v in report["verdicts"]}
 
 
 def test_the_same_records_are_the_same(gate, measured):
-    code, told, stderr = gate(many(measured, FLAT), many(measured, FLAT))
+    code, report, stderr = gate(many(measured, FLAT), many(measured, FLAT))
     assert code == 0
-    assert verdicts(told) == {"time": "same", "energy": "nothing measured"}
+    assert verdicts(report) == {"time": "same", "energy": "nothing measured"}
     assert "not measured in turn" in stderr
 
 
 def test_a_slowdown_is_a_regression_and_a_speed_up_is_none(gate, measured):
     slow = [1.05 * t for t in FLAT]
-    code, told, _ = gate(many(measured, FLAT), many(measured, slow))
+    code, report, _ = gate(many(measured, FLAT), many(measured, slow))
     assert code == 1
-    assert told["summary"].startswith("Regression: heat numpy 12x10x8 float64 1r x 1t: time +5.0%")
-    code, told, _ = gate(many(measured, slow), many(measured, FLAT))
+    assert report["summary"].startswith(
+        "Regression: heat numpy 12x10x8 float64 1r x 1t: time +5.0%"
+    )
+    code, report, _ = gate(many(measured, slow), many(measured, FLAT))
     assert code == 0
-    assert verdicts(told)["time"] == "improvement"
-    code, told, _ = gate(many(measured, FLAT), many(measured, slow), "--threshold", "time=10%")
-    assert (code, verdicts(told)["time"]) == (0, "same")
+    assert verdicts(report)["time"] == "improvement"
+    code, report, _ = gate(many(measured, FLAT), many(measured, slow), "--threshold", "time=10%")
+    assert (code, verdicts(report)["time"]) == (0, "same")
 
 
 def test_more_joules_at_the_same_speed_are_a_regression(gate, measured):
-    code, told, _ = gate(many(measured, FLAT, joules=50.0), many(measured, FLAT, joules=54.0))
+    code, report, _ = gate(many(measured, FLAT, joules=50.0), many(measured, FLAT, joules=54.0))
     assert code == 1
-    assert verdicts(told) == {"time": "same", "energy": "regression"}
+    assert verdicts(report) == {"time": "same", "energy": "regression"}
 
 
 def test_noise_is_inconclusive_and_says_what_would_settle_it(gate, measured):
     rng = np.random.default_rng(3)
     wild = [list(np.exp(rng.normal(-7, 0.05, 12))) for _ in range(2)]
-    code, told, _ = gate(*(many(measured, times) for times in wild))
-    (time_,) = [v for v in told["verdicts"] if v["metric"] == "time"]
+    code, report, _ = gate(*(many(measured, times) for times in wild))
+    (time_,) = [v for v in report["verdicts"] if v["metric"] == "time"]
     assert (code, time_["verdict"]) == (3, "inconclusive")
     assert "more pairs" in time_["reason"]
-    code, told, _ = gate(many(measured, FLAT[:2]), many(measured, FLAT[:2]))
+    code, report, _ = gate(many(measured, FLAT[:2]), many(measured, FLAT[:2]))
     assert code == 3
-    assert told["verdicts"][0]["more_pairs"] == decision.FEWEST - 2
+    assert report["verdicts"][0]["more_pairs"] == decision.FEWEST - 2
 
 
 def test_a_head_that_fails_or_no_longer_runs_fails(gate, measured):
     failed = many(measured, [1.0], set={"status": "failed", "reasons": ["boom"], "time": None})
-    code, told, _ = gate(many(measured, FLAT), many(measured, FLAT) + failed)
-    assert (code, verdicts(told)["time"]) == (4, "failed")
-    assert "head: boom" in told["verdicts"][0]["reason"]
+    code, report, _ = gate(many(measured, FLAT), many(measured, FLAT) + failed)
+    assert (code, verdicts(report)["time"]) == (4, "failed")
+    assert "head: boom" in report["verdicts"][0]["reason"]
     gone = many(measured, [1.0], set={"status": "skipped", "reasons": ["not here"], "time": None})
-    code, told, _ = gate(many(measured, FLAT), gone)
-    assert (code, verdicts(told)["time"]) == (4, "failed")
-    code, told, _ = gate(gone, gone)
-    assert (code, verdicts(told)["time"]) == (4, "nothing measured")
-    assert told["verdicts"][0]["reason"] == "not here"
+    code, report, _ = gate(many(measured, FLAT), gone)
+    assert (code, verdicts(report)["time"]) == (4, "failed")
+    code, report, _ = gate(gone, gone)
+    assert (code, verdicts(report)["time"]) == (4, "nothing measured")
+    assert report["verdicts"][0]["reason"] == "not here"
 
 
 def test_a_regression_outranks_a_failure_and_a_failure_noise():
-    def one(*names):
+    def exit_code(*names):
         case = compare.Case("heat", "numpy", "cpu", None, (8, 8, 8), "float64")
         return compare.exit_code([compare.Verdict(case, "time", name, 0.03) for name in names])
 
-    assert one("same", "failed", "regression", "inconclusive") == 1
-    assert one("failed", "inconclusive", "same") == 4
-    assert one("inconclusive", "same") == 3
-    assert one("nothing measured", "same", "improvement") == 0
-    assert one("nothing measured") == 4
+    assert exit_code("same", "failed", "regression", "inconclusive") == 1
+    assert exit_code("failed", "inconclusive", "same") == 4
+    assert exit_code("inconclusive", "same") == 3
+    assert exit_code("nothing measured", "same", "improvement") == 0
+    assert exit_code("nothing measured") == 4
 
 
 REFUSED = {
@@ -217,16 +219,16 @@ REFUSED = {
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_is_not_alike_is_refused_in_one_line(gate, measured, why):
-    code, told, stderr = gate(many(measured, FLAT), many(measured, FLAT, set=REFUSED[why]))
-    assert (code, told) == (2, None)
+    code, report, stderr = gate(many(measured, FLAT), many(measured, FLAT, set=REFUSED[why]))
+    assert (code, report) == (2, None)
     assert why in stderr.splitlines()[-1]
 
 
 def test_joules_of_different_sources_are_refused(gate, measured):
-    code, told, stderr = gate(
+    code, report, stderr = gate(
         many(measured, FLAT, joules=50.0), many(measured, FLAT, joules=50.0, source="sampled")
     )
-    assert (code, told) == (2, None)
+    assert (code, report) == (2, None)
     assert "joules of different sources: counter, sampled" in stderr
 
 

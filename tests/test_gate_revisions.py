@@ -57,17 +57,17 @@ def test_a_revision_that_is_slower_and_hungrier_is_named(joulia, scratch, caches
         cwd=scratch, env=caches | {"JOULIA_ROOT": str(tmp_path / "root")},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr + done.stdout
-    told = json.loads(done.stdout)
-    assert {v["metric"]: v["verdict"] for v in told["verdicts"]} == {
+    report = json.loads(done.stdout)
+    assert {v["metric"]: v["verdict"] for v in report["verdicts"]} == {
         "time": "regression",
         "energy": "regression",
     }
-    assert told["verdicts"][1]["source"] == "fake"
-    (time_,) = [v for v in told["verdicts"] if v["metric"] == "time"]
+    assert report["verdicts"][1]["source"] == "fake"
+    (time_,) = [v for v in report["verdicts"] if v["metric"] == "time"]
     assert time_["pairs"] == 6
     assert time_["change"] > 0.5
-    assert told["base"] == git(scratch, "rev-parse", "good")
-    assert told["head_subject"] == "Every plane twenty times"
+    assert report["base"] == git(scratch, "rev-parse", "good")
+    assert report["head_subject"] == "Every plane twenty times"
     assert left_behind(caches) == []
     kept = [(tmp_path / "kept" / f"{side}.jsonl").read_text() for side in ("base", "head")]
     codes = [{json.loads(line)["software"]["code"] for line in text.splitlines()} for text in kept]
@@ -85,7 +85,7 @@ def test_a_revision_that_does_not_build_is_one_line(joulia, scratch, caches):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--base", "nonesuch"), "unknown revision 'nonesuch'"),
         (("--base", "good", "--head", "--all"), "unknown revision '--all'"),
@@ -95,11 +95,11 @@ def test_a_revision_that_does_not_build_is_one_line(joulia, scratch, caches):
         (("heat",), "nothing to compare"),
     ],
 )
-def test_bad_input_is_one_line(joulia, scratch, caches, arguments, told):
+def test_bad_input_is_one_line(joulia, scratch, caches, arguments, message):
     done = joulia("gate", *arguments, cwd=scratch, env=caches)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_a_dirty_tree_is_refused_and_a_folder_without_git_too(joulia, scratch, caches, tmp_path):

@@ -25,8 +25,8 @@ SECOND = replace(FIRST, uuid="GPU-2", bus_id="0000:02:00.0")
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    found = cuda.Survey((12, 4), (FIRST, SECOND))
-    monkeypatch.setattr(cuda, "_asked", lambda: found)
+    survey = cuda.Survey((12, 4), (FIRST, SECOND))
+    monkeypatch.setattr(cuda, "_asked", lambda: survey)
     yield
     cuda._claimed.clear()
 
@@ -44,7 +44,7 @@ class Ranks:
         return len(self.told)
 
     def allgather(self, value: Any) -> list[Any]:
-        return [value if rank == self.rank else one for rank, one in enumerate(self.told)]
+        return [value if rank == self.rank else other for rank, other in enumerate(self.told)]
 
 
 def case(ranks: int = 1, backend: str = "numba:cuda", size: str = "medium") -> Case:
@@ -67,11 +67,11 @@ def case(ranks: int = 1, backend: str = "numba:cuda", size: str = "medium") -> C
 @pytest.mark.usefixtures("two_gpus")
 def test_kernels_on_gpus_are_held_to_ceilings_of_gpus() -> None:
     request = Request(["tracer"], ["numba:cuda", "numpy"], sizes=("small",), ranks=(1, 2))
-    found = [one.case for one in plan.plan([request]) if one.case.kernel == "stream"]
-    places = {(one.param("op"), one.place) for one in found}
+    ceilings = [planned.case for planned in plan.plan([request]) if planned.case.kernel == "stream"]
+    places = {(case.param("op"), case.place) for case in ceilings}
     assert places >= {(op, ("gpu", n)) for op in ("triad", "fma") for n in (1, 2)}
     assert places >= {(op, ("core", n)) for op in ("triad", "fma") for n in (1, 2)}
-    assert all(one.on_gpu == (one.place[0] == "gpu") for one in found)
+    assert all(case.on_gpu == (case.place[0] == "gpu") for case in ceilings)
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -97,8 +97,8 @@ def test_a_ceiling_of_a_processor_bounds_no_gpu() -> None:
 @pytest.mark.usefixtures("two_gpus")
 def test_the_record_names_each_gpu_once_with_its_ranks() -> None:
     cuda._claimed[:] = [FIRST]
-    found = gpus.shared(case(3), Ranks(0, [FIRST, SECOND, FIRST]))  # type: ignore[arg-type]
-    assert [(gpu.uuid, ranks) for gpu, ranks in found] == [("GPU-1", (0, 2)), ("GPU-2", (1,))]
+    shared = gpus.shared(case(3), Ranks(0, [FIRST, SECOND, FIRST]))  # type: ignore[arg-type]
+    assert [(gpu.uuid, ranks) for gpu, ranks in shared] == [("GPU-1", (0, 2)), ("GPU-2", (1,))]
     assert gpus.shared(case(1, "numpy"), Ranks(0, [None])) == []  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ CONTRACT = 7
 
 def modules() -> dict[str, Path]:
     """All modules by their dotted name without `joulia.`; packages are their `__init__`."""
-    found = {}
+    by_name = {}
     for path in sorted(HOME.rglob("*.py")) + sorted(
         path for group in ("kernels", "bridges") for path in (HOME / group).resolve().rglob("*.py")
     ):
@@ -43,8 +43,8 @@ def modules() -> dict[str, Path]:
                 inside = Path(group) / path.relative_to(folder)
         parts = inside.with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        found[name] = path
-    return found
+        by_name[name] = path
+    return by_name
 
 
 MODULES = modules()
@@ -141,10 +141,10 @@ def test_the_page_says_of_every_file_what_it_says_of_itself() -> None:
         if name != "./":
             named[name] = f"- `{name}`: {line}\n"
     assert [name for name, line in named.items() if line not in page] == []
-    told = re.findall(r"`([a-z_]+/[a-z_./]*|[a-z_]+\.py)`", page)
+    mentioned = re.findall(r"`([a-z_]+/[a-z_./]*|[a-z_]+\.py)`", page)
     missing = [
         name
-        for name in told
+        for name in mentioned
         if not (HOME / name).exists()
         and not (HOME.parents[1] / name).exists()
         and not (HOME / "kernels" / name).exists()

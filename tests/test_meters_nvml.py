@@ -133,9 +133,9 @@ def test_no_driver() -> None:
 
 def test_the_real_binding_without_a_driver(tmp_path: Path) -> None:
     """What this machine tells, whichever it is: meters, or a reason with a remedy."""
-    found, missing = meters.open_all(tmp_path, VirtualClock(), only=["nvml"])
-    assert found or missing["nvml"].remedy
-    assert all(meter.id.startswith("GPU-") for meter in found)
+    opened, missing = meters.open_all(tmp_path, VirtualClock(), only=["nvml"])
+    assert opened or missing["nvml"].remedy
+    assert all(meter.id.startswith("GPU-") for meter in opened)
 
 
 GPUS: dict[str, str | None] = {

@@ -187,56 +187,56 @@ def sampler(path: Path, period_s: float = 0.01) -> ProcessSampler:
 
 
 def test_the_samplers_process_integrates_away_from_the_work(power_file: Path) -> None:
-    one = sampler(power_file)
+    rail_sampler = sampler(power_file)
     cores = os.sched_getaffinity(0)
     busy = {min(cores)}
-    one.start(busy)
-    assert one.process is not None
-    placed = os.sched_getaffinity(one.process.pid)
+    rail_sampler.start(busy)
+    assert rail_sampler.process is not None
+    placed = os.sched_getaffinity(rail_sampler.process.pid)
     if len(cores) > 1:
         assert placed.isdisjoint(busy)
-    began, first = raw_clock(), one.joules()["rail"]
+    began, first = raw_clock(), rail_sampler.joules()["rail"]
     time.sleep(0.5)
-    ended, last = raw_clock(), one.joules()["rail"]
+    ended, last = raw_clock(), rail_sampler.joules()["rail"]
     assert last - first == pytest.approx(50.0 * (ended - began), rel=0.02)
-    assert 0.0 < one.cost_s() < 5.0
-    assert one.period_s() >= 0.009
-    pid = one.process.pid
-    one.close()
+    assert 0.0 < rail_sampler.cost_s() < 5.0
+    assert rail_sampler.period_s() >= 0.009
+    pid = rail_sampler.process.pid
+    rail_sampler.close()
     assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_sampler_whose_file_vanishes_is_an_error(power_file: Path) -> None:
-    one = sampler(power_file)
-    one.start(())
-    one.joules()
+    rail_sampler = sampler(power_file)
+    rail_sampler.start(())
+    rail_sampler.joules()
     power_file.unlink()
-    assert one.process is not None
-    one.process.wait(10.0)
+    assert rail_sampler.process is not None
+    rail_sampler.process.wait(10.0)
     with pytest.raises(Unavailable, match="the sampler ended: cannot read"):
-        one.joules()
-    one.close()
+        rail_sampler.joules()
+    rail_sampler.close()
 
 
 def test_a_killed_sampler_is_an_error(power_file: Path) -> None:
-    one = sampler(power_file)
-    one.start(())
-    assert one.process is not None
-    one.process.kill()
-    one.process.wait()
+    rail_sampler = sampler(power_file)
+    rail_sampler.start(())
+    assert rail_sampler.process is not None
+    rail_sampler.process.kill()
+    rail_sampler.process.wait()
     with pytest.raises(Unavailable, match="the sampler ended"):
-        one.joules()
-    one.close()
+        rail_sampler.joules()
+    rail_sampler.close()
 
 
 def test_the_sampler_ends_with_its_parent(power_file: Path) -> None:
-    one = sampler(power_file)
-    one.start(())
-    assert one.process is not None
-    assert one.process.stdin is not None
-    one.process.stdin.close()
-    assert one.process.wait(5.0) == 0
-    one.close()
+    rail_sampler = sampler(power_file)
+    rail_sampler.start(())
+    assert rail_sampler.process is not None
+    assert rail_sampler.process.stdin is not None
+    rail_sampler.process.stdin.close()
+    assert rail_sampler.process.wait(5.0) == 0
+    rail_sampler.close()
 
 
 def test_every_meter_is_found_by_place() -> None:
@@ -246,8 +246,8 @@ def test_every_meter_is_found_by_place() -> None:
 
 
 def test_an_empty_virtual_machine_names_what_it_lacks(tmp_path: Path) -> None:
-    found, missing = meters.open_all(trees.virtual_machine(tmp_path), VirtualClock())
-    assert all(meter.id.startswith("GPU-") for meter in found)
+    opened, missing = meters.open_all(trees.virtual_machine(tmp_path), VirtualClock())
+    assert all(meter.id.startswith("GPU-") for meter in opened)
     assert {"battery", "hwmon", "occ", "rapl"} <= missing.keys()
     assert "fake" not in missing
     for error in missing.values():

@@ -29,14 +29,14 @@ def bare(tmp_path_factory):
 def gpu(tmp_path_factory, bare):
     """The stand-in's environment, with a CUDA mode built as `joulia prepare occa` builds it."""
     env = bare | stand_in.environment(tmp_path_factory.mktemp("gpu"), _occa_library.own_prefix())
-    told = program(
+    output = program(
         env,
         "-c",
         "from rich.console import Console; from joulia.setup import occa_cuda as p\n"
         "p.prepare(Console(width=1000)); p.prepare(Console(width=1000))",
     )
-    assert "occa: built " in told
-    assert told.splitlines()[-1].startswith("occa: found its CUDA mode")
+    assert "occa: built " in output
+    assert output.splitlines()[-1].startswith("occa: found its CUDA mode")
     return env
 
 

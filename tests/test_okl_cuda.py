@@ -35,8 +35,8 @@ CASES = [
 @pytest.fixture(scope="session")
 def prefix():
     require("occa:serial")
-    found = _occa_library.find_library()
-    if not _occa_library.is_own(found):
+    library = _occa_library.find_library()
+    if not _occa_library.is_own(library):
         pytest.skip("OCCA's translator: needs the OCCA that joulia builds (joulia prepare occa)")
     return _occa_library.own_prefix()
 
@@ -102,8 +102,8 @@ def test_kernels_compile_without_spilling(kernel, dtype, params, architecture, p
     spilled = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", report)
     assert spilled, report
     assert set(spilled) == {("0", "0")}
-    mine, other = (".f64", ".f32") if dtype == "float64" else (".f32", ".f64")
-    assert f"ld.global{mine}" in ptx
+    suffix, other = (".f64", ".f32") if dtype == "float64" else (".f32", ".f64")
+    assert f"ld.global{suffix}" in ptx
     assert other not in ptx
 
 

@@ -110,9 +110,9 @@ def test_the_model_fits_what_it_was_made_from():
     truth = Transport(2e-6, 5e9)
     sizes = [8, 4096, 1 << 21]
     times = [truth.seconds(1, n) for n in sizes]
-    found = fit(sizes, times)
-    assert found.bandwidth_bytes_per_s == pytest.approx(5e9, rel=1e-9)
-    assert found.latency_s == pytest.approx(2e-6, rel=1e-2)
+    fitted = fit(sizes, times)
+    assert fitted.bandwidth_bytes_per_s == pytest.approx(5e9, rel=1e-9)
+    assert fitted.latency_s == pytest.approx(2e-6, rel=1e-2)
 
 
 def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured):
@@ -129,11 +129,11 @@ def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured
 
 
 def scaled(ranks: int, step: float, shape: tuple[int, ...] = (64, 64, 64)) -> Record:
-    one = record(f"r{ranks}")
+    bare = record(f"r{ranks}")
     return replace(
-        one,
+        bare,
         case=make_case("heat", shape=shape, ranks=ranks),
-        machine=replace(one.machine, cores=4),
+        machine=replace(bare.machine, cores=4),
         time=Timing((step,), step, (0.9 * step, 1.1 * step), "s/step", 1),
         parallel=Parallel(
             parts=(ranks, 1, 1), nodes=1, exchange_s=0.0, compute_s=step, imbalance=0.0,
@@ -163,15 +163,15 @@ def test_weak_scaling_keeps_the_cells_of_a_rank():
 
 def test_a_prediction_meets_the_measurement_it_rests_on():
     compute = 0.01
-    one, two = scaled(1, compute), scaled(2, compute / 2)
-    curve = scaling.predict([one, two], 64, weak=False)
+    alone, together = scaled(1, compute), scaled(2, compute / 2)
+    curve = scaling.predict([alone, together], 64, weak=False)
     assert [p.ranks for p in curve] == [1, 2, 4, 8, 16, 32, 64]
     at_two = curve[1]
     assert at_two.compute_s == pytest.approx(compute / 2)
     assert at_two.exchange_s == pytest.approx(2 * 1e-6 + 2 * 64 * 64 * 8 / 1e9)
     assert all(a.efficiency > b.efficiency for a, b in itertools.pairwise(curve))
     with pytest.raises(JouliaError, match="2 or more ranks"):
-        scaling.predict([one], 8, weak=False)
+        scaling.predict([alone], 8, weak=False)
 
 
 def test_the_scale_command_prints_tables_and_draws_a_plot(joulia, tmp_path):
@@ -218,8 +218,8 @@ def test_a_rank_killed_at_any_moment_ends_its_case_as_one_record_without_orphans
     )
     pid = None
     while pid is None and time.monotonic() - began < 50:
-        found = list(tmp_path.glob(f"joulia-*/rank-{victim}.pid"))
-        pid = int(found[0].read_text() or 0) or None if found else None
+        pid_files = list(tmp_path.glob(f"joulia-*/rank-{victim}.pid"))
+        pid = int(pid_files[0].read_text() or 0) or None if pid_files else None
         time.sleep(0.02)
     assert pid is not None
     time.sleep(2.0 * noise.random())

@@ -31,13 +31,13 @@ def full() -> Record:
     energy = dataclasses.replace(
         made_energy([1.0, 1.1, 0.9], "counter", [10.0, 11.0]), flags=("made up",)
     )
-    one = record("numba", energy=[1.0], estimate=(1.0, 2.0, 3.0), fraction=0.5)
-    return dataclasses.replace(one, energy=energy, stderr=("last words",))
+    bare = record("numba", energy=[1.0], estimate=(1.0, 2.0, 3.0), fraction=0.5)
+    return dataclasses.replace(bare, energy=energy, stderr=("last words",))
 
 
 def test_a_record_survives_json() -> None:
-    one = full()
-    assert Record.from_json(json.loads(json.dumps(one.to_json()))) == one
+    original = full()
+    assert Record.from_json(json.loads(json.dumps(original.to_json()))) == original
 
 
 @pytest.mark.parametrize("part", [None, "time", "energy", "parallel", "verify", "case", "settings"])
@@ -64,9 +64,9 @@ WRONG = (
 )
 
 
-@pytest.mark.parametrize(("keys", "value", "told"), WRONG)
+@pytest.mark.parametrize(("keys", "value", "message"), WRONG)
 def test_what_is_no_record_is_told_with_file_line_and_key(
-    tmp_path: Path, keys: tuple[str, ...], value: Any, told: str
+    tmp_path: Path, keys: tuple[str, ...], value: Any, message: str
 ) -> None:
     """A value that is no such thing, or (`...`) a key that is not there."""
     data: dict[str, Any] = json.loads(json.dumps(full().to_json()))
@@ -79,7 +79,7 @@ def test_what_is_no_record_is_told_with_file_line_and_key(
         del inner[last]
     path = tmp_path / "r.jsonl"
     path.write_text(json.dumps(data) + "\n")
-    with pytest.raises(JouliaError, match=rf"r.jsonl, line 1: not a joulia record: {told}"):
+    with pytest.raises(JouliaError, match=rf"r.jsonl, line 1: not a joulia record: {message}"):
         store.load(path)
 
 
@@ -105,13 +105,13 @@ def test_records_of_the_first_joulia_load_show_compare_and_report() -> None:
     assert "numba" in tables.csv_text([tables.flat(p, e) for p in problems for e in p.entries])
     assert len(export.row(records[0])) == len(export.row(full()))
     assert "<html" in page.build(records)
-    for one in records:
-        if one.time and one.rates and one.work:  # which they did not hold
-            updates = one.rates.updates_per_s * one.time.median
-            assert one.work.updates == pytest.approx(updates)
-            assert updates == pytest.approx(math.prod(one.case.shape))
+    for stored in records:
+        if stored.time and stored.rates and stored.work:  # which they did not hold
+            updates = stored.rates.updates_per_s * stored.time.median
+            assert stored.work.updates == pytest.approx(updates)
+            assert updates == pytest.approx(math.prod(stored.case.shape))
         else:
-            assert one.status != "valid"
+            assert stored.status != "valid"
 
 
 def test_the_page_is_what_the_types_say() -> None:
@@ -123,5 +123,5 @@ def test_the_page_is_what_the_types_say() -> None:
 
 @pytest.mark.parametrize("kind", document.kinds())
 def test_every_attribute_says_what_it_is(kind: type) -> None:
-    told = document.texts(kind)
-    assert [f.name for f in dataclasses.fields(kind) if f.init and not told.get(f.name)] == []
+    texts = document.texts(kind)
+    assert [f.name for f in dataclasses.fields(kind) if f.init and not texts.get(f.name)] == []

@@ -56,29 +56,29 @@ def words(html):
 
 
 def test_the_advice_names_what_cannot_be_told_apart():
-    (found,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL))]
-    assert found.best.label == "numba 1 x 2"
-    assert [e.label for e in found.rivals] == ["julia 1 x 2"]
-    assert found.lines[0].startswith("Choose numba 1 x 2 or julia 1 x 2: the measurements cannot")
-    text = " ".join(found.lines)
+    (advised,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL))]
+    assert advised.best.label == "numba 1 x 2"
+    assert [e.label for e in advised.rivals] == ["julia 1 x 2"]
+    assert advised.lines[0].startswith("Choose numba 1 x 2 or julia 1 x 2: the measurements cannot")
+    text = " ".join(advised.lines)
     assert "80% of the bound: 6.67 times as fast as numpy (95 % interval 6." in text
     assert "julia 1 x 2 uses the least energy measured, 100 mJ a step, 1.20 times less" in text
     assert "fewer than about 280 steps, numpy is done sooner" in text  # 1.9 s / 6.8 ms
-    assert not found.doubts
+    assert not advised.doubts
 
 
 def test_the_advice_is_clear_where_the_measurement_is():
-    (found,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL[:4]))]
-    assert found.lines[0] == "Choose numba 1 x 2: every other backend is clearly slower."
+    (advised,) = [advice.advise(p) for p in advice.main_problems(comparisons(FULL[:4]))]
+    assert advised.lines[0] == "Choose numba 1 x 2: every other backend is clearly slower."
 
 
 def test_noise_is_told_as_a_doubt():
     wild = noisy(1e-3, [1 + 40 * (n - 1) for n in NOISE])
-    (found,) = [
+    (advised,) = [
         advice.advise(p) for p in advice.main_problems(comparisons([record("numba", wild)]))
     ]
-    assert found.lines[0].startswith("Only numba was measured")
-    assert found.doubts == ("numba: noisy, ±14%",)
+    assert advised.lines[0].startswith("Only numba was measured")
+    assert advised.doubts == ("numba: noisy, ±14%",)
 
 
 def test_the_page_says_what_was_not_measured_and_how_to_repeat_it():
@@ -107,7 +107,7 @@ def test_modelled_energy_is_apart_from_measured_energy_and_marked():
 
 
 @pytest.mark.parametrize(
-    ("records", "told"),
+    ("records", "sentence"),
     [
         ([record("julia", None, status="skipped", reason="no Julia")], "Why: skipped, no Julia."),
         ([record("numba", 1e-3)], "Only numba was measured"),
@@ -117,8 +117,8 @@ def test_modelled_energy_is_apart_from_measured_energy_and_marked():
     ],
     ids=["only skipped", "one backend", "only stream", "few repeats", "two machines"],
 )
-def test_every_kind_of_file_gives_a_useful_page(records, told):
-    assert told in words(page.build(records))
+def test_every_kind_of_file_gives_a_useful_page(records, sentence):
+    assert sentence in words(page.build(records))
 
 
 def test_ten_thousand_records_in_less_than_ten_seconds_and_ten_megabytes():
@@ -194,9 +194,9 @@ def test_colours_have_the_contrast_that_wcag_asks_for_in_light_and_dark():
 def chromium(tmp_path_factory):
     if browser.find() is None:
         pytest.skip("no Chromium here (apt install chromium, or set JOULIA_CHROMIUM)")
-    one = browser.Browser(tmp_path_factory.mktemp("profile"))
-    yield one
-    one.close()
+    opened = browser.Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

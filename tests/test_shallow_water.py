@@ -23,21 +23,21 @@ def jet(n: int, backend: str = "numpy"):
 
 
 def errors() -> dict[int, float]:
-    found = {}
+    by_size = {}
     for n, golden in GOLDEN.items():
         solution = jet(n)
         assert solution.steps == math.ceil(2.0 / (0.4 * 2.0 * math.pi / n))
-        found[n] = solution.error("h", "L2")
-        assert f"{found[n]:.4e}" == golden
+        by_size[n] = solution.error("h", "L2")
+        assert f"{by_size[n]:.4e}" == golden
         before, after = solution.totals()["mass"]
         assert abs(after - before) <= 1e-14 * before
-    return found
+    return by_size
 
 
 def test_the_steady_jet_has_the_published_errors_and_second_order():
-    found = errors()
+    by_size = errors()
     for n in (32, 64):
-        assert math.log2(found[n] / found[2 * n]) == pytest.approx(2.0, abs=0.01)
+        assert math.log2(by_size[n] / by_size[2 * n]) == pytest.approx(2.0, abs=0.01)
 
 
 @pytest.mark.parametrize("backend", ["numba", "occa:serial"])

@@ -17,9 +17,9 @@ NO_DRIVER = "no NVIDIA driver; install it"
 
 def printed(records: list[Record]) -> str:
     out = Console(width=200)
-    with out.capture() as told:
+    with out.capture() as captured:
         out.print(record_table.table(records))
-    return told.get()
+    return captured.get()
 
 
 def skipped(backend: str, reason: str, **more: object) -> Record:
@@ -71,22 +71,22 @@ def test_a_fraction_above_its_bound_is_explained() -> None:
 
 
 def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
-    one = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
-    assert one.parallel is not None
-    assert one.energy is not None
+    measured = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
+    assert measured.parallel is not None
+    assert measured.energy is not None
     devices = {
         "GPU-1": DeviceUse(0.63, 0.0, 0.37, "utilisation", 30.0, 0.12),
         "GPU-2": DeviceUse(0.999, 0.0, 0.001, "utilisation", 30.0, 0.0),
     }
-    one = replace(
-        one,
-        parallel=replace(one.parallel, gpus=(Gpu("GPU-1", "Tesla V100", (7, 0), (0, 1)),)),
-        energy=replace(one.energy, devices=devices),
+    measured = replace(
+        measured,
+        parallel=replace(measured.parallel, gpus=(Gpu("GPU-1", "Tesla V100", (7, 0), (0, 1)),)),
+        energy=replace(measured.energy, devices=devices),
     )
-    lines = record_table.notes([one])
-    assert f"{one.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
+    lines = record_table.notes([measured])
+    assert f"{measured.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
     assert (
-        f"{one.case.label}: GPU-1 did nothing for 37% of the time (by its utilisation), "
+        f"{measured.case.label}: GPU-1 did nothing for 37% of the time (by its utilisation), "
         "120 mJ a step"
     ) in lines
     assert not [line for line in lines if "GPU-2" in line]

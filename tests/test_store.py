@@ -49,9 +49,9 @@ def test_a_record_survives_the_way_through_a_file(tmp_path):
 def test_each_line_of_a_large_file_is_read_once(tmp_path, monkeypatch):
     """Five thousand records, and a run that asks for each, while another run appends."""
     path = tmp_path / "r.jsonl"
-    one = json.dumps(record("X").to_json())
+    line = json.dumps(record("X").to_json())
     names = [f"n{i}" for i in range(5000)]
-    path.write_text("".join(one.replace('"X"', f'"{name}"') + "\n" for name in names))
+    path.write_text("".join(line.replace('"X"', f'"{name}"') + "\n" for name in names))
     parsed = []
     read = Record.from_json.__func__
     monkeypatch.setattr(
@@ -182,14 +182,14 @@ def test_two_runs_into_one_file_lose_and_double_nothing(tmp_path):
 
 
 def workers_of(marker: str) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if marker in (entry / "environ").read_text(errors="replace"):
-                found.append(int(entry.name))
+                pids.append(int(entry.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.parametrize("ranks", ["1", "2"])

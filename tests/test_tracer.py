@@ -41,11 +41,11 @@ def sine_error(n: int, axis: str, backend: str) -> float:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_sine_has_the_published_errors_and_fifth_order(axis):
     require("numba")
-    found = {n: sine_error(n, axis, "numba") for n in SINE if n < 256 or axis == "x"}
-    for n, error in found.items():
+    errors = {n: sine_error(n, axis, "numba") for n in SINE if n < 256 or axis == "x"}
+    for n, error in errors.items():
         digits = len(SINE[n].split("e")[0]) - 2
         assert f"{error:.{digits}e}" == SINE[n]
-    assert math.log2(found[64] / found[128]) == pytest.approx(5.0, abs=0.02)
+    assert math.log2(errors[64] / errors[128]) == pytest.approx(5.0, abs=0.02)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -220,7 +220,7 @@ class Rows:
 def rows(shape: Shape, copies: Sequence[tuple[Box, Box]]) -> list[Rows]:
     """The boxes' copies as rows along the last axis, for compiled copiers."""
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    found: dict[int, list[tuple[Host, Host]]] = {}
+    by_length: dict[int, list[tuple[Host, Host]]] = {}
     for pair in copies:
         length = pair[0][-1] - pair[0][-2]
         starts = []
@@ -230,9 +230,9 @@ def rows(shape: Shape, copies: Sequence[tuple[Box, Box]]) -> list[Rows]:
                 begin = begin[..., None] + stride * np.arange(a, b)
             starts.append(begin.ravel())
         if length > 0 and starts[0].size:
-            found.setdefault(length, []).append((starts[0], starts[1]))
+            by_length.setdefault(length, []).append((starts[0], starts[1]))
     every = []
-    for length, parts in found.items():
+    for length, parts in by_length.items():
         sources, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(targets)
         every.append(Rows(length, sources[order], targets[order]))

@@ -152,8 +152,8 @@ class Settings:
     def from_json(cls, data: dict[str, Any]) -> Settings:
         parts = data.get("decompose")
         known = {field.name for field in fields(cls)}  # a newer joulia may have more
-        mine = {name: value for name, value in data.items() if name in known}
-        return cls(**mine | {"decompose": tuple(parts) if parts else None})
+        given = {name: value for name, value in data.items() if name in known}
+        return cls(**given | {"decompose": tuple(parts) if parts else None})
 
 
 def digest(*parts: Any) -> str:

@@ -189,7 +189,7 @@ class Link:
 def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
     """The links of a rank: faces, and edges and corners where a kernel asks for them."""
     place = coordinates(rank, parts)
-    found = []
+    all_links = []
     for towards in itertools.product((-1, 0, 1), repeat=len(parts)):
         faces = sum(map(abs, towards))
         if faces == 0 or (faces > 1 and not corners):
@@ -205,8 +205,8 @@ def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
             receive = flatten(
                 [_strip(t, h, n, 0) for t, n in zip(towards, tile.shape, strict=True)]
             )
-            found.append(Link(towards, rank_at(tuple(there), parts), send, receive))
-    return found
+            all_links.append(Link(towards, rank_at(tuple(there), parts), send, receive))
+    return all_links
 
 
 def _strip(towards: int, halo: int, n: int, inside: int) -> tuple[int, int]:

@@ -63,40 +63,40 @@ def _modules(group: str) -> dict[str, ModuleType | Broken]:
     }
     for point in entry_points(group=f"joulia.{group}"):
         names.setdefault(point.name, point.value)
-    found: dict[str, ModuleType | Broken] = {}
+    modules: dict[str, ModuleType | Broken] = {}
     for name, path in sorted(names.items()):
         try:
             module = importlib.import_module(path)
             lacks = [part for part in PARTS[group] if not hasattr(module, part)]
-            found[name] = Broken(name, f"{path} has no {', '.join(lacks)}") if lacks else module
+            modules[name] = Broken(name, f"{path} has no {', '.join(lacks)}") if lacks else module
         except Exception as error:
             if path.startswith("joulia."):
                 raise
-            found[name] = Broken(name, f"{path} does not import: {type(error).__name__}: {error}")
-    return found
+            modules[name] = Broken(name, f"{path} does not import: {type(error).__name__}: {error}")
+    return modules
 
 
 @cache
 def kernels() -> dict[str, KernelEntry]:
     """All kernels by name, in the order in which they are run: ceilings first."""
-    found = {}
+    entries = {}
     for name, module in _modules("kernels").items():
         if isinstance(module, Broken):
             continue
         folder = Path(cast(str, module.__file__)).parent
-        found[name] = KernelEntry(module.KERNEL, module.__name__, folder)
-    return dict(sorted(found.items(), key=lambda item: (item[1].kernel.ranked, item[0])))
+        entries[name] = KernelEntry(module.KERNEL, module.__name__, folder)
+    return dict(sorted(entries.items(), key=lambda item: (item[1].kernel.ranked, item[0])))
 
 
 @cache
 def bridges() -> dict[str, Bridge]:
     """All bridges by name, NumPy (the reference) first."""
-    found = {
+    by_name = {
         name: cast("Bridge", module)
         for name, module in _modules("bridges").items()
         if not isinstance(module, Broken)
     }
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "numpy", item[0])))
+    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "numpy", item[0])))
 
 
 @cache
@@ -120,9 +120,9 @@ def broken() -> list[Broken]:
 
 def suffix(bridge_name: str, device: str) -> str:
     """How the source ends that a bridge reads for a device."""
-    found = bridge(bridge_name)
-    own: dict[str, str] = getattr(found, "SUFFIXES", {})
-    return own.get(device, found.SUFFIX)
+    module = bridge(bridge_name)
+    own: dict[str, str] = getattr(module, "SUFFIXES", {})
+    return own.get(device, module.SUFFIX)
 
 
 def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:
@@ -167,7 +167,7 @@ def case(
     params: Mapping[str, Value] | None = None,
 ) -> Case:
     """A checked case on a (bridge, device). JouliaError where a name or number is not allowed."""
-    found = kernel(kernel_name).kernel
+    declared = kernel(kernel_name).kernel
     bridge_name, device_name = where
     made = Case(
         kernel_name,
@@ -178,10 +178,10 @@ def case(
         dtype,
         ranks,
         threads,
-        found.resolve(params or {}),
+        declared.resolve(params or {}),
         on_gpu=device(bridge_name, device_name).gpu,
     )
-    found.validate(made)
+    declared.validate(made)
     return made
 
 
@@ -189,8 +189,8 @@ def backends() -> list[str]:
     """Every name that --backend takes."""
     return [
         backend_name(name, device.name)
-        for name, found in bridges().items()
-        for device in found.devices()
+        for name, module in bridges().items()
+        for device in module.devices()
     ]
 
 

@@ -27,8 +27,8 @@ class Results(Sequence[Record]):
     @overload
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> Record | Results:
-        found = self.records[index]
-        return Results(found) if isinstance(found, tuple) else found
+        selected = self.records[index]
+        return Results(selected) if isinstance(selected, tuple) else selected
 
     def __len__(self) -> int:
         return len(self.records)

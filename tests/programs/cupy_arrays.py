@@ -15,17 +15,17 @@ from joulia.simulation.solve import make_case
 run = set_up(make_case("heat", "cupy", size="tiny"), OneRank())
 ops = run.ops
 host = np.random.default_rng(5).random((6, 7, 8))
-told = {}
+checks = {}
 
 array, other = ops.array(host), ops.array(np.zeros_like(host))
 ops.copy(array, other)
-told["copied"] = bool((ops.host(other) == host).all())
+checks["copied"] = bool((ops.host(other) == host).all())
 
 box = (1, 4, 2, 5, 3, 8)
 inside = slices(box)
 parcel = ops.parcel(host.shape, box, 2, "float64")
 parcel.pack([array, array])
-told["packed"] = bool((parcel.message.reshape(2, 3, 3, 5) == host[inside]).all())
+checks["packed"] = bool((parcel.message.reshape(2, 3, 3, 5) == host[inside]).all())
 
 target = ops.array(np.zeros_like(host))
 sent = np.arange(parcel.message.size, dtype=float)
@@ -34,13 +34,13 @@ parcel.unpack([target, array])
 parcel.message[:] = math.nan  # the next message comes
 expected = np.zeros_like(host)
 expected[inside] = sent[:45].reshape(3, 3, 5)
-told["unpacked"] = bool((ops.host(target) == expected).all())
+checks["unpacked"] = bool((ops.host(target) == expected).all())
 
 ops.copier(host.shape, [((0, 2, 0, 7, 0, 8), (4, 6, 0, 7, 0, 8))])(other)
 expected = host.copy()
 expected[4:6] = host[:2]
-told["moved"] = bool((ops.host(other) == expected).all())
+checks["moved"] = bool((ops.host(other) == expected).all())
 
-told["addressed"] = ops.address(array[1:]) - ops.address(array) == array[0].nbytes
-told["through"] = ops.through
-print(json.dumps(told))
+checks["addressed"] = ops.address(array[1:]) - ops.address(array) == array[0].nbytes
+checks["through"] = ops.through
+print(json.dumps(checks))

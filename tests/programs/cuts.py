@@ -48,7 +48,7 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
         for parts in factorisations(comm.size, len(shape))
         if all(n // p >= case["halo"] for n, p in zip(shape, parts, strict=True))
     ]
-    found = {}
+    by_cut = {}
     for number, parts in enumerate(fit[:CUTS]):
         for overlap in (True, False) if comm.size > 1 and number < 2 else (True,):
             solution = solve(
@@ -64,8 +64,8 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
             )
             assert all(np.isfinite(values).all() for values in solution.fields.values())
             cut = "x".join(map(str, parts)) + ("" if overlap else " without overlap")
-            found[cut] = fields_digest(comm, solution.tile, solution.fields)
-    return found
+            by_cut[cut] = fields_digest(comm, solution.tile, solution.fields)
+    return by_cut
 
 
 backend, cases = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
@@ -77,10 +77,10 @@ for size in range(least, most + 1):
     part = world.Split(0 if world.rank < size else MPI.UNDEFINED, world.rank)
     if part != MPI.COMM_NULL:
         comm = OneRank() if size == 1 else MPIRanks(part)
-        for one in cases:
-            if registry.source(one["kernel"], *registry.backend(backend)[0]) is None:
+        for case in cases:
+            if registry.source(case["kernel"], *registry.backend(backend)[0]) is None:
                 continue
-            answers[one["name"]] |= digests(comm, one)
+            answers[case["name"]] |= digests(comm, case)
     wait_for_all(world)
 if world.rank == 0:
     print(json.dumps(answers))

@@ -35,10 +35,10 @@ def solve_all(comm: Comm, suffix: str) -> None:
             params=job["params"],
             comm=comm,
         )
-        mine = np.stack([solution.fields[name] for name in COMPONENTS])
-        n = mine.shape[3]
-        whole = np.empty((5, *job["shape"][:2], n, n, n, job["shape"][2]), mine.dtype)
-        for tile, part in comm.allgather((solution.tile, mine)):
+        stacked = np.stack([solution.fields[name] for name in COMPONENTS])
+        n = stacked.shape[3]
+        whole = np.empty((5, *job["shape"][:2], n, n, n, job["shape"][2]), stacked.dtype)
+        for tile, part in comm.allgather((solution.tile, stacked)):
             (z0, y0, x0), (z1, y1, x1) = tile.start, tile.stop
             whole[:, z0:z1, y0:y1, ..., x0:x1] = part
         answers[job["name"] + suffix] = whole

@@ -41,7 +41,7 @@ def chip_watts(folder: Path) -> float:
     clock.sleep(4.0)
     after = meter.read()
     counted = account(seen_by(meter), [User("n")]).counted
-    return sum(after[one.domain] - before[one.domain] for one in counted) / 4.0
+    return sum(after[seen.domain] - before[seen.domain] for seen in counted) / 4.0
 
 
 CHIPS_W = sum(

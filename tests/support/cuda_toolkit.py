@@ -38,22 +38,22 @@ def environment(capability: str) -> dict[str, str]:
 def ptxas() -> Path | None:
     here = root()
     places = [here / "bin" / "ptxas"] if here else []
-    places += [Path(found)] if (found := shutil.which("ptxas")) else []
+    places += [Path(on_path)] if (on_path := shutil.which("ptxas")) else []
     places.append(Path("/usr/local/cuda/bin/ptxas"))
     return next((place for place in places if os.access(place, os.X_OK)), None)
 
 
 def registers(report: str) -> int:
     """Registers a thread, from what `ptxas -v` says of one function."""
-    (found,) = re.findall(r"Used (\d+) registers", report)
-    return int(found)
+    (count,) = re.findall(r"Used (\d+) registers", report)
+    return int(count)
 
 
 def local_bytes(report: str) -> int:
     """Bytes of local memory: the stack, and registers spilled to it and loaded back."""
     pattern = r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
-    (found,) = re.findall(pattern, report)
-    return sum(map(int, found))
+    (counts,) = re.findall(pattern, report)
+    return sum(map(int, counts))
 
 
 def instructions(ptx: str) -> list[str]:

@@ -14,7 +14,7 @@ def library() -> Path | None:
     except ModuleNotFoundError:
         return None
     folders = list(spec.submodule_search_locations or []) if spec else []
-    return next((found for f in folders for found in Path(f).glob("lib/libnvrtc.so.12")), None)
+    return next((path for f in folders for path in Path(f).glob("lib/libnvrtc.so.12")), None)
 
 
 def compile_(path: Path, source: str, architecture: str) -> tuple[str, str]:

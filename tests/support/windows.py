@@ -25,10 +25,12 @@ def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> EnergyMonitor
     return EnergyMonitor(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
 
 
-def window(one: EnergyMonitor, clock: VirtualClock, seconds: float, waiting: float = 0.0) -> None:
-    before = one.read()
+def window(
+    monitor: EnergyMonitor, clock: VirtualClock, seconds: float, waiting: float = 0.0
+) -> None:
+    before = monitor.read()
     clock.sleep(seconds)
-    one.window(before, one.read(), waiting)
+    monitor.window(before, monitor.read(), waiting)
 
 
 def gpus(clock: VirtualClock, *which: FakeGpu) -> list[Base]:
@@ -57,17 +59,17 @@ class Steady(Base):
         return {"package-0": self.joules}
 
 
-def told(
-    one: EnergyMonitor, steps: int, bytes_per_step: float = 0.0
+def written_energy(
+    monitor: EnergyMonitor, steps: int, bytes_per_step: float = 0.0
 ) -> tuple[dict[str, Any] | None, str | None]:
     """The record's `energy` and `energy_reason`, as they are written."""
-    data, reason = energy_result(one, steps, bytes_per_step)
+    data, reason = energy_result(monitor, steps, bytes_per_step)
     written = json.loads(json.dumps(to_json(data)))
     assert data is None or from_json(Energy, written) == data
     return written, reason
 
 
-def measured(one: EnergyMonitor, steps: int = 1) -> dict[str, Any]:
-    data, reason = told(one, steps)
+def measured(monitor: EnergyMonitor, steps: int = 1) -> dict[str, Any]:
+    data, reason = written_energy(monitor, steps)
     assert data is not None, reason
     return data

@@ -97,9 +97,9 @@ def joules(problem: Problem, best: Entry, thrifty: Entry | None) -> str:
         reasons = {e.record.energy_reason for e in problem.entries if e.record.energy_reason}
         why = f": {'; '.join(sorted(r for r in reasons if r))}" if reasons else ""
         return f"Energy was not measured{why}."
-    told = f"{quantity(thrifty.energy.value, 'J')} a step"
+    per_step = f"{quantity(thrifty.energy.value, 'J')} a step"
     if thrifty is best:
-        return f"It also uses the least energy measured, {told}."
+        return f"It also uses the least energy measured, {per_step}."
     if best.energy is not None and not clearly_worse(
         differences(thrifty, [best], lambda e: e.record.energy)[id(best)]
     ):
@@ -107,7 +107,7 @@ def joules(problem: Problem, best: Entry, thrifty: Entry | None) -> str:
     extra = ""
     if best.energy is not None:
         extra = f", {digits(best.energy.value / thrifty.energy.value)} times less than {best.label}"
-    return f"{thrifty.label} uses the least energy measured, {told}{extra}."
+    return f"{thrifty.label} uses the least energy measured, {per_step}{extra}."
 
 
 def soonest(best: Entry, others: Sequence[Entry]) -> str | None:
@@ -130,14 +130,16 @@ def soonest(best: Entry, others: Sequence[Entry]) -> str | None:
 
 def doubts(problem: Problem) -> list[str]:
     """What weakens the figures: wide intervals, too few repeats."""
-    found = []
-    for one in problem.entries:
-        time = one.time
+    weaknesses = []
+    for entry in problem.entries:
+        time = entry.time
         if time.low is None or time.high is None:
-            found.append(f"{one.label}: too few repeats for an interval")
-        elif one.fraction is not None and one.fraction.value > ABOVE:
-            found.append(f"{one.label}: {percent(one.fraction)} of the bound, so the bound is low")
+            weaknesses.append(f"{entry.label}: too few repeats for an interval")
+        elif entry.fraction is not None and entry.fraction.value > ABOVE:
+            weaknesses.append(
+                f"{entry.label}: {percent(entry.fraction)} of the bound, so the bound is low"
+            )
         elif (time.high - time.low) / 2.0 > NOISY * time.value:
             half = (time.high - time.low) / 2.0 / time.value
-            found.append(f"{one.label}: noisy, ±{half:.0%}")
-    return found
+            weaknesses.append(f"{entry.label}: noisy, ±{half:.0%}")
+    return weaknesses

@@ -21,28 +21,28 @@ class BreakEven:
 
 
 def break_even(
-    mine_low: float,
-    mine_high: float,
-    mine: Uncertain,
-    base_low: float,
-    base_high: float,
-    base: Uncertain,
+    start_low: float,
+    start_high: float,
+    cost: Uncertain,
+    base_start_low: float,
+    base_start_high: float,
+    base_cost: Uncertain,
 ) -> BreakEven:
     """Where two straight lines cross: start-up (between low and high) plus cost a step times steps.
 
     The interval takes the ends of start-up and of the cost's intervals that lie furthest apart.
     """
-    start = (mine_low + mine_high) / 2.0 - (base_low + base_high) / 2.0
-    gain = base.value - mine.value
+    start = (start_low + start_high) / 2.0 - (base_start_low + base_start_high) / 2.0
+    gain = base_cost.value - cost.value
     if gain >= 0.0 and start <= 0.0:
         return BreakEven("always")
     if gain <= 0.0 and start >= 0.0:
         return BreakEven("never")
-    ends = [mine.low, mine.high, base.low, base.high]
+    ends = [cost.low, cost.high, base_cost.low, base_cost.high]
     if None in ends:
         return BreakEven("after" if gain > 0.0 else "until", Uncertain(start / gain))
-    starts = (mine_low - base_high, mine_high - base_low)
-    gains = (base.low - mine.high, base.high - mine.low)  # type: ignore[operator]
+    starts = (start_low - base_start_high, start_high - base_start_low)
+    gains = (base_cost.low - cost.high, base_cost.high - cost.low)  # type: ignore[operator]
     corners = sorted(crossing(s, g, gain) for s in starts for g in gains)
     steps = Uncertain(start / gain, corners[0], corners[-1])
     return BreakEven("after" if gain > 0.0 else "until", steps)

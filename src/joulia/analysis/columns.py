@@ -15,13 +15,13 @@ from joulia.analysis.units import quantity
 SURE = {"better": "", "worse": "", "no clear difference": " =", "too few repeats": " ?"}
 
 
-def with_error(figure: Uncertain | None, unit: str) -> str:
-    if figure is None:
+def with_error(value: Uncertain | None, unit: str) -> str:
+    if value is None:
         return ""
-    text = quantity(figure.value, unit).strip()
-    if figure.low is None or figure.high is None or not figure.value:
+    text = quantity(value.value, unit).strip()
+    if value.low is None or value.high is None or not value.value:
         return text
-    error = (figure.high - figure.low) / 2.0 / abs(figure.value)
+    error = (value.high - value.low) / 2.0 / abs(value.value)
     return f"{text} ±{short(error * 100)} %"
 
 
@@ -49,35 +49,35 @@ def digits(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
-def percent(figure: Uncertain | None) -> str:
-    return "" if figure is None else f"{figure.value:.0%}"
+def percent(value: Uncertain | None) -> str:
+    return "" if value is None else f"{value.value:.0%}"
 
 
-def estimated(figure: Uncertain | None) -> str:
-    if figure is None:
+def estimated(estimate: Uncertain | None) -> str:
+    if estimate is None:
         return ""
-    text = f"≈ {quantity(figure.value, 'J')}"
-    if figure.low is not None and figure.high is not None:
-        text += f" ({quantity(figure.low, 'J')} to {quantity(figure.high, 'J')})"
+    text = f"≈ {quantity(estimate.value, 'J')}"
+    if estimate.low is not None and estimate.high is not None:
+        text += f" ({quantity(estimate.low, 'J')} to {quantity(estimate.high, 'J')})"
     return text
 
 
-def startup(one: Entry) -> str:
-    cold = f" (cold {quantity(one.cold_startup, 's')})" if one.cold_startup is not None else ""
-    return quantity(one.startup, "s") + cold
+def startup(entry: Entry) -> str:
+    cold = f" (cold {quantity(entry.cold_startup, 's')})" if entry.cold_startup is not None else ""
+    return quantity(entry.startup, "s") + cold
 
 
-def pays_off(found: BreakEven | None) -> str:
+def pays_off(break_even: BreakEven | None) -> str:
     """Steps until the backend has used less than the baseline, start-up included."""
-    if found is None:
+    if break_even is None:
         return ""
-    if found.steps is None:
-        return found.kind
-    low, high = found.steps.low, found.steps.high
+    if break_even.steps is None:
+        return break_even.kind
+    low, high = break_even.steps.low, break_even.steps.high
     interval = ""
     if low is not None and high is not None:
         interval = f" [{steps(low)}, {steps(high)}]"
-    return f"{found.kind} {steps(found.steps.value)}{interval} steps"
+    return f"{break_even.kind} {steps(break_even.steps.value)}{interval} steps"
 
 
 def steps(value: float) -> str:
@@ -86,23 +86,23 @@ def steps(value: float) -> str:
     return f"{math.ceil(value):,}".replace(",", "\u202f") if value < 1e7 else f"{value:.1e}"
 
 
-def spread_out(name: str, figure: Uncertain | None) -> dict[str, float | None]:
+def spread_out(name: str, value: Uncertain | None) -> dict[str, float | None]:
     """value, _low and _high of a figure; None also for infinity, which JSON cannot hold."""
-    values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
+    values = (value.value, value.low, value.high) if value else (None, None, None)
     finite = [v if v is not None and math.isfinite(v) else None for v in values]
     return dict(zip((name, f"{name}_low", f"{name}_high"), finite, strict=True))
 
 
-def sorting(figure: Uncertain | None) -> float | str:
-    return "" if figure is None else float(figure.value)
+def sorting(value: Uncertain | None) -> float | str:
+    return "" if value is None else float(value.value)
 
 
-def crossing(found: BreakEven | None) -> float | str:
-    if found is None:
+def crossing(break_even: BreakEven | None) -> float | str:
+    if break_even is None:
         return ""
-    if found.steps is not None:
-        return float(found.steps.value)
-    return 0.0 if found.kind == "always" else 1e300
+    if break_even.steps is not None:
+        return float(break_even.steps.value)
+    return 0.0 if break_even.kind == "always" else 1e300
 
 
 @dataclass(frozen=True)
@@ -150,17 +150,17 @@ def of_difference(
     """How many times better than the baseline."""
 
     def plain(e: Entry) -> dict[str, Any]:
-        found = pick(e)
+        difference = pick(e)
         return {
-            **spread_out(f"{name}_ratio", found.ratio if found else None),
-            f"{name}_p": found.p if found else None,
-            f"{name}_verdict": found.verdict if found else None,
+            **spread_out(f"{name}_ratio", difference.ratio if difference else None),
+            f"{name}_p": difference.p if difference else None,
+            f"{name}_verdict": difference.verdict if difference else None,
         }
 
     return Column(
         title,
         lambda e: factor(pick(e)),
-        lambda e: sorting(found.ratio if (found := pick(e)) else None),
+        lambda e: sorting(difference.ratio if (difference := pick(e)) else None),
         plain,
         when,
     )
@@ -175,9 +175,11 @@ def of_break_even(
     """After how many steps the start has paid off."""
 
     def plain(e: Entry) -> dict[str, Any]:
-        found = pick(e)
-        told = {f"{name}_break_even": found.kind if found else None}
-        return told | spread_out(f"{name}_break_even_steps", found.steps if found else None)
+        break_even = pick(e)
+        cells = {f"{name}_break_even": break_even.kind if break_even else None}
+        return cells | spread_out(
+            f"{name}_break_even_steps", break_even.steps if break_even else None
+        )
 
     return Column(title, lambda e: pays_off(pick(e)), lambda e: crossing(pick(e)), plain, when)
 

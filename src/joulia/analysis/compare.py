@@ -70,8 +70,8 @@ class Entry:
         """The backend, and ranks x threads where it is not one of each."""
         case = self.record.case
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
-        told = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
-        return case.backend + where + told
+        overlap = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
+        return case.backend + where + overlap
 
 
 @dataclass(frozen=True)
@@ -238,19 +238,19 @@ def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
     times = differences(base, others, lambda e: e.record.time)
     joules = differences(base, others, lambda e: e.record.energy)
     judged = []
-    for one in entries:
-        if one is base:
-            judged.append(replace(one, is_baseline=True))
+    for entry in entries:
+        if entry is base:
+            judged.append(replace(entry, is_baseline=True))
             continue
         judged.append(
             replace(
-                one,
-                time_difference=times[id(one)],
-                energy_difference=joules[id(one)],
+                entry,
+                time_difference=times[id(entry)],
+                energy_difference=joules[id(entry)],
                 break_even_time=break_even(
-                    one.startup, one.startup, one.time, base.startup, base.startup, base.time
+                    entry.startup, entry.startup, entry.time, base.startup, base.startup, base.time
                 ),
-                break_even_energy=break_even_joules(one, base),
+                break_even_energy=break_even_joules(entry, base),
             )
         )
     return judged
@@ -269,26 +269,26 @@ def differences(
 ) -> dict[int, Difference | None]:
     """The difference of each from the baseline, by the entry's id()."""
     reference = part(base)
-    found: dict[int, Ratio] = {}
-    for one in others:
-        mine = part(one)
+    ratios: dict[int, Ratio] = {}
+    for entry in others:
+        compared = part(entry)
         if (
             reference
-            and mine
-            and source(reference) == source(mine)
-            and min(*mine.samples, *reference.samples) > 0
+            and compared
+            and source(reference) == source(compared)
+            and min(*compared.samples, *reference.samples) > 0
         ):
-            found[id(one)] = ranksum.ratio(reference.samples, mine.samples)
-    corrected = dict(zip(found, ranksum.holm([r.p for r in found.values()]), strict=True))
+            ratios[id(entry)] = ranksum.ratio(reference.samples, compared.samples)
+    corrected = dict(zip(ratios, ranksum.holm([r.p for r in ratios.values()]), strict=True))
     result: dict[int, Difference | None] = {}
-    for one in others:
-        ratio = found.get(id(one))
-        margin = max(MARGIN, one.spread, base.spread)
-        result[id(one)] = None
+    for entry in others:
+        ratio = ratios.get(id(entry))
+        margin = max(MARGIN, entry.spread, base.spread)
+        result[id(entry)] = None
         if ratio is not None:
-            p = corrected[id(one)]
-            told = Uncertain(ratio.value, ratio.low, ratio.high)
-            result[id(one)] = Difference(told, p, verdict(ratio, p, margin))
+            p = corrected[id(entry)]
+            uncertain_ratio = Uncertain(ratio.value, ratio.low, ratio.high)
+            result[id(entry)] = Difference(uncertain_ratio, p, verdict(ratio, p, margin))
     return result
 
 
@@ -305,36 +305,36 @@ def verdict(ratio: Ratio, p: float, margin: float) -> str:
     return "better" if ratio.value > 1.0 else "worse"
 
 
-def break_even_joules(one: Entry, base: Entry) -> BreakEven | None:
+def break_even_joules(entry: Entry, base: Entry) -> BreakEven | None:
     """As in time. Start-up is not metered: its power lies between idle and the running average."""
-    if one.energy is None or base.energy is None or one.power is None or base.power is None:
+    if entry.energy is None or base.energy is None or entry.power is None or base.power is None:
         return None
-    mine, other = one.record.energy, base.record.energy
-    if mine is None or other is None or mine.source != other.source:
+    energy, base_energy = entry.record.energy, base.record.energy
+    if energy is None or base_energy is None or energy.source != base_energy.source:
         return None
     return break_even(
-        one.startup * idle_watts(one),
-        one.startup * one.power.value,
-        one.energy,
+        entry.startup * idle_watts(entry),
+        entry.startup * entry.power.value,
+        entry.energy,
         base.startup * idle_watts(base),
         base.startup * base.power.value,
         base.energy,
     )
 
 
-def idle_watts(one: Entry) -> float:
+def idle_watts(entry: Entry) -> float:
     """The lower of the idle powers around the case; 0 where none was measured."""
-    idle = one.record.energy.idle_w if one.record.energy else None
-    power = one.power.value if one.power else 0.0
+    idle = entry.record.energy.idle_w if entry.record.energy else None
+    power = entry.power.value if entry.power else 0.0
     return min([power, *idle]) if idle else 0.0
 
 
 def measured(problems: Sequence[Problem]) -> list[Problem]:
     """Problems with a figure. JouliaError, in one line, where there is none."""
-    found = [p for p in problems if p.entries]
-    if not found:
+    with_entries = [p for p in problems if p.entries]
+    if not with_entries:
         reasons = sorted(
             {f"{a.backend} {a.status}: {a.reason}" for p in problems for a in p.absent}
         )
         raise JouliaError("nothing was measured: " + "; ".join(reasons))
-    return found
+    return with_entries

@@ -101,12 +101,12 @@ def label(record: Record, metric: str) -> str:
 
 def metrics(record: Record) -> list[tuple[str, str, Summary]]:
     """(name, unit, median with interval) of what was measured: never of what was modelled."""
-    found: list[tuple[str, str, Summary]] = []
+    medians: list[tuple[str, str, Summary]] = []
     if record.status == "valid" and record.time:
-        found.append(("time", "s/step", record.time))
+        medians.append(("time", "s/step", record.time))
         if record.energy:
-            found.append(("energy", "J/step", record.energy))
-    return found
+            medians.append(("energy", "J/step", record.energy))
+    return medians
 
 
 def github_action_benchmark(records: Sequence[Record]) -> str:
@@ -130,14 +130,14 @@ def github_action_benchmark(records: Sequence[Record]) -> str:
 
 def bencher(records: Sequence[Record]) -> str:
     """Bencher Metric Format: benchmark, measure, value with its bounds."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    benchmarks: dict[str, dict[str, dict[str, float]]] = {}
     for record in records:
         for name, _, part in metrics(record):
             value = {"value": part.median}
             if part.ci95:
                 value |= {"lower_value": part.ci95[0], "upper_value": part.ci95[1]}
-            found.setdefault(record.case.label, {})[f"{name}-per-step"] = value
-    return json.dumps(found, indent=1) + "\n"
+            benchmarks.setdefault(record.case.label, {})[f"{name}-per-step"] = value
+    return json.dumps(benchmarks, indent=1) + "\n"
 
 
 def export(records: Sequence[Record], form: str, path: Path) -> None:

@@ -92,7 +92,7 @@ def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point
         for r in records
         if r.status == "valid" and r.solution and r.time
     }
-    found: dict[tuple[str, str, float], list[Point]] = {}
+    groups: dict[tuple[str, str, float], list[Point]] = {}
     for (machine, case, until), record in latest.items():
         assert record.solution is not None
         assert record.time is not None
@@ -104,23 +104,23 @@ def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point
             scaled(uncertain(record.time), steps),
             scaled(uncertain(record.energy), steps) if record.energy else None,
         )
-        found.setdefault((machine, case.kernel, until), []).append(point)
-    return {key: [replace(p, swept=varied(mine)) for p in mine] for key, mine in found.items()}
+        groups.setdefault((machine, case.kernel, until), []).append(point)
+    return {key: [replace(p, swept=varied(group)) for p in group] for key, group in groups.items()}
 
 
-def varied(found: Sequence[Point]) -> frozenset[str]:
+def varied(points: Sequence[Point]) -> frozenset[str]:
     """The parameters that were swept; those that only set the time step follow from the grid."""
     values: dict[str, set[Value]] = {}
-    for point in found:
+    for point in points:
         for name, value in point.record.case.params:
             values.setdefault(name, set()).add(value)
     return frozenset(k for k, v in values.items() if len(v) > 1 and k not in ("cfl", "dt", "t_end"))
 
 
-def scaled(one: Uncertain, factor: float) -> Uncertain:
-    if one.low is None or one.high is None:
-        return Uncertain(one.value * factor)
-    return Uncertain(one.value * factor, one.low * factor, one.high * factor)
+def scaled(per_step: Uncertain, factor: float) -> Uncertain:
+    if per_step.low is None or per_step.high is None:
+        return Uncertain(per_step.value * factor)
+    return Uncertain(per_step.value * factor, per_step.low * factor, per_step.high * factor)
 
 
 def time_of(point: Point) -> float | None:
@@ -131,9 +131,9 @@ def energy_of(point: Point) -> float | None:
     return point.energy.value if point.energy else None
 
 
-def front(found: Sequence[Point], cost: Callable[[Point], float | None]) -> list[Point]:
+def front(points: Sequence[Point], cost: Callable[[Point], float | None]) -> list[Point]:
     """The Pareto front, most accurate first: nothing is as accurate and cheaper."""
-    priced = [(c, p) for p in found if (c := cost(p)) is not None]
+    priced = [(c, p) for p in points if (c := cost(p)) is not None]
     kept = [
         p
         for c, p in priced
@@ -143,11 +143,11 @@ def front(found: Sequence[Point], cost: Callable[[Point], float | None]) -> list
 
 
 def sentences(
-    found: Sequence[Point], cost: Callable[[Point], float | None], word: str
+    points: Sequence[Point], cost: Callable[[Point], float | None], word: str
 ) -> list[str]:
     """The front in words: the most accurate choice, then what each step down saves."""
     unit = {"time": "s", "energy": "J"}[word]
-    best = front(found, cost)
+    best = front(points, cost)
     if not best:
         return []
     first, *rest = best

@@ -55,23 +55,25 @@ def portability(problems: Sequence[Problem], records: Sequence[Record]) -> list[
     if len(names) < 2:
         return []
     triads = best_triads(records)
-    found = []
+    portabilities = []
     for key in dict.fromkeys(p.key for p in problems):
         here = [p for p in problems if p.key == key and (p.entries or p.absent)]
         if len(here) < 2 or not registry.ranked(here[0].kernel):
             continue
         measured = [e.backend for p in here for e in p.entries]
         backends = dict.fromkeys(measured + [a.backend for p in here for a in p.absent])
-        found += [
-            one(here, backend, metric, kind, names, triads)
+        portabilities += [
+            portability_of(here, backend, metric, kind, names, triads)
             for backend in backends
             for metric in METRICS
             for kind in EFFICIENCIES
         ]
-    return [p for p in found if any(v is not None and v > 0.0 for v in p.efficiency.values())]
+    return [
+        p for p in portabilities if any(v is not None and v > 0.0 for v in p.efficiency.values())
+    ]
 
 
-def one(
+def portability_of(
     here: Sequence[Problem],
     backend: str,
     metric: str,
@@ -98,24 +100,24 @@ def efficiency(
     problem: Problem, backend: str, metric: str, kind: str, triad: float | None
 ) -> float | None:
     """0 where the backend cannot run the problem here, None where that was not measured."""
-    mine = [e for e in problem.entries if e.backend == backend]
-    if not mine:
+    entries = [e for e in problem.entries if e.backend == backend]
+    if not entries:
         return 0.0 if any(a.backend == backend for a in problem.absent) else None
     cost: Callable[[Entry], float | None] = (
         (lambda e: e.time.value)
         if metric == "time"
         else (lambda e: e.energy.value if e.energy else None)
     )
-    costs = [c for c in map(cost, mine) if c]
+    costs = [c for c in map(cost, entries) if c]
     if not costs:
         return None
     if kind == "application":
         every = [c for c in map(cost, problem.entries) if c]
         return min(every) / min(costs)
     if metric == "time":
-        fractions = [e.fraction.value for e in mine if e.fraction]
+        fractions = [e.fraction.value for e in entries if e.fraction]
         return max(fractions, default=None)
-    bounded = [e for e in mine if e.fraction and e.energy]
+    bounded = [e for e in entries if e.fraction and e.energy]
     if triad is None or not bounded:
         return None
     return max(triad * bytes_of(e.record) / e.energy.value for e in bounded if e.energy)

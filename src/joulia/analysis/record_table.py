@@ -52,14 +52,14 @@ def measured_or_failed(records: Sequence[Record]) -> list[Record]:
 
 def skips(records: Sequence[Record]) -> list[str]:
     """What was skipped: a line a reason, with the backends and the number of their cases."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for record in records:
         if record.status == "skipped":
-            found.setdefault(record.reasons[0], []).append(record.case.backend)
+            by_reason.setdefault(record.reasons[0], []).append(record.case.backend)
     return [
         f"skipped: {', '.join(dict.fromkeys(backends))} "
         f"({len(backends)} case{'s' if len(backends) > 1 else ''}): {reason}"
-        for reason, backends in found.items()
+        for reason, backends in by_reason.items()
     ]
 
 
@@ -103,10 +103,12 @@ def measured(record: Record) -> str:
 
 def estimated(record: Record) -> str:
     """The estimate with its range, marked as one."""
-    told = record.energy_estimate
-    if not told:
+    estimate = record.energy_estimate
+    if not estimate:
         return ""
-    low, middle, high = (quantity(joules, "J") for joules in (told.low, told.median, told.high))
+    low, middle, high = (
+        quantity(joules, "J") for joules in (estimate.low, estimate.median, estimate.high)
+    )
     return f"≈ {middle} ({low} to {high})"
 
 
@@ -188,11 +190,11 @@ def bounds(records: Sequence[Record]) -> list[str]:
         rates, case = record.rates, record.case
         if not rates or rates.fraction_of_bound is None:
             continue
-        if found := rates.ceiling_bytes_per_s:
-            bandwidth[case.place] = max(bandwidth.get(case.place, 0.0), found)
-        if found := rates.ceiling_flops_per_s:
+        if ceiling := rates.ceiling_bytes_per_s:
+            bandwidth[case.place] = max(bandwidth.get(case.place, 0.0), ceiling)
+        if ceiling := rates.ceiling_flops_per_s:
             key = case.place, case.dtype
-            peak[key] = max(peak.get(key, 0.0), found)
+            peak[key] = max(peak.get(key, 0.0), ceiling)
     lines = [
         f"Bound for {count_of(place)}: the best triad of the run, "
         f"{value / 1e9:.2f} GB/s, 24 B an element, without write-allocate"

@@ -74,14 +74,14 @@ def point(record: Record, base: Record | None, *, weak: bool) -> Point:
     return Point(record, efficiency, interval, ratio, over)
 
 
-def table(found: Sequence[Point]) -> Table:
+def table(points: Sequence[Point]) -> Table:
     view = Table(box=None, header_style="bold", pad_edge=False)
     for name in (
         "backend", "ranks x threads", "grid", "parts", "time/step", "efficiency", "95 % interval",
         "exchange", "predicted", "packing", "imbalance", "energy ratio", "verdict",
     ):  # fmt: skip
         view.add_column(name, justify="left" if name in {"backend", "verdict"} else "right")
-    for p in found:
+    for p in points:
         view.add_row(*row(p))
     return view
 
@@ -152,7 +152,7 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     per_cell = base.parallel.compute_s * base.case.ranks / math.prod(base.case.shape)
     kernel = registry.kernel(base.case.kernel).kernel
     per_face_cell = bytes_per_face_cell(widest)
-    found: list[Prediction] = []
+    predictions: list[Prediction] = []
     ranks = 1
     while ranks <= up_to:
         shape = weak_shape(base.case.shape, ranks, kernel.halo.width) if weak else base.case.shape
@@ -167,9 +167,9 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
         exchange = transport.seconds(messages, faces * per_face_cell) if ranks > 1 else 0.0
         total = compute + exchange
         ideal = per_cell * math.prod(shape) / ranks
-        found.append(Prediction(ranks, shape, compute, exchange, ideal / total))
+        predictions.append(Prediction(ranks, shape, compute, exchange, ideal / total))
         ranks *= 2
-    return found
+    return predictions
 
 
 def face_cells(tile: Shape, parts: Shape) -> int:
@@ -205,11 +205,11 @@ def network(record: Record) -> Transport:
     return Transport(parallel.latency_s, parallel.bandwidth_bytes_per_s)
 
 
-def prediction_table(found: Sequence[Prediction]) -> Table:
+def prediction_table(predictions: Sequence[Prediction]) -> Table:
     view = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("ranks", "grid", "compute", "exchange", "time/step", "efficiency"):
         view.add_column(name, justify="right")
-    for p in found:
+    for p in predictions:
         view.add_row(
             str(p.ranks),
             "x".join(map(str, p.shape)),
@@ -239,7 +239,7 @@ def assumptions(records: Sequence[Record]) -> str:
 # ---- the plot ------------------------------------------------------------------------------
 
 
-def plot(found: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
+def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
     """Efficiency over ranks with intervals, one line a backend; the prediction dashed."""
     try:
         import matplotlib
@@ -251,11 +251,15 @@ def plot(found: Sequence[Point], predicted: Sequence[Prediction], path: Path, ti
             "--plot needs matplotlib. Allowed: pip install 'joulia[plot]' first"
         ) from None
     figure, axes = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
-    for backend in dict.fromkeys(p.record.case.backend for p in found):
-        mine = [p for p in found if p.record.case.backend == backend and p.efficiency is not None]
-        x = [p.record.case.ranks for p in mine]
-        y = [100.0 * (p.efficiency or 0.0) for p in mine]
-        intervals = [p.interval or (p.efficiency or 0.0, p.efficiency or 0.0) for p in mine]
+    for backend in dict.fromkeys(p.record.case.backend for p in points):
+        backend_points = [
+            p for p in points if p.record.case.backend == backend and p.efficiency is not None
+        ]
+        x = [p.record.case.ranks for p in backend_points]
+        y = [100.0 * (p.efficiency or 0.0) for p in backend_points]
+        intervals = [
+            p.interval or (p.efficiency or 0.0, p.efficiency or 0.0) for p in backend_points
+        ]
         errors = [
             [max(0.0, v - 100.0 * low) for v, (low, _) in zip(y, intervals, strict=True)],
             [max(0.0, 100.0 * high - v) for v, (_, high) in zip(y, intervals, strict=True)],

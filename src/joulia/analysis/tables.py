@@ -72,11 +72,11 @@ def markdown_table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(heads), line(aligned), *map(line, cells)]) + "\n"
 
 
-def portability_rows(found: Sequence[Portability]) -> tuple[list[str], list[list[str]]]:
-    names = list(dict.fromkeys(name for p in found for name in p.efficiency))
+def portability_rows(portable: Sequence[Portability]) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(name for p in portable for name in p.efficiency))
     heads = ["problem", "backend", "metric", "efficiency", *names, "portability", "note"]
     cells = []
-    for p in found:
+    for p in portable:
         value = "unknown" if p.value is None else f"{p.value:.0%}"
         machines = [efficiency_text(p.efficiency.get(name)) for name in names]
         cells.append([p.problem, p.backend, p.metric, p.kind, *machines, value, p.why or ""])
@@ -87,7 +87,7 @@ def efficiency_text(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def flat(problem: Problem, one: Entry) -> dict[str, Any]:
+def flat(problem: Problem, entry: Entry) -> dict[str, Any]:
     """One entry as plain numbers, units in the names, for CSV and JSON."""
     row: dict[str, Any] = {
         "machine": problem.machine,
@@ -99,7 +99,7 @@ def flat(problem: Problem, one: Entry) -> dict[str, Any]:
         "params": " ".join(f"{k}={v}" for k, v in problem.params),
     }
     for column in COLUMNS:
-        row |= column.plain(one)
+        row |= column.plain(entry)
     return row
 
 

@@ -33,18 +33,18 @@ def timeout(what: str = "case") -> Option:
     return click.option("--timeout", type=POSITIVE, default=600.0, help=f"seconds a {what} (600)")
 
 
-def repeats(default: int | None, told: str) -> Option:
+def repeats(default: int | None, note: str) -> Option:
     return click.option(
         "--repeats",
         type=click.IntRange(1, 10000),
         default=default,
-        help=f"samples a case ({told})",
+        help=f"samples a case ({note})",
     )
 
 
-def window(default: float | None, told: str) -> Option:
+def window(default: float | None, note: str) -> Option:
     return click.option(
-        "--window", type=POSITIVE, default=default, help=f"seconds a sample ({told})"
+        "--window", type=POSITIVE, default=default, help=f"seconds a sample ({note})"
     )
 
 
@@ -84,10 +84,10 @@ def shape(text: str, option: str = "shape") -> tuple[int, ...]:
 
 
 def params(given: Sequence[str]) -> dict[str, list[Value]]:
-    found: dict[str, list[Value]] = {}
+    by_name: dict[str, list[Value]] = {}
     for text in given:
         name, equals, values = text.partition("=")
         if not (name and equals and values):
             raise JouliaError(f"--param {text} is not allowed. Allowed: name=value, name=v1,v2")
-        found[name] = list(listed(values))
-    return found
+        by_name[name] = list(listed(values))
+    return by_name

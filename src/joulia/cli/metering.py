@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -24,8 +24,42 @@ from joulia.energy.uncertainty import Part, spread
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
 from joulia.records.codec import to_json
-from joulia.records.parts import Energy
+from joulia.records.parts import Carbon, Energy
 from joulia.system.clock import raw_clock
+
+
+@dataclass(frozen=True)
+class MeteredDomain:
+    """What one domain of one meter counted while the command ran."""
+
+    meter: str
+    domain: str
+    kind: str
+    """What it covers: `package`, `gpu`, `node`, ..."""
+    source: str
+    counted: bool
+    """Whether it is part of the total."""
+    joules: float | None
+    """None where the command was too short for this counter."""
+    watts: float | None
+    uncertainty_rel: float
+    """At 95 %."""
+    too_short: bool
+
+
+@dataclass(frozen=True)
+class Metered:
+    """What `joulia meter` prints and writes."""
+
+    command: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    total: Energy | None
+    reason: str | None
+    """Why there is no total."""
+    domains: tuple[MeteredDomain, ...]
+    carbon: Carbon | None = None
+    """CO2e, where the user named a grid."""
 
 
 def meter(
@@ -50,7 +84,7 @@ def meter(
         energy.idle()
         before = energy.read()
         began = raw_clock()
-        code = run([program, *command[1:]])
+        code = exit_code([program, *command[1:]])
         seconds = raw_clock() - began
         after = energy.read()
         window = energy.between(before, after) if energy.seen else "no meter"
@@ -59,16 +93,17 @@ def meter(
         data, reason = energy_result(energy, 1)
     finally:
         energy.close()
-    told = report(energy, window, data, reason, seconds)
-    if intensity and data:
-        told["carbon"] = to_json(intensity.note(data.median))
+    note = intensity.note(data.median) if intensity and data else None
+    result = Metered(
+        tuple(command), code, seconds, data, reason, domains_of(energy, window), carbon=note
+    )
     if output:
-        write(output, told | {"command": list(command), "exit_code": code})
-    show(told, energy)
+        write(output, result)
+    show(result, energy)
     return code
 
 
-def run(command: Sequence[str]) -> int:
+def exit_code(command: Sequence[str]) -> int:
     """The command's exit code; 128 and the signal's number where a signal ended it.
 
     An interrupt from the keyboard reaches the command too: joulia waits and still tells.
@@ -86,93 +121,87 @@ def run(command: Sequence[str]) -> int:
     return 128 - code if code < 0 else code
 
 
-def report(
-    energy: EnergyMonitor,
-    window: Window | str,
-    data: Energy | None,
-    reason: str | None,
-    seconds: float,
-) -> dict[str, Any]:
-    """What is printed and written: seconds, the total or why there is none, every domain."""
+def domains_of(energy: EnergyMonitor, window: Window | str) -> tuple[MeteredDomain, ...]:
+    """Every domain that counted anything, with how far each can be from the truth."""
+    if not isinstance(window, Window):
+        return ()
     domains = []
-    joules = window.joules if isinstance(window, Window) else {}
-    for one in energy.seen:
-        used = joules.get(one.key, 0.0)
-        if not used > 0.0 or not isinstance(window, Window):
+    for seen in energy.seen:
+        used = window.joules.get(seen.key, 0.0)
+        if not used > 0.0:
             continue
-        part = Part(used, energy.periods[one.key], one.quantum_j, one.systematic_rel)
+        part = Part(used, energy.periods[seen.key], seen.quantum_j, seen.systematic_rel)
         error = spread([part], window.seconds)
         short = error.sigma_rel > energy.tolerance
         domains.append(
-            {
-                "meter": one.meter,
-                "domain": one.domain,
-                "kind": one.kind,
-                "source": one.source,
-                "counted": one.key in energy.counted,
-                "joules": None if short else used,
-                "watts": None if short else used / window.seconds,
-                "uncertainty_rel": error.rel95,
-                "too_short": short,
-            }
+            MeteredDomain(
+                seen.meter,
+                seen.domain,
+                seen.kind,
+                seen.source,
+                counted=seen.key in energy.counted,
+                joules=None if short else used,
+                watts=None if short else used / window.seconds,
+                uncertainty_rel=error.rel95,
+                too_short=short,
+            )
         )
-    return {"seconds": seconds, "total": to_json(data), "reason": reason, "domains": domains}
+    return tuple(domains)
 
 
-def write(path: Path, told: dict[str, Any]) -> None:
+def write(path: Path, result: Metered) -> None:
     try:
-        path.write_text(json.dumps(told, indent=1) + "\n")
+        path.write_text(json.dumps(to_json(result), indent=1) + "\n")
     except OSError as error:
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None
 
 
-def show(told: dict[str, Any], energy: EnergyMonitor) -> None:
+def show(result: Metered, energy: EnergyMonitor) -> None:
     """On stderr, so that the command's own output stays what it is."""
     sys.stdout.flush()
     out = console(stderr=True)
-    if told["domains"]:
-        out.print(table(told))
-    total = told["total"]
+    if result.domains:
+        out.print(table(result.domains))
+    total = result.total
     if total is None:
-        out.print(f"{told['seconds']:.3f} s. No joules: {told['reason']}", markup=False)
+        out.print(f"{result.seconds:.3f} s. No joules: {result.reason}", markup=False)
         for name, error in sorted(energy.missing.items()):
             if error.remedy and not energy.seen:
                 out.print(f"  {name}: {error.remedy}", markup=False)
         return
-    net = total["net"]
     line = (
-        f"{told['seconds']:.3f} s, {quantity(total['median'], 'J')} "
-        f"±{total['uncertainty_rel']:.0%} ({total['scope']}), {quantity(total['watts'], 'W')}"
+        f"{result.seconds:.3f} s, {quantity(total.median, 'J')} "
+        f"±{total.uncertainty_rel:.0%} ({total.scope}), {quantity(total.watts, 'W')}"
     )
     line += (
-        f", {quantity(net['median'], 'J')} more than idle"
-        if net
-        else f"; no net: {total['net_reason']}"
+        f", {quantity(total.net.median, 'J')} more than idle"
+        if total.net
+        else f"; no net: {total.net_reason}"
     )
     out.print(line, markup=False)
-    out.print("not covered: " + ", ".join(total["not_covered"] or ["nothing"]), markup=False)
-    for flag in total["flags"]:
+    out.print("not covered: " + ", ".join(total.not_covered or ("nothing",)), markup=False)
+    for flag in total.flags:
         out.print(f"! {flag}", markup=False)
-    if note := told.get("carbon"):
-        out.print(f"{quantity(note['median'], 'g')} CO2e ({note['source']})", markup=False)
+    if note := result.carbon:
+        out.print(f"{quantity(note.median, 'g')} CO2e ({note.source})", markup=False)
 
 
-def table(told: dict[str, Any]) -> Table:
+def table(domains: Sequence[MeteredDomain]) -> Table:
     view = Table(box=None, header_style="bold", pad_edge=False)
     for name, justify in (
         ("meter", "left"), ("domain", "left"), ("J", "right"), ("W", "right"),
         ("± 95 %", "right"), ("in the total", "left"),
     ):  # fmt: skip
         view.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for one in told["domains"]:
+    for domain in domains:
         figures = (
             ["too short", "", ""]
-            if one["too_short"]
+            if domain.joules is None or domain.watts is None
             else [
-                quantity(one["joules"], "J"),
-                quantity(one["watts"], "W"),
-                f"{one['uncertainty_rel']:.0%}",
+                quantity(domain.joules, "J"),
+                quantity(domain.watts, "W"),
+                f"{domain.uncertainty_rel:.0%}",
             ]
         )
-        view.add_row(one["meter"], one["domain"], *figures, "yes" if one["counted"] else "")
+        view.add_row(domain.meter, domain.domain, *figures, "yes" if domain.counted else "")
     return view

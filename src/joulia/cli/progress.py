@@ -28,7 +28,7 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
     """Run with progress on stderr and the table on stdout; 0 where all that could run is valid."""
 
     outcomes: list[Outcome] = []
-    told: set[tuple[str, str]] = set()
+    shown_skips: set[tuple[str, str]] = set()
     err = console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -53,9 +53,9 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
             record = outcome.record
             if record.status == "skipped":
                 skip = (record.case.backend, record.reasons[0])
-                if skip in told:
+                if skip in shown_skips:
                     continue  # a backend that is not here says so once
-                told.add(skip)
+                shown_skips.add(skip)
             detail = f": {record.reasons[0]}" if record.reasons else ""
             again = " (resumed)" if outcome.resumed else ""
             progress.console.print(

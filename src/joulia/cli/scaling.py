@@ -27,14 +27,14 @@ def scale(options: dict[str, Any]) -> int:
     )
     planned = cases(options)
     code = execute(planned, settings, options["output"], resume=True)
-    mine = [one for one in planned if one.case.kernel == options["kernel"]]
-    wanted = [identify(one.case, settings) for one in mine]
+    kernel_cases = [p for p in planned if p.case.kernel == options["kernel"]]
+    wanted = [identify(p.case, settings) for p in kernel_cases]
     latest = {record.id: record for record in store.load(options["output"])}
     records = [latest[i] for i in wanted if i in latest]
-    found = scaling.points(records, weak=options["weak"])
+    points = scaling.points(records, weak=options["weak"])
     out = console()
     out.print()
-    out.print(scaling.table(found))
+    out.print(scaling.table(points))
     predicted: list[scaling.Prediction] = []
     if options["predict"]:
         predicted = scaling.predict(records, options["predict"], weak=options["weak"])
@@ -42,8 +42,8 @@ def scale(options: dict[str, Any]) -> int:
         out.print(scaling.assumptions(records), markup=False)
         out.print(scaling.prediction_table(predicted))
     if options["plot"]:
-        title = scaling.label(mine[0].case, weak=options["weak"])
-        scaling.plot(found, predicted, options["plot"], title)
+        title = scaling.label(kernel_cases[0].case, weak=options["weak"])
+        scaling.plot(points, predicted, options["plot"], title)
         out.print(f"Plot: {options['plot']}", markup=False)
     return code
 
@@ -67,15 +67,15 @@ def cases(options: dict[str, Any]) -> list[Planned]:
         )
         for ranks in options["ranks"]
     ]
-    found = plan(requests)
-    order = list(dict.fromkeys(one.case.backend for one in found))
+    planned = plan(requests)
+    order = list(dict.fromkeys(p.case.backend for p in planned))
     # The triads that packing is held against come first, and have no row of their own.
     return sorted(
-        found,
-        key=lambda one: (
-            one.case.kernel == kernel.name,
-            order.index(one.case.backend),
-            one.case.cores,
+        planned,
+        key=lambda p: (
+            p.case.kernel == kernel.name,
+            order.index(p.case.backend),
+            p.case.cores,
         ),
     )
 

@@ -66,24 +66,26 @@ def account(seen: Iterable[Seen], users: Sequence[User], *, everything: bool = F
     rank uses are left out and named, unless `everything` counts or the node's own meter holds them.
     """
     # One meter is one meter, whoever reads it; the order of ranks decides nothing.
-    unique = sorted({one.key: one for one in sorted(seen, key=_order)}.values(), key=_order)
+    unique = sorted(
+        {domain.key: domain for domain in sorted(seen, key=_order)}.values(), key=_order
+    )
     counted: list[Seen] = []
     left_out: list[str] = []
     problems: list[str] = []
     for node in sorted({user.node for user in users}):
-        here = [one for one in unique if one.node == node]
+        here = [domain for domain in unique if domain.node == node]
         used, trouble = _devices(here, [user for user in users if user.node == node])
         if everything:
-            used = {one.device for one in here if one.device}
+            used = {domain.device for domain in here if domain.device}
         chosen, missing = _node(here, used)
-        if trouble and not any(one.kind == "node" for one in chosen):
+        if trouble and not any(domain.kind == "node" for domain in chosen):
             problems += trouble
         elif not chosen:
             problems.append(_nothing(node, here))
         counted += chosen
         left_out += missing
-        left_out += [text for one in chosen for text in one.not_covered]
-    shared = {one.meter: _sharers(one, users) for one in counted}
+        left_out += [text for domain in chosen for text in domain.not_covered]
+    shared = {domain.meter: _sharers(domain, users) for domain in counted}
     return Account(
         tuple(counted),
         tuple(dict.fromkeys(left_out)),
@@ -92,14 +94,14 @@ def account(seen: Iterable[Seen], users: Sequence[User], *, everything: bool = F
     )
 
 
-def _order(one: Seen) -> tuple[str, ...]:
-    source = "" if one.source == "counter" else one.source
-    return (one.node, source, one.meter, one.domain)
+def _order(domain: Seen) -> tuple[str, ...]:
+    source = "" if domain.source == "counter" else domain.source
+    return (domain.node, source, domain.meter, domain.domain)
 
 
 def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], list[str]]:
     """The UUIDs of the GPUs that ranks use, and why some of them cannot be measured."""
-    known = {one.device: one.bus_id for one in here if one.device}
+    known = {domain.device: domain.bus_id for domain in here if domain.device}
     used: set[str] = set()
     trouble: list[str] = []
     for token in sorted({user.device for user in users if user.device}):
@@ -109,36 +111,40 @@ def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], lis
             trouble.append(error.reason)
             continue
         used.add(uuid)
-        trouble += {one.unattributable for one in here if one.device == uuid and one.unattributable}
+        trouble += {
+            domain.unattributable
+            for domain in here
+            if domain.device == uuid and domain.unattributable
+        }
     return used, trouble
 
 
 def _node(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]:
     """One level of each part of a node, the widest that says for certain what it holds."""
-    whole = [one for one in here if one.kind == "node"]
+    whole = [domain for domain in here if domain.kind == "node"]
     if whole:
         # Everything else lies inside. Of two meters for the node one counts, a counter first.
-        return [one for one in whole if one.meter == whole[0].meter][:1], []
-    gpus = [one for one in here if one.kind == "gpu" and one.device in used]
-    attributable = [one for one in gpus if not one.unattributable]
-    missing = [str(one.unattributable) for one in gpus if one.unattributable]
+        return [domain for domain in whole if domain.meter == whole[0].meter][:1], []
+    gpus = [domain for domain in here if domain.kind == "gpu" and domain.device in used]
+    attributable = [domain for domain in gpus if not domain.unattributable]
+    missing = [str(domain.unattributable) for domain in gpus if domain.unattributable]
     missing += [
-        f"{one.device}: not used by this case"
-        for one in here
-        if one.kind == "gpu" and one.device not in used
+        f"{domain.device}: not used by this case"
+        for domain in here
+        if domain.kind == "gpu" and domain.device not in used
     ]
     processor = _processor(here, bool(attributable))
-    rails = [one for one in here if one.kind == "gpus"]
-    if not any(one.kind == "gpu" for one in here) and processor:
-        processor += [one for one in rails if one.meter == processor[0].meter]
-    modules = [one for one in here if one.kind == "module"]
+    rails = [domain for domain in here if domain.kind == "gpus"]
+    if not any(domain.kind == "gpu" for domain in here) and processor:
+        processor += [domain for domain in rails if domain.meter == processor[0].meter]
+    modules = [domain for domain in here if domain.kind == "module"]
     if modules and not processor and not attributable:
         return modules, missing
     if attributable and not processor:
         missing.append("the processor and its memory (no meter)")
     chosen = processor + attributable
     if not chosen and not gpus:
-        chosen = [one for one in here if one.kind == "battery"]
+        chosen = [domain for domain in here if domain.kind == "battery"]
     return chosen, missing
 
 
@@ -149,12 +155,12 @@ def _processor(here: Sequence[Seen], with_gpus: bool) -> list[Seen]:
     a measured GPU the packages are counted instead, where there are any.
     """
     kinds = ("platform", "package", "dram")
-    meters = [one.meter for one in here if one.kind in ("platform", "package")]
+    meters = [domain.meter for domain in here if domain.kind in ("platform", "package")]
     if not meters:
         return []
-    mine = [one for one in here if one.meter == meters[0] and one.kind in kinds]
-    platform = [one for one in mine if one.kind == "platform"]
-    parts = [one for one in mine if one.kind != "platform"]
+    candidates = [domain for domain in here if domain.meter == meters[0] and domain.kind in kinds]
+    platform = [domain for domain in candidates if domain.kind == "platform"]
+    parts = [domain for domain in candidates if domain.kind != "platform"]
     if platform and (not with_gpus or not parts):
         return platform[:1]
     return parts
@@ -163,21 +169,24 @@ def _processor(here: Sequence[Seen], with_gpus: bool) -> list[Seen]:
 def _nothing(node: str, here: Sequence[Seen]) -> str:
     if not here:
         return f"node {node} has no meter"
-    if all(one.kind == "gpu" for one in here):
+    if all(domain.kind == "gpu" for domain in here):
         return "the meters here measure GPUs, which this case does not use"
     return "the meters here show parts only, whose sum covers nothing known"
 
 
-def _sharers(one: Seen, users: Sequence[User]) -> tuple[int, ...]:
+def _sharers(domain: Seen, users: Sequence[User]) -> tuple[int, ...]:
     """The ranks whose work is in a domain's joules."""
-    there = [(rank, user) for rank, user in enumerate(users) if user.node == one.node]
-    if one.device is None or one.kind != "gpu":
+    there = [(rank, user) for rank, user in enumerate(users) if user.node == domain.node]
+    if domain.device is None or domain.kind != "gpu":
         return tuple(rank for rank, _ in there)
-    mine = []
+    sharers = []
     for rank, user in there:
         try:
-            if user.device and _gpu.match(user.device, {one.device: one.bus_id}) == one.device:
-                mine.append(rank)
+            if (
+                user.device
+                and _gpu.match(user.device, {domain.device: domain.bus_id}) == domain.device
+            ):
+                sharers.append(rank)
         except Unavailable:
             continue
-    return tuple(mine)
+    return tuple(sharers)

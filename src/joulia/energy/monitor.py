@@ -61,7 +61,7 @@ class EnergyMonitor:
         node = meters.node_id(root) or socket.gethostname()
         ranks = comm.allgather((node, device, _cores()))
         self.users = [User(name, used) for name, used, _ in ranks]
-        self.reads = comm.rank == min(r for r, one in enumerate(self.users) if one.node == node)
+        self.reads = comm.rank == min(r for r, user in enumerate(self.users) if user.node == node)
         self.meters: list[Meter] = []
         self.missing: dict[str, Unavailable] = {}
         self.read_errors: list[str] = []
@@ -73,8 +73,8 @@ class EnergyMonitor:
             comm.allgather(self._start({c for n, _, cores in ranks if n == node for c in cores}))
         ):
             self._settle(node)
-        told = comm.allgather({name: error.reason for name, error in self.missing.items()})
-        self.reasons: dict[str, str] = {k: v for part in reversed(told) for k, v in part.items()}
+        parts = comm.allgather({name: error.reason for name, error in self.missing.items()})
+        self.reasons: dict[str, str] = {k: v for part in reversed(parts) for k, v in part.items()}
         self.windows: list[Window] = []
         self.idles: list[Window] = []
         self.voids: list[str] = []
@@ -84,15 +84,15 @@ class EnergyMonitor:
 
     def _settle(self, node: str) -> None:
         """What all readers see, and what of it counts; the same on every rank."""
-        mine = [one for meter in self.meters for one in _seen(node, meter)]
-        seen = [one for part in self.comm.allgather(mine) for one in part]
-        self.seen = sorted(seen, key=lambda one: one.key)
+        own = [domain for meter in self.meters for domain in _seen(node, meter)]
+        seen = [domain for part in self.comm.allgather(own) for domain in part]
+        self.seen = sorted(seen, key=lambda domain: domain.key)
         self.account = accounting.account(seen, self.users, everything=self.everything)
-        self.counted = {one.key for one in self.account.counted}
+        self.counted = {domain.key for domain in self.account.counted}
         self.active = bool(self.counted) and not self.account.problem
-        self.nominal = {one.key: one.period_s for one in seen}
+        self.nominal = {domain.key: domain.period_s for domain in seen}
         self.periods = dict(self.nominal)
-        self.sources = {one.meter: one.source for one in seen}
+        self.sources = {domain.meter: domain.source for domain in seen}
 
     def _start(self, busy: set[int]) -> bool:
         """Start the samplers of what counts, and read nothing that would need another one.
@@ -162,38 +162,40 @@ class EnergyMonitor:
     def _leave_out(self, still: Sequence[Key]) -> None:
         """Memory whose counter never moves is not counted by this processor: unknown, not 0 J."""
         dead = [o for o in self.account.counted if o.key in still and o.kind == "dram"]
-        told = tuple(f"{_name(one.key)}: its counter stands still" for one in dead)
+        notes = tuple(f"{_name(domain.key)}: its counter stands still" for domain in dead)
         self.account = replace(
             self.account,
-            counted=tuple(one for one in self.account.counted if one not in dead),
-            not_covered=self.account.not_covered + told,
+            counted=tuple(domain for domain in self.account.counted if domain not in dead),
+            not_covered=self.account.not_covered + notes,
         )
-        self.counted -= {one.key for one in dead}
+        self.counted -= {domain.key for domain in dead}
 
     def follow_samplers(self) -> None:
         """Where samples came slower than planned, their real period is the update period."""
-        mine: dict[Key, float] = {}
+        periods: dict[Key, float] = {}
         for meter in self.meters:
             if isinstance(meter, Base) and meter.source == "sampled":
                 try:
-                    mine |= dict.fromkeys(((meter.id, n) for n in meter.domains), meter.period_s())
+                    periods |= dict.fromkeys(
+                        ((meter.id, n) for n in meter.domains), meter.period_s()
+                    )
                 except Unavailable as error:
                     self._fault(meter, error)  # the windows since it died are void already
-        for part in self.comm.allgather(mine):
+        for part in self.comm.allgather(periods):
             for key, seconds in part.items():
                 self.periods[key] = max(self.periods[key], seconds)
 
     def _watch(self, meter: Meter) -> dict[Key, float | None]:
-        mine = {one.domain for one in self.account.counted if one.meter == meter.id}
-        if not mine:
+        names = {domain.domain for domain in self.account.counted if domain.meter == meter.id}
+        if not names:
             return {}
-        nominal = max(self.nominal[meter.id, name] for name in mine)
+        nominal = max(self.nominal[meter.id, name] for name in names)
         try:
-            found = update_periods(meter, mine, nominal, self.clock, self.sleep)
+            periods = update_periods(meter, names, nominal, self.clock, self.sleep)
         except Unavailable as error:
             self._fault(meter, error)
             return {}
-        return {(meter.id, name): seconds for name, seconds in found.items()}
+        return {(meter.id, name): seconds for name, seconds in periods.items()}
 
     @property
     def nodes(self) -> int:
@@ -207,7 +209,7 @@ class EnergyMonitor:
     @property
     def least_s(self) -> float:
         """The shortest window that all meters stand for."""
-        return max((one.window_s for one in self.account.counted), default=0.0)
+        return max((domain.window_s for domain in self.account.counted), default=0.0)
 
     def window_s(self, asked: float, longest: float) -> float:
         """The length of a window: what was asked for, or more where the tolerance needs it.
@@ -288,7 +290,7 @@ class EnergyMonitor:
     def between(self, before: Reading, after: Reading) -> Window | str:
         """The union over meters of all nodes, or why it is void."""
         faulty = {m for m, count in after.faults.items() if count != before.faults.get(m, 0)}
-        mine = Window(
+        own = Window(
             after.at - before.at,
             before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / NODE_CORES,
             minus(after.joules, before.joules, faulty),
@@ -299,7 +301,7 @@ class EnergyMonitor:
                 if meter in before.active
             },
         )
-        parts = self.comm.allgather((self.reads, mine, self.read_errors[-1:]))
+        parts = self.comm.allgather((self.reads, own, self.read_errors[-1:]))
         readers = [part for reads, part, _ in parts if reads]
         whole = Window(
             max(part.seconds for part in readers),
@@ -312,7 +314,7 @@ class EnergyMonitor:
             whole.checks |= part.checks
             whole.active |= part.active
         if lost := sorted(self.counted - whole.joules.keys()):
-            errors = [error for _, _, told in parts for error in told]
+            errors = [error for _, _, last_errors in parts for error in last_errors]
             return f"{_name(lost[0])}: {errors[-1] if errors else 'not read'}"
         if still := sorted(key for key in self.counted if not whole.joules[key] > 0.0):
             return f"{_name(still[0])}: the counter stood still for {whole.seconds:.2g} s"
@@ -325,7 +327,7 @@ def _cores() -> list[int]:
 
 def _seen(node: str, meter: Meter) -> list[Seen]:
     try:
-        found = meters.domains(meter)
+        domains = meters.domains(meter)
     except Unavailable:
         return []
     return [
@@ -344,7 +346,7 @@ def _seen(node: str, meter: Meter) -> list[Seen]:
             unattributable=getattr(meter, "unattributable", None),
             not_covered=getattr(meter, "not_covered", ()),
         )
-        for name, domain in found.items()
+        for name, domain in domains.items()
     ]
 
 

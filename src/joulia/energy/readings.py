@@ -43,7 +43,7 @@ class Window:
     waiting: float = 0.0
 
     def total(self, counted: Sequence[Seen]) -> float:
-        return sum(self.joules[one.key] for one in counted)
+        return sum(self.joules[domain.key] for domain in counted)
 
 
 def minus(

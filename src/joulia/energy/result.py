@@ -39,10 +39,10 @@ def energy_result(
     data = Energy(
         **vars(summary),
         unit="J/step",
-        source="+".join(sorted({one.source for one in energy.account.counted})),
+        source="+".join(sorted({domain.source for domain in energy.account.counted})),
         scope=energy.account.scope,
-        meters=tuple(sorted({one.meter for one in energy.account.counted})),
-        counted=tuple(":".join(one.key) for one in energy.account.counted),
+        meters=tuple(sorted({domain.meter for domain in energy.account.counted})),
+        counted=tuple(":".join(domain.key) for domain in energy.account.counted),
         domains=domains(energy.windows, steps),
         watts=watts,
         window_s=min(window.seconds for window in energy.windows),
@@ -88,8 +88,13 @@ def absent(energy: EnergyMonitor) -> str | None:
 
 def errors_of(energy: EnergyMonitor, window: Window) -> Spread:
     parts = [
-        Part(window.joules[one.key], energy.periods[one.key], one.quantum_j, one.systematic_rel)
-        for one in energy.account.counted
+        Part(
+            window.joules[domain.key],
+            energy.periods[domain.key],
+            domain.quantum_j,
+            domain.systematic_rel,
+        )
+        for domain in energy.account.counted
     ]
     return uncertainty.spread(parts, window.seconds)
 
@@ -171,53 +176,55 @@ def devices(energy: EnergyMonitor, steps: int) -> dict[str, DeviceUse]:
     windows = energy.windows
     seconds = sum(window.seconds for window in windows)
     waited = sum(window.waiting * window.seconds for window in windows) / seconds
-    found: dict[str, DeviceUse] = {}
-    for one in energy.account.counted:
-        if one.kind != "gpu":
+    uses: dict[str, DeviceUse] = {}
+    for domain in energy.account.counted:
+        if domain.kind != "gpu":
             continue
-        told = all(one.meter in window.active for window in windows)
-        active = sum(w.active[one.meter] * w.seconds for w in windows) / seconds if told else None
+        reported = all(domain.meter in window.active for window in windows)
+        active = (
+            sum(w.active[domain.meter] * w.seconds for w in windows) / seconds if reported else None
+        )
         idle = waited if active is None else 1.0 - active
-        watts = [w.joules[one.key] / w.seconds for w in energy.idles if one.key in w.joules]
+        watts = [w.joules[domain.key] / w.seconds for w in energy.idles if domain.key in w.joules]
         base = sum(watts) / len(watts) if watts else None
         a_step = seconds / len(windows) / steps
-        found[one.meter] = DeviceUse(
+        uses[domain.meter] = DeviceUse(
             utilisation=active,
             waiting=waited,
             idle_share=idle,
-            told_by="utilisation" if told else "waiting",
+            told_by="utilisation" if reported else "waiting",
             idle_w=base,
             idle=None if base is None else base * idle * a_step,
         )
-    return found
+    return uses
 
 
 def flags(energy: EnergyMonitor, data: Energy, bytes_per_step: float) -> list[str]:
     """What makes the figure doubtful, in words."""
-    found = []
+    doubts = []
     crosscheck, cost = data.crosscheck_rel, data.cost_rel
     if crosscheck is not None and crosscheck > uncertainty.CROSSCHECK_LIMIT:
-        found.append(f"counter and sampled power differ by {crosscheck:.1%}")
+        doubts.append(f"counter and sampled power differ by {crosscheck:.1%}")
     if data.window_s < energy.least_s:
-        found.append(
+        doubts.append(
             f"a window of {data.window_s:.2g} s, where this GPU's counter takes "
             f"{energy.least_s:g} s (--window {1.2 * energy.least_s:g}, and --timeout to match)"
         )
     if cost > uncertainty.COST_LIMIT:
-        found.append(f"measuring took {cost:.1%} of the window")
+        doubts.append(f"measuring took {cost:.1%} of the window")
     if data.exclusive is False:
-        found.append("other work ran on this node")
-    found += [
-        f"{':'.join(one.key)} updates every {energy.periods[one.key]:.2g} s instead of "
-        f"{energy.nominal[one.key]:.2g} s"
-        for one in energy.account.counted
-        if energy.periods[one.key] > 2.0 * energy.nominal[one.key] > 0.0
+        doubts.append("other work ran on this node")
+    doubts += [
+        f"{':'.join(domain.key)} updates every {energy.periods[domain.key]:.2g} s instead of "
+        f"{energy.nominal[domain.key]:.2g} s"
+        for domain in energy.account.counted
+        if energy.periods[domain.key] > 2.0 * energy.nominal[domain.key] > 0.0
     ]
     devices = {user.device for user in energy.users if user.device}
     on_gpus = sum(data.domains[":".join(o.key)] for o in energy.account.counted if o.kind == "gpu")
     per_byte = on_gpus / bytes_per_step if bytes_per_step and on_gpus else None
     if devices and per_byte is not None and per_byte < uncertainty.HBM_J_PER_BYTE:
-        found.append(
+        doubts.append(
             f"{per_byte * 1e12:.3g} pJ a byte, less than HBM takes: measured wrongly, or cache hits"
         )
-    return found
+    return doubts

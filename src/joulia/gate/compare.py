@@ -133,18 +133,19 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
             f"{len(whole)} pair{'s' * (len(whole) > 1)} of processes, at least {FEWEST} are needed",
             more_pairs=FEWEST - len(whole), **common,
         )  # fmt: skip
-    found = decide(base, head, threshold, comparisons)
+    decision = decide(base, head, threshold, comparisons)
     reason = ""
-    if found.verdict == "inconclusive":
+    if decision.verdict == "inconclusive":
         reason = (
-            f"the noise is wider than the threshold; about {found.more_pairs} more pairs would "
+            f"the noise is wider than the threshold; about {decision.more_pairs} more pairs would "
             "settle it"
-            if found.more_pairs
+            if decision.more_pairs
             else "the change is as large as the threshold: more pairs would not settle it"
         )
     return Verdict(
-        case, metric, found.verdict, threshold, reason,
-        change=found.change, interval=found.interval, more_pairs=found.more_pairs, **common,
+        case, metric, decision.verdict, threshold, reason,
+        change=decision.change, interval=decision.interval, more_pairs=decision.more_pairs,
+        **common,
     )  # fmt: skip
 
 
@@ -162,24 +163,24 @@ def nothing(sides: Sides, metric: str, threshold: float) -> tuple[str, float, st
             reasons.append(f"{name}: {'; '.join(side[-1].reasons)}")
         elif metric == "energy" and not side[-1].energy:
             reasons.append(f"{name}: {side[-1].energy_reason or 'no joules'}")
-    told = [reason.partition(": ")[2] or reason for reason in reasons]
-    same = len(set(told)) == 1 and len(told) == 2
-    return "nothing measured", threshold, told[0] if same else "; ".join(reasons)
+    causes = [reason.partition(": ")[2] or reason for reason in reasons]
+    same = len(set(causes)) == 1 and len(causes) == 2
+    return "nothing measured", threshold, causes[0] if same else "; ".join(reasons)
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
     """0 fine, 1 regression, 3 inconclusive, 4 failed or nothing measured at all."""
-    found = {v.verdict for v in verdicts}
-    if "regression" in found:
+    outcomes = {v.verdict for v in verdicts}
+    if "regression" in outcomes:
         return 1
-    if "failed" in found or found <= {"nothing measured"}:
+    if "failed" in outcomes or outcomes <= {"nothing measured"}:
         return 4
-    return 3 if "inconclusive" in found else 0
+    return 3 if "inconclusive" in outcomes else 0
 
 
 def thresholds(text: str | None) -> dict[str, float]:
     """From `time=3%,energy=5%`; what is not named keeps its default."""
-    found = dict(THRESHOLDS)
+    limits = dict(THRESHOLDS)
     for part in filter(None, (text or "").split(",")):
         name, _, value = part.partition("=")
         try:
@@ -191,8 +192,8 @@ def thresholds(text: str | None) -> dict[str, float]:
                 f"--threshold {part} is not allowed. Allowed: time=P% and energy=P%, P above 0, as "
                 "in time=3%,energy=5%"
             )
-        found[name] = number
-    return found
+        limits[name] = number
+    return limits
 
 
 def verdicts(

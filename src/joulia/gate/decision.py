@@ -48,12 +48,12 @@ class Decision:
 
 def looks(pairs: int) -> tuple[int, ...]:
     """After how many pairs to decide, up to a budget. Fixed beforehand: each look costs error."""
-    found = []
+    counts = []
     n = FIRST_LOOK
     while n < pairs:
-        found.append(n)
+        counts.append(n)
         n *= 2
-    return (*found, pairs)
+    return (*counts, pairs)
 
 
 def faster_half(logs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -86,7 +86,7 @@ class Runner:
 def contests(base: Build, head: Build, plan: Plan, runner: Runner) -> list[Contest]:
     """Every case that head knows, run once on each side: this also fills the compilers' caches."""
     quick = ["--window", "0.001", "--repeats", "1"]
-    found = []
+    all_contests = []
     for record in runner.run(head, [*plan.cases, *quick]):
         contest = Contest(key(record.case), head=[record])
         try:
@@ -101,8 +101,8 @@ def contests(base: Build, head: Build, plan: Plan, runner: Runner) -> list[Conte
             contest.open = False
             contest.verdicts = contest.verdicts or _judge(contest, plan, 1)
         contest.base, contest.head = [], []
-        found.append(contest)
-    return found
+        all_contests.append(contest)
+    return all_contests
 
 
 def _judge(contest: Contest, plan: Plan, comparisons: int) -> list[Verdict]:

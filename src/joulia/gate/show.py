@@ -67,9 +67,9 @@ def shown(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     """What gets a row; and, each once, why a metric was measured nowhere."""
     notes: dict[str, None] = {}
     for metric in METRICS:
-        mine = [v for v in verdicts if v.metric == metric]
-        if mine and all(v.verdict == "nothing measured" for v in mine):
-            notes |= {f"{metric}: nothing measured: {v.reason}": None for v in mine}
+        of_metric = [v for v in verdicts if v.metric == metric]
+        if of_metric and all(v.verdict == "nothing measured" for v in of_metric):
+            notes |= {f"{metric}: nothing measured: {v.reason}": None for v in of_metric}
     rows = [v for v in verdicts if not any(n.startswith(f"{v.metric}: ") for n in notes)]
     return rows, list(notes)
 
@@ -97,14 +97,14 @@ def table(verdicts: Sequence[Verdict]) -> None:
 
 def summary(verdicts: Sequence[Verdict]) -> str:
     """One line: every regression by name, else what there was."""
-    found = [v for v in verdicts if v.verdict == "regression"]
-    if found:
+    regressions = [v for v in verdicts if v.verdict == "regression"]
+    if regressions:
         return "Regression: " + "; ".join(
-            f"{label(v)}: {v.metric} {change(v)} ({interval(v)})" for v in found
+            f"{label(v)}: {v.metric} {change(v)} ({interval(v)})" for v in regressions
         )
     counts = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"No regression: {told or 'nothing measured'}"
+    tally = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"No regression: {tally or 'nothing measured'}"
 
 
 def as_json(verdicts: Sequence[Verdict], about: dict[str, Any]) -> dict[str, Any]:

@@ -45,15 +45,15 @@ def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) ->
     return Overlap(asked, gain)
 
 
-def waiting(mine: float, exchange: float, comm: Comm) -> float:
+def waiting(seconds: float, exchange: float, comm: Comm) -> float:
     """The share of a window that the ranks spent in exchange or done before the slowest, 0 to 1.
 
     One rank waits for nobody: what it copies around a periodic grid is work.
     """
     if comm.size == 1:
         return 0.0
-    slowest = comm.max(mine)
-    return comm.sum(exchange + slowest - mine) / (comm.size * slowest)
+    slowest = comm.max(seconds)
+    return comm.sum(exchange + slowest - seconds) / (comm.size * slowest)
 
 
 def parallel(

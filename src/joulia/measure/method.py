@@ -64,12 +64,12 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
         comm.barrier()
         began = clock()
         run.steps(steps)
-        mine = clock() - began
+        seconds = clock() - began
         comm.barrier()
         after = energy.read()
-        samples.append(comm.max(mine) / steps)
-        computing.append((mine, run.exchange.seconds))
-        energy.window(before, after, waiting(mine, run.exchange.seconds, comm))
+        samples.append(comm.max(seconds) / steps)
+        computing.append((seconds, run.exchange.seconds))
+        energy.window(before, after, waiting(seconds, run.exchange.seconds, comm))
         final = run.results(run.fields)
         run.require_sound(final, steps, comm)
         endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])

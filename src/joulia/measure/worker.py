@@ -99,9 +99,9 @@ def pin(case: Case, cores: list[int]) -> None:
         return
     local = local_rank()
     first = local * case.threads
-    mine = cores[first : first + case.threads]
-    if len(mine) == case.threads:
-        os.sched_setaffinity(0, mine)
+    share = cores[first : first + case.threads]
+    if len(share) == case.threads:
+        os.sched_setaffinity(0, share)
 
 
 def local_rank() -> int:

@@ -152,13 +152,13 @@ def open_all(
     for name in only or ():
         if name not in known:
             raise suggest("meter", name, list(known))
-    found: list[Meter] = []
+    opened: list[Meter] = []
     missing: dict[str, Unavailable] = {}
     for name, module in known.items():
         if only and name not in only:
             continue
         try:
-            found += module.open(root, clock)
+            opened += module.open(root, clock)
         except Unavailable as error:
             missing[name] = error
-    return found, missing
+    return opened, missing

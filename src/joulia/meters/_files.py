@@ -31,8 +31,8 @@ def number(path: Path) -> int:
     try:
         return int(content)
     except ValueError:
-        told = content.decode(errors="replace").strip()
-        raise Unavailable(f"{path} holds {told!r} instead of a number") from None
+        decoded = content.decode(errors="replace").strip()
+        raise Unavailable(f"{path} holds {decoded!r} instead of a number") from None
 
 
 def state(path: Path) -> str:

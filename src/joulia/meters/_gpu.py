@@ -36,16 +36,16 @@ def match(token: str, gpus: Mapping[str, str | None]) -> str:
             f"'{token}' is an index, which names no GPU", "give its UUID or PCI bus id"
         )
     if (key := bus_key(wanted)) is not None:
-        found = [uuid for uuid, bus_id in gpus.items() if bus_id and bus_key(bus_id) == key]
+        uuids = [uuid for uuid, bus_id in gpus.items() if bus_id and bus_key(bus_id) == key]
     else:
         bare = _bare(wanted)
-        found = [uuid for uuid in gpus if _bare(uuid) == bare] or [
+        uuids = [uuid for uuid in gpus if _bare(uuid) == bare] or [
             uuid for uuid in gpus if bare and _bare(uuid).startswith(bare)
         ]
-    if len(found) != 1:
-        how = "several GPUs" if found else "no meter for the GPU"
+    if len(uuids) != 1:
+        how = "several GPUs" if uuids else "no meter for the GPU"
         raise Unavailable(f"{how} named {token}", "`nvidia-smi -L` lists the GPUs")
-    return found[0]
+    return uuids[0]
 
 
 def _bare(uuid: str) -> str:

@@ -74,7 +74,7 @@ def events(root: Path, opener: Opener) -> list[Event]:
     cpus = text(pmu / "cpumask")
     if kind is None or cpus is None:
         raise Missing("absent", "no perf power events")
-    found: list[Event] = []
+    counters: list[Event] = []
     for event, covers in EVENTS.items():
         code = text(pmu / "events" / event)
         if code is None:
@@ -90,15 +90,15 @@ def events(root: Path, opener: Opener) -> list[Event]:
             try:
                 descriptor = opener(int(kind), int(code.partition("=")[2], 0), cpu)
             except OSError as error:
-                for one in found:
-                    one.close()
+                for counter in counters:
+                    counter.close()
                 raise Missing(
                     "unreadable", f"perf events are not allowed ({error.strerror})"
                 ) from None
-            found.append(Event(name, covers, scale_j, descriptor))
-    if not found:
+            counters.append(Event(name, covers, scale_j, descriptor))
+    if not counters:
         raise Missing("absent", "no perf power events")
-    return found
+    return counters
 
 
 def cpu_list(ranges: str) -> list[int]:

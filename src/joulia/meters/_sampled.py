@@ -116,34 +116,39 @@ class ProcessSampler:
             pass_fds=[self.file.fileno()],
         )
         deadline = time.monotonic() + 20.0
-        while (told := self.page.load()) is None or (told.samples < 2 and not told.error):
+        while (report := self.page.load()) is None or (report.samples < 2 and not report.error):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.close()
                 raise Unavailable("the sampler did not start")
             time.sleep(0.005)
 
-    def _told(self) -> Told:
+    def _report(self) -> Told:
         if self.page is None:
             self.start(())
         assert self.page is not None
-        told = self.page.load()
-        if told is None or told.error or self.process is None or self.process.poll() is not None:
-            reason = told.error if told else ""
+        report = self.page.load()
+        if (
+            report is None
+            or report.error
+            or self.process is None
+            or self.process.poll() is not None
+        ):
+            reason = report.error if report else ""
             raise Unavailable(f"the sampler ended{': ' + reason if reason else ''}")
-        return told
+        return report
 
     def joules(self) -> dict[str, float]:
-        told = self._told()
-        whole = Integral(longest_gap(self.every_s), told.at, told.watts, told.joules)
+        report = self._report()
+        whole = Integral(longest_gap(self.every_s), report.at, report.watts, report.joules)
         return whole.until(self.clock())
 
     def period_s(self) -> float:
-        told = self._told()
-        return (told.at - told.first) / (told.samples - 1) if told.samples > 1 else 0.0
+        report = self._report()
+        return (report.at - report.first) / (report.samples - 1) if report.samples > 1 else 0.0
 
     def cost_s(self) -> float:
-        told = self.page.load() if self.page else None
-        return told.cost_s if told else 0.0
+        report = self.page.load() if self.page else None
+        return report.cost_s if report else 0.0
 
     def close(self) -> None:
         if self.process is not None:
@@ -190,8 +195,8 @@ class Page:
         file.truncate(cls.SIZE)
         return cls(mmap.mmap(file.fileno(), cls.SIZE))
 
-    def store(self, told: Told) -> None:
-        data = json.dumps(vars(told)).encode()
+    def store(self, report: Told) -> None:
+        data = json.dumps(vars(report)).encode()
         self.memory[: self.HEAD.size + len(data)] = (
             self.HEAD.pack(zlib.crc32(data), len(data)) + data
         )

@@ -28,28 +28,28 @@ def main() -> None:
 def sample(read: PowerReader, period_s: float, page: Page) -> None:
     """Read power every `period_s`, add it up and publish, until the parent is gone."""
     integral = Integral(longest_gap(period_s))
-    told = Told(0, 0.0, 0.0, 0.0, {}, {})
+    report = Told(0, 0.0, 0.0, 0.0, {}, {})
     due = raw_clock()
     while True:
         began = raw_clock()
         try:
             watts = read()
         except Unavailable as error:
-            told.error = error.reason
-            page.store(told)
+            report.error = error.reason
+            page.store(report)
             return
         # The figure belongs to the middle of the call that fetched it.
         now = 0.5 * (began + raw_clock())
         integral.add(now, watts)
-        told = Told(
-            samples=told.samples + 1,
-            first=told.first if told.samples else now,
+        report = Told(
+            samples=report.samples + 1,
+            first=report.first if report.samples else now,
             at=now,
             cost_s=time.process_time(),
             joules=integral.joules,
             watts=integral.watts,
         )
-        page.store(told)
+        page.store(report)
         due = max(due + period_s, raw_clock() - period_s)
         if select.select([sys.stdin], [], [], max(0.0, due - raw_clock()))[0]:
             return

@@ -61,11 +61,11 @@ def open(root: Path, clock: Clock, library: Any = None) -> list[AmdGpu]:
     """Every AMD GPU, each a meter of its own."""
     library = library or load()
     try:
-        found = [AmdGpu(library, handle) for handle in library.amdsmi_get_processor_handles()]
+        gpus = [AmdGpu(library, handle) for handle in library.amdsmi_get_processor_handles()]
     except (library.AmdSmiException, Unavailable) as error:
         raise Missing(
             "unreadable", f"amdsmi: {error}", "join the groups video and render"
         ) from None
-    if not found:
+    if not gpus:
         raise Missing("absent", "no AMD GPU", REMEDY)
-    return found
+    return gpus

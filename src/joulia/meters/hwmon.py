@@ -76,24 +76,24 @@ def _number(folder: Path) -> int:
 
 def power_files(folder: Path) -> list[Path]:
     """One file a sensor: the average where there is one, else the momentary value."""
-    found = {}
+    files = {}
     for suffix in ("input", "average"):
         for file in folder.glob(f"power*_{suffix}"):
-            found[int(re.sub(r"\D", "", file.name))] = file
-    return [found[number] for number in sorted(found)]
+            files[int(re.sub(r"\D", "", file.name))] = file
+    return [files[number] for number in sorted(files)]
 
 
 def identify(file: Path, driver: str) -> tuple[str, str]:
     """A sensor's name, and what it covers."""
     stem = file.name.partition("_")[0]
-    told = text(file.with_name(f"{stem}_oem_info")) or text(file.with_name(f"{stem}_label"))
-    if told:
-        kind = next((kind for pattern, kind in LEVELS if re.fullmatch(pattern, told)), "part")
-        return told, kind
+    label = text(file.with_name(f"{stem}_oem_info")) or text(file.with_name(f"{stem}_label"))
+    if label:
+        kind = next((kind for pattern, kind in LEVELS if re.fullmatch(pattern, label)), "part")
+        return label, kind
     return f"{driver} {stem}", "node" if driver == "power_meter" else "part"
 
 
 def period_s(file: Path) -> float:
     """The averaging interval that the sensor tells (ms), else 0.1 s."""
-    told = text(file.with_name(file.name.partition("_")[0] + "_average_interval"))
-    return max(0.001, int(told) * 1e-3) if told and told.isdigit() else PERIOD_S
+    interval = text(file.with_name(file.name.partition("_")[0] + "_average_interval"))
+    return max(0.001, int(interval) * 1e-3) if interval and interval.isdigit() else PERIOD_S

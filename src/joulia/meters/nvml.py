@@ -134,15 +134,15 @@ def power_reader(uuid: str, module: bool, library: Any = None) -> Callable[[], d
                 watts = library.nvmlDeviceGetPowerUsage(handle) * 1e-3
             except library.NVMLError as error:
                 raise Unavailable(f"NVML: {error}") from None
-        told = {"gpu": watts}
+        readings = {"gpu": watts}
         if tells:
-            told[ACTIVE] = utilisation(library, handle) or 0.0
+            readings[ACTIVE] = utilisation(library, handle) or 0.0
         if module:
             whole = field_watts(library, handle, POWER_INSTANT, SCOPE_MODULE)
             if whole is None:
                 raise Unavailable("NVML no longer tells the module's power")
-            told["module"] = whole
-        return told
+            readings["module"] = whole
+        return readings
 
     return read
 
@@ -211,19 +211,19 @@ def open(
 ) -> list[Base]:
     """Every GPU that NVML shows, each a meter of its own."""
     library = library or load()
-    found: list[Base] = []
+    meters: list[Base] = []
     try:
         handles = [
             library.nvmlDeviceGetHandleByIndex(i) for i in range(library.nvmlDeviceGetCount())
         ]
-        found += [_meter(library, handle, clock, sampling) for handle in handles]
+        meters += [_meter(library, handle, clock, sampling) for handle in handles]
     except library.NVMLError as error:
         raise Missing(
             "unreadable", f"NVML: {error}", "nvidia-smi tells whether the GPU is well"
         ) from None
-    if not found:
+    if not meters:
         raise Missing("absent", "no NVIDIA GPU", REMEDY)
-    return found
+    return meters
 
 
 def _meter(library: Any, handle: Any, clock: Clock, sampling: Sampling) -> Base:

@@ -91,11 +91,11 @@ def uncovered(labels: Container[str]) -> tuple[str, ...]:
 
 def sensors(folder: Path, quantity: str) -> tuple[dict[str, Path], dict[str, str]]:
     """The readable files of a quantity (`energy`, `power`) by label, and why others are not."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     lost: dict[str, str] = {}
     for file in sorted(folder.glob(f"{quantity}*_input"), key=_number):
         label = text(file.with_name(file.name.replace("_input", "_label")))
-        if label is None or kind_of(label) is None or label in found:
+        if label is None or kind_of(label) is None or label in files:
             continue
         enabled = text(file.with_name(file.name.replace("_input", "_enable")))
         if enabled == "0":
@@ -103,8 +103,8 @@ def sensors(folder: Path, quantity: str) -> tuple[dict[str, Path], dict[str, str
         elif (how := state(file)) != "found":
             lost[label] = how
         else:
-            found[label] = file
-    return found, lost
+            files[label] = file
+    return files, lost
 
 
 def _number(file: Path) -> int:

@@ -76,16 +76,16 @@ class Rapl(Base):
 
     def read(self) -> dict[str, float]:
         # Every zone is read even where one fails, so that all of them go on from here.
-        found: dict[str, float] = {}
+        readings: dict[str, float] = {}
         errors: list[Unavailable] = []
         for domain, joules in self.readers.items():
             try:
-                found[domain] = joules()
+                readings[domain] = joules()
             except Unavailable as error:
                 errors.append(error)
         if errors:
             raise errors[0]
-        return found
+        return readings
 
 
 def open(root: Path, clock: Clock, opener: Opener | None = None) -> list[Rapl]:
@@ -101,12 +101,12 @@ def open(root: Path, clock: Clock, opener: Opener | None = None) -> list[Rapl]:
 
 
 def _from_perf(root: Path, opener: Opener) -> Rapl:
-    found = events(root, opener)
+    counters = events(root, opener)
     return Rapl(
         domain_id(root, "rapl"),
-        {event.name: event.joules for event in found},
-        {event.name: event.kind for event in found},
-        max(event.scale_j for event in found),
+        {event.name: event.joules for event in counters},
+        {event.name: event.kind for event in counters},
+        max(event.scale_j for event in counters),
         [],
     )
 
@@ -120,19 +120,19 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
     zones = {match[0]: path for path in entries if (match := ZONE.fullmatch(path.name))}
     if not zones:
         raise _no_zones(root, folder)
-    found: dict[str, Zone] = {}
+    readable: dict[str, Zone] = {}
     kinds: dict[str, str] = {}
     trouble: dict[str, str] = {}
     for key in sorted(zones, key=_order):
         name, kind = _identify(key, zones)
-        if name is None or name in found:
+        if name is None or name in readable:
             continue  # the second view of a package that is already there
         how = state(zones[key] / "energy_uj") if zones[key].exists() else "masked"
         if how != "found":
             trouble[name or key] = how
             continue
-        found[name], kinds[name] = Zone(zones[key], name, clock), kind
-    lost = {name: how for name, how in trouble.items() if name not in found}
+        readable[name], kinds[name] = Zone(zones[key], name, clock), kind
+    lost = {name: how for name, how in trouble.items() if name not in readable}
     if not any(kind in ("package", "platform") for kind in kinds.values()) or any(
         name.startswith("package") for name in lost
     ):
@@ -140,10 +140,10 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
         raise _closed(root, lost)
     return Rapl(
         domain_id(root, "rapl"),
-        {name: zone.joules for name, zone in found.items()},
+        {name: zone.joules for name, zone in readable.items()},
         kinds,
         61e-6,
-        [zone.sum for zone in found.values()],
+        [zone.sum for zone in readable.values()],
     )
 
 

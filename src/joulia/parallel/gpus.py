@@ -20,20 +20,20 @@ def places(case: Case, comm: Comm) -> list[str | None]:
 def require_room(kernel: Kernel, case: Case, comm: Comm) -> None:
     """Raise Unavailable, on every rank, where a rank's GPU is closed, taken or too small."""
     used = places(case, comm)
-    mine = used[comm.rank]
+    own = used[comm.rank]
     if not any(used):
         return
     # The fields, and the initial values of those that a repeat starts from.
     arrays = 1.0 + len(kernel.results) / len(kernel.fields)
     error = None
     try:
-        if mine is not None:
+        if own is not None:
             wanted = arrays * kernel.bytes_held(case) / comm.size
-            cuda.require_room(wanted, used.count(mine))
-    except Unavailable as one:
-        error = (one.reason, one.remedy)
-    if told := next(filter(None, comm.allgather(error)), None):
-        raise Unavailable(*told)
+            cuda.require_room(wanted, used.count(own))
+    except Unavailable as unavailable:
+        error = (unavailable.reason, unavailable.remedy)
+    if first := next(filter(None, comm.allgather(error)), None):
+        raise Unavailable(*first)
 
 
 def shared(case: Case, comm: Comm) -> list[tuple[cuda.Gpu, tuple[int, ...]]]:
@@ -42,7 +42,14 @@ def shared(case: Case, comm: Comm) -> list[tuple[cuda.Gpu, tuple[int, ...]]]:
     used = comm.allgather(cuda.current() if here else None)
     gpus = {gpu.uuid: gpu for gpu in used if gpu is not None}
     return [
-        (gpu, tuple(rank for rank, one in enumerate(used) if one is not None and one.uuid == uuid))
+        (
+            gpu,
+            tuple(
+                rank
+                for rank, device in enumerate(used)
+                if device is not None and device.uuid == uuid
+            ),
+        )
         for uuid, gpu in gpus.items()
     ]
 

@@ -71,15 +71,15 @@ def mpiexec(ranks: int, threads: int) -> Launcher:
 
 
 def _require(name: str) -> str:
-    found = shutil.which(name)
-    if not found:
+    path = shutil.which(name)
+    if not path:
         raise Unavailable(f"no {name} found", "pip install 'joulia[mpich]', or load a site's MPI")
-    return found
+    return path
 
 
 @cache
 def is_open_mpi(command: str) -> bool:
-    told = subprocess.run(
+    output = subprocess.run(
         [command, "--version"],
         capture_output=True,
         text=True,
@@ -87,4 +87,4 @@ def is_open_mpi(command: str) -> bool:
         timeout=60,
         stdin=subprocess.DEVNULL,
     ).stdout
-    return "Open MPI" in told or "OpenRTE" in told or "prte" in told.lower()
+    return "Open MPI" in output or "OpenRTE" in output or "prte" in output.lower()

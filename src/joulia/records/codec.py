@@ -30,9 +30,9 @@ def to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return fields_to_json(value)
     if isinstance(value, dict):
-        return {name: to_json(one) for name, one in value.items()}
+        return {name: to_json(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_json(one) for one in value]
+        return [to_json(item) for item in value]
     return value
 
 
@@ -50,14 +50,14 @@ def from_json(kind: type[T], data: Any, where: str = "") -> T:
     """
     if not isinstance(data, dict):
         raise ValueError(f"{where or kind.__name__}: {data!r} is not an object")
-    found = {}
+    values = {}
     for name, hint, required in _fields(typing.cast(type, kind)):
         key = f"{where}.{name}" if where else name
         if name in data:
-            found[name] = _value(hint, data[name], key)
+            values[name] = _value(hint, data[name], key)
         elif required:
             raise ValueError(f"{key} is missing")
-    return kind(**found)
+    return kind(**values)
 
 
 @cache
@@ -82,14 +82,14 @@ def _value(hint: Any, value: Any, key: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        (only,) = [one for one in arguments if one is not type(None)]
+        (only,) = [kind for kind in arguments if kind is not type(None)]
         return _value(only, value, key)
     if origin is tuple:
         return _tuple(arguments, value, key)
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{key}: {value!r} is not an object")
-        return {name: _value(arguments[1], one, f"{key}.{name}") for name, one in value.items()}
+        return {name: _value(arguments[1], item, f"{key}.{name}") for name, item in value.items()}
     if hasattr(hint, "from_json"):
         return _own(hint, value, key)
     if dataclasses.is_dataclass(hint):
@@ -103,7 +103,7 @@ def _tuple(kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
         words = "a list" if open_ended else f"a list of {len(kinds)}"
         raise ValueError(f"{key}: {value!r} is not {words}")
     each = [kinds[0]] * len(value) if open_ended else kinds
-    return tuple(_value(kind, one, key) for kind, one in zip(each, value, strict=True))
+    return tuple(_value(kind, item, key) for kind, item in zip(each, value, strict=True))
 
 
 def _own(kind: Any, value: Any, key: str) -> Any:

@@ -40,20 +40,24 @@ def document() -> str:
 
 def kinds() -> list[type]:
     """The record and all that it is made of."""
-    found = [one for one in vars(parts).values() if dataclasses.is_dataclass(one)]
-    own = [one for one in found if isinstance(one, type) and one.__module__ == parts.__name__]
+    members = [member for member in vars(parts).values() if dataclasses.is_dataclass(member)]
+    own = [
+        member
+        for member in members
+        if isinstance(member, type) and member.__module__ == parts.__name__
+    ]
     return [Record, Case, Settings, Machine, *own]
 
 
 def section(kind: type) -> str:
     """A part as a table: attribute, type, default, what it is."""
-    told = texts(kind)
+    descriptions = texts(kind)
     lines = [f"## {kind.__name__}", "", " ".join((kind.__doc__ or "").split()), ""]
     lines += ["| attribute | type | default | what it is |", "| --- | --- | --- | --- |"]
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if field.init:
-            text = told.get(field.name, "").replace("|", "\\|")
+            text = descriptions.get(field.name, "").replace("|", "\\|")
             name = type_name(hints[field.name])
             lines.append(f"| `{field.name}` | {name} | {default(field)} | {text} |")
     return "\n".join(lines) + "\n"
@@ -93,7 +97,7 @@ def type_name(hint: Any) -> str:
 @cache
 def texts(kind: type) -> dict[str, str]:
     """What follows each attribute in the source, also of the types that it extends."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
         (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
@@ -104,8 +108,8 @@ def texts(kind: type) -> dict[str, str]:
                 and isinstance(after, ast.Expr)
                 and isinstance(after.value, ast.Constant)
             ):
-                found[node.target.id] = " ".join(str(after.value.value).split())
-    return found
+                descriptions[node.target.id] = " ".join(str(after.value.value).split())
+    return descriptions
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ PACKAGES = ("numpy", "numba", "llvmlite", "juliacall", "mpi4py", "nvidia-ml-py")
 
 @cache
 def describe() -> dict[str, Any]:
-    found: dict[str, Any] = {"joulia": __version__, "python": platform.python_version()}
+    versions: dict[str, Any] = {"joulia": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 WORKER = (
@@ -67,8 +67,8 @@ def code(kernel: str, bridge: str) -> str:
 
 def _sources(path: Path) -> list[Path]:
     """A source file, or all below a folder."""
-    found = [path] if path.is_file() else path.rglob("*")
-    return [file for file in found if file.suffix in SOURCES and file.name != "Manifest.toml"]
+    files = [path] if path.is_file() else path.rglob("*")
+    return [file for file in files if file.suffix in SOURCES and file.name != "Manifest.toml"]
 
 
 def _siblings(path: Path, home: Path) -> list[Path]:

@@ -65,11 +65,11 @@ class Canvas:
     def line(self, x1: float, y1: float, x2: float, y2: float, cls: str) -> None:
         self.add(f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" class="{cls}"/>')
 
-    def mark(self, x: float, y: float, one: Mark) -> None:
-        hollow = " hollow" if one.hollow else ""
+    def mark(self, x: float, y: float, mark: Mark) -> None:
+        hollow = " hollow" if mark.hollow else ""
         self.add(
-            f'<g class="mark s{one.series % SHAPES}{hollow}"><title>{escape(one.tip)}</title>'
-            f"{shape(one.series, x, y)}</g>"
+            f'<g class="mark s{mark.series % SHAPES}{hollow}"><title>{escape(mark.tip)}</title>'
+            f"{shape(mark.series, x, y)}</g>"
         )
 
     def svg(self) -> str:
@@ -123,16 +123,16 @@ def dots(marks: Sequence[Mark], name: str, unit: str, title: str, description: s
     bottom = height - 40.0
     x_axis(canvas, axis, 6.0, bottom, name)
     y, group = 14.0, ""
-    for one in marks:
-        if one.group and one.group != group:
-            group = one.group
+    for mark in marks:
+        if mark.group and mark.group != group:
+            group = mark.group
             canvas.text(4, y + 6, group, "group")
             y += row
-        canvas.text(left - 10, y + 4, one.label, "label", "end")
-        if one.x_low is not None and one.x_high is not None:
-            x1, x2 = axis.at(one.x_low), axis.at(one.x_high)
-            canvas.line(x1, y, x2, y, f"whisker l{one.series % SHAPES}")
-        canvas.mark(axis.at(one.x), y, one)
+        canvas.text(left - 10, y + 4, mark.label, "label", "end")
+        if mark.x_low is not None and mark.x_high is not None:
+            x1, x2 = axis.at(mark.x_low), axis.at(mark.x_high)
+            canvas.line(x1, y, x2, y, f"whisker l{mark.series % SHAPES}")
+        canvas.mark(axis.at(mark.x), y, mark)
         y += row
     return canvas.svg()
 
@@ -158,15 +158,15 @@ def scatter(
     y_axis(canvas, ay, left, right, names[1])
     for line in lines:
         draw(canvas, line, ax, ay)
-    for one in marks:
-        x, y = ax.at(one.x), ay.at(one.y)
-        whisker = f"whisker l{one.series % SHAPES}"
-        if one.x_low is not None and one.x_high is not None:
-            canvas.line(ax.at(one.x_low), y, ax.at(one.x_high), y, whisker)
-        if one.y_low is not None and one.y_high is not None:
-            canvas.line(x, ay.at(one.y_low), x, ay.at(one.y_high), whisker)
-    for one in marks:
-        canvas.mark(ax.at(one.x), ay.at(one.y), one)
+    for mark in marks:
+        x, y = ax.at(mark.x), ay.at(mark.y)
+        whisker = f"whisker l{mark.series % SHAPES}"
+        if mark.x_low is not None and mark.x_high is not None:
+            canvas.line(ax.at(mark.x_low), y, ax.at(mark.x_high), y, whisker)
+        if mark.y_low is not None and mark.y_high is not None:
+            canvas.line(x, ay.at(mark.y_low), x, ay.at(mark.y_high), whisker)
+    for mark in marks:
+        canvas.mark(ax.at(mark.x), ay.at(mark.y), mark)
     return canvas.svg()
 
 

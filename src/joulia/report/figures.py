@@ -49,18 +49,18 @@ class Series:
         return tuple((i, name) for name, i in self.numbers.items() if i in wanted)
 
 
-def updates(one: Entry) -> float:
+def updates(entry: Entry) -> float:
     """Updates a step."""
-    assert one.record.work is not None
-    return one.record.work.updates
+    assert entry.record.work is not None
+    return entry.record.work.updates
 
 
-def interval_text(figure: Uncertain, unit: str) -> str:
-    if figure.low is None or figure.high is None:
-        return quantity(figure.value, unit)
+def interval_text(value: Uncertain, unit: str) -> str:
+    if value.low is None or value.high is None:
+        return quantity(value.value, unit)
     return (
-        f"{quantity(figure.value, unit)} "
-        f"({quantity(figure.low, unit)} to {quantity(figure.high, unit)})"
+        f"{quantity(value.value, unit)} "
+        f"({quantity(value.low, unit)} to {quantity(value.high, unit)})"
     )
 
 
@@ -71,8 +71,8 @@ def by_kernel(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem
     for problem in problems:
         if problem.entries and problem.machine in machines:
             groups.setdefault((problem.machine, problem.kernel), []).append(problem)
-    for found in groups.values():
-        found.sort(key=lambda p: (-_cells(p), p.dtype != "float64"))
+    for group in groups.values():
+        group.sort(key=lambda p: (-_cells(p), p.dtype != "float64"))
     return groups
 
 
@@ -131,19 +131,19 @@ def cost_marks(problem: Problem, series: Series, metric: str, unit: str) -> list
     """A row for each entry that has the metric."""
     shape = "x".join(map(str, problem.shape))
     marks = []
-    for one in problem.entries:
-        figure = one.time if metric == "time" else one.energy
-        if figure is None:
+    for entry in problem.entries:
+        cost = entry.time if metric == "time" else entry.energy
+        if cost is None:
             continue
-        count = updates(one)
-        per = Uncertain(figure.value / count)
-        if figure.low is not None and figure.high is not None:
-            per = Uncertain(figure.value / count, figure.low / count, figure.high / count)
-        tip = f"{one.label}, {shape} {problem.dtype}: {interval_text(figure, unit)} a step"
+        count = updates(entry)
+        per = Uncertain(cost.value / count)
+        if cost.low is not None and cost.high is not None:
+            per = Uncertain(cost.value / count, cost.low / count, cost.high / count)
+        tip = f"{entry.label}, {shape} {problem.dtype}: {interval_text(cost, unit)} a step"
         marks.append(
             Mark(
-                one.label,
-                series.of(one.backend),
+                entry.label,
+                series.of(entry.backend),
                 per.value,
                 x_low=per.low,
                 x_high=per.high,
@@ -159,16 +159,16 @@ def energy_against_time(problems: Sequence[Problem], series: Series, modelled: b
     plots = []
     for problem in main_problems(problems)[:MACHINES]:
         marks = []
-        for one in problem.entries:
-            joules = one.estimate if modelled else one.energy
+        for entry in problem.entries:
+            joules = entry.estimate if modelled else entry.energy
             if joules is None:
                 continue
             about = "≈ " if modelled else ""
             marks.append(
                 Mark(
-                    one.label, series.of(one.backend), one.time.value, joules.value,
-                    one.time.low, one.time.high, joules.low, joules.high, hollow=modelled,
-                    tip=f"{one.label}: {interval_text(one.time, 's')}, "
+                    entry.label, series.of(entry.backend), entry.time.value, joules.value,
+                    entry.time.low, entry.time.high, joules.low, joules.high, hollow=modelled,
+                    tip=f"{entry.label}: {interval_text(entry.time, 's')}, "
                     f"{about}{interval_text(joules, 'J')} a step",
                 )
             )  # fmt: skip
@@ -209,8 +209,8 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
         bandwidths: dict[Place, float] = {}
         peaks: dict[Place, float] = {}
         for problem in here:
-            for one in problem.entries:
-                rates = one.record.rates
+            for entry in problem.entries:
+                rates = entry.record.rates
                 if rates is None:
                     continue
                 for roofs, ceiling in (
@@ -218,16 +218,16 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
                     (peaks, rates.ceiling_flops_per_s),
                 ):
                     if ceiling:
-                        place = one.record.case.place
+                        place = entry.record.case.place
                         roofs[place] = max(roofs.get(place, 0.0), ceiling)
                 if not rates.bytes_per_s or not rates.flops_per_s:
                     continue
                 intensity = rates.flops_per_s / rates.bytes_per_s
-                bound = f", {one.fraction.value:.0%} of the bound" if one.fraction else ""
+                bound = f", {entry.fraction.value:.0%} of the bound" if entry.fraction else ""
                 marks.append(
                     Mark(
-                        one.label, series.of(one.backend), intensity, rates.flops_per_s,
-                        tip=f"{problem.kernel} {one.label}: {quantity(rates.flops_per_s, '')}"
+                        entry.label, series.of(entry.backend), intensity, rates.flops_per_s,
+                        tip=f"{problem.kernel} {entry.label}: {quantity(rates.flops_per_s, '')}"
                         f"flop/s at {digits(intensity)} flop/B{bound}",
                     )
                 )  # fmt: skip
@@ -235,14 +235,14 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
             continue
         lines = ceilings([m.x for m in marks], bandwidths, peaks)
         host = here[0].hostname
-        told = ", ".join(
+        triads = ", ".join(
             f"{count_of(p)}: {b / 1e9:.1f} GB/s" for p, b in sorted(bandwidths.items())
         )
         plots.append(
             Plot(
                 "roofline",
                 f"Roofline of {host}",
-                f"Sloping lines: the best triad of the run ({told}), 24 B an element. "
+                f"Sloping lines: the best triad of the run ({triads}), 24 B an element. "
                 + (
                     "Flat lines: the measured peak of multiply-add. "
                     if peaks
@@ -252,7 +252,7 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
                 "served by caches.",
                 charts.scatter(
                     marks, lines, ("arithmetic intensity, flop/B", "performance"),
-                    ("", "flop/s"), f"Roofline of {host}", f"{len(marks)} points; {told}",
+                    ("", "flop/s"), f"Roofline of {host}", f"{len(marks)} points; {triads}",
                 ),
                 series.legend(m.series for m in marks),
             )
@@ -287,12 +287,12 @@ def startup(problems: Sequence[Problem]) -> list[Plot]:
     """What passes until the first step is done, by backend: medians over all its cases."""
     groups: dict[tuple[str, str], list[Startup]] = {}
     for problem in problems:
-        for one in problem.entries:
-            parts = one.record.startup
+        for entry in problem.entries:
+            parts = entry.record.startup
             if parts is None:
                 continue
-            state = "cold" if one.record.settings.cold or parts.cache == "cold" else "warm"
-            groups.setdefault((one.backend, state), []).append(parts)
+            state = "cold" if entry.record.settings.cold or parts.cache == "cold" else "warm"
+            groups.setdefault((entry.backend, state), []).append(parts)
     rows = [
         (
             f"{backend} ({state})",
@@ -324,20 +324,21 @@ def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
         highest = 1
         for backend in dict.fromkeys(e.backend for e in problem.entries):
             best: dict[int, Entry] = {}
-            for one in sorted(problem.entries, key=lambda e: -e.time.value):
-                if one.backend == backend:
-                    best[one.record.case.place[1]] = one
+            for entry in sorted(problem.entries, key=lambda e: -e.time.value):
+                if entry.backend == backend:
+                    best[entry.record.case.place[1]] = entry
             if len(best) < 2:
                 continue
             least = min(best)
             points = []
-            for count, one in sorted(best.items()):
-                gain = best[least].time.value / one.time.value * least
+            for count, entry in sorted(best.items()):
+                gain = best[least].time.value / entry.time.value * least
                 points.append((float(count), gain))
                 marks.append(
                     Mark(
-                        one.label, series.of(backend), float(count), gain,
-                        tip=f"{one.label}: {digits(gain)} on {count_of(one.record.case.place)}, "
+                        entry.label, series.of(backend), float(count), gain,
+                        tip=f"{entry.label}: {digits(gain)} on "
+                        f"{count_of(entry.record.case.place)}, "
                         f"parallel efficiency {gain / count:.0%}",
                     )
                 )  # fmt: skip

@@ -16,11 +16,11 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
     """Points by kernel, end time and machine, with a title."""
     groups = frontier.points(records)
     several = len({machine for machine, _, _ in groups}) > 1
-    found = []
-    for (_, kernel, until), mine in groups.items():
-        host = f" on {mine[0].record.machine.hostname}" if several else ""
-        found.append((f"{kernel} until t = {until:g}{host}", mine))
-    return found
+    titled_points = []
+    for (_, kernel, until), points in groups.items():
+        host = f" on {points[0].record.machine.hostname}" if several else ""
+        titled_points.append((f"{kernel} until t = {until:g}{host}", points))
+    return titled_points
 
 
 def words(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
@@ -28,29 +28,29 @@ def words(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
     return [
         (
             f"Accuracy against cost: {title}",
-            frontier.sentences(mine, frontier.time_of, "time")
-            + frontier.sentences(mine, frontier.energy_of, "energy"),
+            frontier.sentences(points, frontier.time_of, "time")
+            + frontier.sentences(points, frontier.energy_of, "energy"),
         )
-        for title, mine in titled(records)
+        for title, points in titled(records)
     ]
 
 
 def plots(records: Sequence[Record], series: Series) -> list[Plot]:
     """One diagram a kernel in time, and one in joules where they were measured."""
-    found = []
-    for title, mine in titled(records):
-        found.append(diagram(title, mine, series, "time"))
-        if any(p.energy for p in mine):
-            found.append(diagram(title, mine, series, "energy"))
-    return found
+    diagrams = []
+    for title, points in titled(records):
+        diagrams.append(diagram(title, points, series, "time"))
+        if any(p.energy for p in points):
+            diagrams.append(diagram(title, points, series, "energy"))
+    return diagrams
 
 
-def diagram(title: str, found: Sequence[Point], series: Series, word: str) -> Plot:
+def diagram(title: str, points: Sequence[Point], series: Series, word: str) -> Plot:
     """Cost to solution over error; float32 is hollow; the line is the Pareto front."""
     unit = {"time": "s", "energy": "J"}[word]
     cost = frontier.time_of if word == "time" else frontier.energy_of
     marks = []
-    for point in found:
+    for point in points:
         value = point.time if word == "time" else point.energy
         if value is None or point.error <= 0.0:
             continue
@@ -67,7 +67,7 @@ def diagram(title: str, found: Sequence[Point], series: Series, word: str) -> Pl
                 f"{point.steps} steps",
             )
         )
-    best = [p for p in frontier.front(found, cost) if p.error > 0.0]
+    best = [p for p in frontier.front(points, cost) if p.error > 0.0]
     corners = [(p.error, c) for p in best if (c := cost(p)) is not None]
     lines = [Line(corners, dashed=True)] if len(corners) > 1 else []
     name = {"time": "Work-precision", "energy": "Energy-precision"}[word]

@@ -96,10 +96,10 @@ def template() -> Any:
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
     """Cases by status."""
-    found = dict.fromkeys(SYMBOLS, 0)
+    by_status = dict.fromkeys(SYMBOLS, 0)
     for record in records:
-        found[record.status] += 1
-    return found
+        by_status[record.status] += 1
+    return by_status
 
 
 def matrix(problems: Sequence[Problem]) -> dict[str, Any]:
@@ -123,21 +123,21 @@ def matrix(problems: Sequence[Problem]) -> dict[str, Any]:
 
 def reasons(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Why cases have no figure: status, reason, what it concerns; the commonest first."""
-    found: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.status != "valid":
             why = record.reasons[0] if record.reasons else "no reason given"
-            found.setdefault((record.status, why), []).append(record)
+            groups.setdefault((record.status, why), []).append(record)
     rows = []
-    for (status, why), mine in sorted(found.items(), key=lambda item: -len(item[1])):
+    for (status, why), group in sorted(groups.items(), key=lambda item: -len(item[1])):
         rows.append(
             {
                 "status": status,
                 "why": why,
-                "count": len(mine),
-                "backends": ", ".join(sorted({r.case.backend for r in mine})),
-                "kernels": ", ".join(sorted({r.case.kernel for r in mine})),
-                "stderr": next(("\n".join(r.stderr) for r in mine if r.stderr), ""),
+                "count": len(group),
+                "backends": ", ".join(sorted({r.case.backend for r in group})),
+                "kernels": ", ".join(sorted({r.case.kernel for r in group})),
+                "stderr": next(("\n".join(r.stderr) for r in group if r.stderr), ""),
             }
         )
     return rows[:REASONS]
@@ -157,23 +157,23 @@ def sections(
     modelled = figures.energy_against_time(problems, series, modelled=True)
     energy = figures.costs(problems, series, "energy")
     energy_time = figures.energy_against_time(problems, series, modelled=False)
-    found = [
+    headings = [
         section("time", "Time", figures.costs(problems, series, "time"), nothing),
         section("energy", "Energy", energy, unmetered),
         section("energy-time", "Energy against time", energy_time, unmetered),
     ]
     if modelled:
-        found.append(section("energy-model", "Energy, modelled (≈)", modelled, ""))
+        headings.append(section("energy-model", "Energy, modelled (≈)", modelled, ""))
     diagrams = frontier_plots.plots(records, series)
     if diagrams and not problems:
         return [section("frontier", "Accuracy against cost", diagrams, "")]
-    found += [
+    headings += [
         section("roofline", "Roofline", figures.roofline(problems, series), unbounded),
         section("startup", "Start-up", figures.startup(problems), nothing),
         section("scaling", "Scaling", figures.scaling(problems, series), alone),
         section("frontier", "Accuracy against cost", diagrams, NO_FRONTIER),
     ]
-    return found
+    return headings
 
 
 NO_FRONTIER = (
@@ -217,17 +217,17 @@ def key(by: float | str) -> str:
 
 def machines(records: Sequence[Record]) -> list[dict[str, Any]]:
     """What each machine says about itself, and when it measured."""
-    found: dict[str, dict[str, Any]] = {}
+    by_machine: dict[str, dict[str, Any]] = {}
     for record in records:
-        facts = found.setdefault(record.machine.id, {"facts": record.machine, "times": []})
+        facts = by_machine.setdefault(record.machine.id, {"facts": record.machine, "times": []})
         facts["times"].append(record.started_at)
     return [
         {
-            "facts": {k: size(k, v) for k, v in vars(one["facts"]).items() if is_plain(v)},
-            "first": min(one["times"]),
-            "last": max(one["times"]),
+            "facts": {k: size(k, v) for k, v in vars(facts["facts"]).items() if is_plain(v)},
+            "first": min(facts["times"]),
+            "last": max(facts["times"]),
         }
-        for one in found.values()
+        for facts in by_machine.values()
     ]
 
 
@@ -244,12 +244,12 @@ def size(name: str, given: Any) -> Any:
 
 def software(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Every version and commit that took part."""
-    found: dict[str, dict[str, None]] = {}
+    by_name: dict[str, dict[str, None]] = {}
     for record in records:
         for name, version in {**record.software, "commit": record.commit}.items():
             if version is not None and name != "code":
-                found.setdefault(name, {})[str(version)] = None
-    return [(name, ", ".join(versions)) for name, versions in sorted(found.items())]
+                by_name.setdefault(name, {})[str(version)] = None
+    return [(name, ", ".join(versions)) for name, versions in sorted(by_name.items())]
 
 
 def commands(records: Sequence[Record]) -> list[str]:
@@ -258,10 +258,10 @@ def commands(records: Sequence[Record]) -> list[str]:
     for record in records:
         groups.setdefault((record.case.kernel, record.settings), []).append(record)
     lines = []
-    for (kernel, settings), mine in groups.items():
+    for (kernel, settings), group in groups.items():
         command = "run"
-        varying = varied(kernel, mine)
-        what = arguments.of_cases([record.case for record in mine])
+        varying = varied(kernel, group)
+        what = arguments.of_cases([record.case for record in group])
         if settings.until:  # a frontier fits the time step itself, and runs on one rank
             command = "frontier"
             varying = {name: v for name, v in varying.items() if name not in ("cfl", "dt")}

@@ -26,9 +26,9 @@ def missing_ceilings(planned: Sequence[Planned]) -> list[Planned]:
     memory -= {(c.place, "float64") for c in measured if bound(c) == "bytes"}
     compute = {(c.place, c.dtype) for c in held if is_heavy(c)}
     compute -= {(c.place, c.dtype) for c in measured if bound(c) == "flops"}
-    found = [ceiling("bytes", *wanted) for wanted in sorted(memory)]
-    found += [ceiling("flops", *wanted) for wanted in sorted(compute)]
-    return [one for one in found if one is not None]
+    ceilings = [ceiling("bytes", *wanted) for wanted in sorted(memory)]
+    ceilings += [ceiling("flops", *wanted) for wanted in sorted(compute)]
+    return [candidate for candidate in ceilings if candidate is not None]
 
 
 def ceiling(wanted: str, place: Place, dtype: str) -> Planned | None:
@@ -46,7 +46,7 @@ def ceiling(wanted: str, place: Place, dtype: str) -> Planned | None:
         for device in bridge.devices()
         if device.ceiling and device.gpu == (kind == "gpu")
     ]
-    for device, bridge_name in sorted(devices, key=lambda found: -found[0].ceiling):
+    for device, bridge_name in sorted(devices, key=lambda pair: -pair[0].ceiling):
         threads = count if device.threads else 1
         case = registry.case(
             kernel.name,
@@ -71,8 +71,8 @@ def is_heavy(case: Case) -> bool:
 
 def bound(case: Case) -> str | None:
     """Which bound of the machine a case measures; memory's only beyond four times the caches."""
-    found = registry.kernel(case.kernel).kernel.bound(case)
-    return None if found == "bytes" and not exceeds_caches(case) else found
+    quantity = registry.kernel(case.kernel).kernel.bound(case)
+    return None if quantity == "bytes" and not exceeds_caches(case) else quantity
 
 
 def exceeds_caches(case: Case) -> bool:

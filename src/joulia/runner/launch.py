@@ -104,8 +104,8 @@ def measured(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measu
             return failure(f"no result within {settings.timeout_s:g} s{where}", folder)
         if (folder / "result.json").is_file():
             return from_json(Measured, json.loads((folder / "result.json").read_text()))
-        if told := sorted(folder.glob("failed-*.json")):
-            reasons = json.loads(told[0].read_text())["reasons"]
+        if failures := sorted(folder.glob("failed-*.json")):
+            reasons = json.loads(failures[0].read_text())["reasons"]
             return failure(reasons[0], folder)
         return failure(culprit(folder) or ending(child.returncode), folder)
 
@@ -129,10 +129,10 @@ def descendants(pid: int) -> list[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended while it was read
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = [pid]
-    for known in found:
-        found += [child for child, parent in parents.items() if parent == known]
-    return found[1:]
+    family = [pid]
+    for known in family:
+        family += [child for child, parent in parents.items() if parent == known]
+    return family[1:]
 
 
 def whereabouts(folder: Path) -> str:
@@ -145,24 +145,24 @@ def whereabouts(folder: Path) -> str:
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(path.read_text()), signal.SIGUSR1)
     time.sleep(1.0)
-    told = []
+    positions = []
     for rank, path in sorted(files.items()):
-        found = re.search(
+        frame = re.search(
             r'File "([^"]+)", line (\d+) in (\S+)', path.with_suffix(".stack").read_text()
         )
-        if found and "/joulia/parallel/" not in found[1]:
-            told.append(f"rank {rank} is in {found[3]} ({Path(found[1]).name}:{found[2]})")
-    return f"; {', '.join(told)}" if told else ""
+        if frame and "/joulia/parallel/" not in frame[1]:
+            positions.append(f"rank {rank} is in {frame[3]} ({Path(frame[1]).name}:{frame[2]})")
+    return f"; {', '.join(positions)}" if positions else ""
 
 
 def culprit(folder: Path) -> str | None:
     """The rank that ended a parallel case, as MPICH's and Open MPI's launchers tell it."""
     text = (folder / "stderr").read_text(errors="replace")
-    told = re.search(r"\bPID (\d+)", text)
-    if not told:
+    pid = re.search(r"\bPID (\d+)", text)
+    if not pid:
         return None
     for path in folder.glob("rank-*.pid"):
-        if path.read_text() == told[1]:
+        if path.read_text() == pid[1]:
             rank = path.stem.partition("-")[2]
             number = re.search(r"EXIT (?:STATUS|CODE): (\d+)|exited on\s+signal (\d+)", text)
             code = int(number[1] or number[2]) if number else 0

@@ -63,12 +63,12 @@ def plan(requests: Iterable[Request]) -> list[Planned]:
     """All cases of all requests, each once, ceilings before the kernels that are held to them."""
     planned: dict[Case, Planned] = {}
     for request in requests:
-        for one in expand(request):
-            planned.setdefault(one.case, one)
+        for entry in expand(request):
+            planned.setdefault(entry.case, entry)
     cases = list(planned.values())
     if any(request.ceilings for request in requests):
-        for one in missing_ceilings(cases):
-            planned.setdefault(one.case, one)
+        for entry in missing_ceilings(cases):
+            planned.setdefault(entry.case, entry)
     order = {name: i for i, name in enumerate(registry.kernels())}
     return sorted(planned.values(), key=lambda p: (order[p.case.kernel], p.case.ranks))
 
@@ -84,9 +84,9 @@ def expand(request: Request) -> Iterable[Planned]:
     check_params(request, known)
     for name in known:
         kernel = registry.kernel(name).kernel
-        mine = {k: v for k, v in request.params.items() if k in kernel.params}
+        swept = {k: v for k, v in request.params.items() if k in kernel.params}
         sweep = [
-            dict(zip(mine, values, strict=True)) for values in itertools.product(*mine.values())
+            dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())
         ]
         for (size, shape), dtype, ranks, params in itertools.product(
             shapes(kernel, request), request.dtypes, request.ranks, sweep

@@ -48,11 +48,11 @@ def outcomes(
     """
     file = store.ResultsFile(path)
     ceilings = Ceilings()
-    for one in planned:
-        known = file.find(identify(one.case, settings)) if resume else None
+    for entry in planned:
+        known = file.find(identify(entry.case, settings)) if resume else None
         if known is None:
-            before(one.case)
-            record = record_of(one, settings, ceilings)
+            before(entry.case)
+            record = record_of(entry, settings, ceilings)
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -60,22 +60,26 @@ def outcomes(
         yield outcome
 
 
-def record_of(one: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = Measured("skipped", (one.skip,)) if one.skip else launch.measured(one.case, settings)
+    part = (
+        Measured("skipped", (planned.skip,))
+        if planned.skip
+        else launch.measured(planned.case, settings)
+    )
     record = Record(
-        id=identify(one.case, settings),
+        id=identify(planned.case, settings),
         started_at=started_at,
         duration_s=time.monotonic() - began,
         status=part.status,
         reasons=part.reasons,
-        case=one.case,
+        case=planned.case,
         settings=settings,
         machine=machine.describe(),
         software=software.describe()
         | (part.runtime or {})
-        | {"code": software.code(one.case.kernel, one.case.bridge)},
+        | {"code": software.code(planned.case.kernel, planned.case.bridge)},
         commit=software.commit(),
         verify=part.verify,
         stderr=part.stderr,

@@ -110,10 +110,10 @@ def calibrate(make: Callable[[], EnergyMonitor], load: Load) -> list[Verdict]:
 
 def sleep_and_spin(energy: EnergyMonitor, asleep: Window, spinning: Window) -> Verdict:
     """Watts of the processors asleep and with all cores at work."""
-    mine = [one for one in energy.account.counted if one.kind != "gpu"]
-    if not mine:
+    processor = [seen for seen in energy.account.counted if seen.kind != "gpu"]
+    if not processor:
         return Verdict("sleep and spin", "skip", "no counted domain holds the processor")
-    idle, busy = (w.total(mine) / w.seconds for w in (asleep, spinning))
+    idle, busy = (w.total(processor) / w.seconds for w in (asleep, spinning))
     ok = busy >= SPIN_FACTOR * idle
     return _verdict("sleep and spin", ok, f"{idle:.1f} W asleep, {busy:.1f} W at work")
 
@@ -123,10 +123,10 @@ def linearity(energy: EnergyMonitor, windows: list[Window]) -> Verdict:
     watts = [window.total(energy.account.counted) / window.seconds for window in windows]
     mean = sum(watts) / len(watts)
     off = max(abs(power / mean - 1.0) for power in watts)
-    told = ", ".join(
+    watts_text = ", ".join(
         f"{p:.1f} W over {w.seconds:.2g} s" for p, w in zip(watts, windows, strict=True)
     )
-    return _verdict("linear in time", off <= LINEAR_LIMIT, f"{told}: {off:.1%} off")
+    return _verdict("linear in time", off <= LINEAR_LIMIT, f"{watts_text}: {off:.1%} off")
 
 
 def counter_and_samples(window: Window) -> Verdict:
@@ -139,22 +139,22 @@ def counter_and_samples(window: Window) -> Verdict:
     }
     if not off:
         return Verdict(name, "skip", "no meter has both")
-    told = ", ".join(f"{key} {value:+.1%}" for key, value in off.items())
+    off_text = ", ".join(f"{key} {value:+.1%}" for key, value in off.items())
     ok = max(abs(value) for value in off.values()) <= uncertainty.CROSSCHECK_LIMIT
-    return _verdict(name, ok, told)
+    return _verdict(name, ok, off_text)
 
 
 def additivity(energy: EnergyMonitor, second: EnergyMonitor, unit: float) -> Verdict:
     """Two neighbouring windows make up one over both, read by a second reader."""
     first = energy.read()
-    one = second.read()
+    start = second.read()
     energy.sleep(unit)
     middle = energy.read()
     energy.sleep(unit)
     last = energy.read()
-    two = second.read()
+    end = second.read()
     parts = [energy.between(first, middle), energy.between(middle, last)]
-    whole = second.between(one, two)
+    whole = second.between(start, end)
     name = "neighbouring windows add up"
     for window in (whole, *parts):
         if isinstance(window, str):
@@ -170,22 +170,22 @@ def additivity(energy: EnergyMonitor, second: EnergyMonitor, unit: float) -> Ver
 
 def components(seen: list[Seen], window: Window) -> list[Verdict]:
     """No part takes more than the whole that it lies in."""
-    found = []
-    for one in seen:
-        inside = [other for other in seen if lies_in(other, one) and other.key in window.joules]
-        whole = window.joules.get(one.key, 0.0)
+    verdicts = []
+    for outer in seen:
+        inside = [other for other in seen if lies_in(other, outer) and other.key in window.joules]
+        whole = window.joules.get(outer.key, 0.0)
         if not inside or not whole > 0.0:
             continue
         parts = sum(window.joules[other.key] for other in inside)
-        found.append(
+        verdicts.append(
             _verdict(
-                f"parts of {one.domain}",
+                f"parts of {outer.domain}",
                 parts <= WHOLE_LIMIT * whole,
                 f"{parts / window.seconds:.1f} W of {whole / window.seconds:.1f} W in "
                 + ", ".join(other.domain for other in inside),
             )
         )
-    return found or [Verdict("parts and wholes", "skip", "no domain lies in another")]
+    return verdicts or [Verdict("parts and wholes", "skip", "no domain lies in another")]
 
 
 def lies_in(part: Seen, whole: Seen) -> bool:
@@ -206,16 +206,18 @@ def lies_in(part: Seen, whole: Seen) -> bool:
 
 def periods(energy: EnergyMonitor) -> list[Verdict]:
     """The update periods inferred against those documented."""
-    found = []
-    for one in energy.account.counted:
-        got, told = energy.periods[one.key], energy.nominal[one.key]
-        ok = got <= PERIOD_FACTOR * told
-        detail = f"{got * 1e3:.3g} ms, documented {told * 1e3:.3g} ms"
-        if one.source == "sampled":
-            found.append(Verdict(f"update period of {one.domain}", "skip", f"sampled: {detail}"))
+    verdicts = []
+    for seen in energy.account.counted:
+        inferred, documented = energy.periods[seen.key], energy.nominal[seen.key]
+        ok = inferred <= PERIOD_FACTOR * documented
+        detail = f"{inferred * 1e3:.3g} ms, documented {documented * 1e3:.3g} ms"
+        if seen.source == "sampled":
+            verdicts.append(
+                Verdict(f"update period of {seen.domain}", "skip", f"sampled: {detail}")
+            )
         else:
-            found.append(_verdict(f"update period of {one.domain}", ok, detail))
-    return found
+            verdicts.append(_verdict(f"update period of {seen.domain}", ok, detail))
+    return verdicts
 
 
 def _verdict(check: str, ok: bool, detail: str) -> Verdict:
@@ -228,8 +230,8 @@ def keep(verdicts: list[Verdict]) -> None:
     path = machine.calibration_file(identity)
     kept = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "passed": all(one.verdict != "fail" for one in verdicts),
-        "verdicts": [asdict(one) for one in verdicts],
+        "passed": all(verdict.verdict != "fail" for verdict in verdicts),
+        "verdicts": [asdict(verdict) for verdict in verdicts],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
@@ -249,7 +251,7 @@ def command() -> int:
     verdicts = calibrate(lambda: EnergyMonitor(OneRank(), everything=True), spin)
     keep(verdicts)
     out = console()
-    for one in verdicts:
-        out.print(f"[{COLOURS[one.verdict]}]{one.verdict}[/] ", end="")
-        out.print(f"{one.check}: {one.detail}", markup=False)
-    return 1 if any(one.verdict == "fail" for one in verdicts) else 0
+    for verdict in verdicts:
+        out.print(f"[{COLOURS[verdict.verdict]}]{verdict.verdict}[/] ", end="")
+        out.print(f"{verdict.check}: {verdict.detail}", markup=False)
+    return 1 if any(verdict.verdict == "fail" for verdict in verdicts) else 0

@@ -25,7 +25,7 @@ from joulia.system.places import cache_dir
 
 def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
     """For each kernel: its name, all backends, and why each cell is empty (or nothing)."""
-    found = []
+    rows = []
     columns = [
         (backend_name(name, device.name), name, device)
         for name, bridge in registry.bridges().items()
@@ -40,8 +40,8 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
                 reasons.append(str(device.missing))
             else:
                 reasons.append("")
-        found.append((kernel, [(label, device) for label, _, device in columns], reasons))
-    return found
+        rows.append((kernel, [(label, device) for label, _, device in columns], reasons))
+    return rows
 
 
 def matrix() -> None:
@@ -57,13 +57,13 @@ def matrix() -> None:
         title = registry.kernel(kernel).kernel.title
         view.add_row(kernel, *["-" if reason else "yes" for reason in reasons], title)
     out.print(view)
-    told = {
+    missing = {
         (label, reason): None
         for _, labels, reasons in rows
         for (label, _), reason in zip(labels, reasons, strict=True)
         if reason
     }
-    for label, reason in told:
+    for label, reason in missing:
         out.print(f"{label}: {reason}", markup=False)
     for label, device in rows[0][1]:
         if device.unproven:
@@ -104,13 +104,13 @@ def attempt(check: Any) -> dict[str, str]:
 
 def gpus() -> str:
     """The driver's CUDA and the GPUs that this process may use."""
-    found = cuda.survey()
+    survey = cuda.survey()
     every = ", ".join(
         f"{gpu.name} ({gpu.uuid}, {gpu.architecture}, {gpu.memory_bytes / 2**30:.0f} GiB"
         f"{', ' + cuda.MODES[gpu.mode] if gpu.mode else ''})"
-        for gpu in found.gpus
+        for gpu in survey.gpus
     )
-    return "CUDA {}.{}: ".format(*found.driver) + every
+    return "CUDA {}.{}: ".format(*survey.driver) + every
 
 
 def mpi() -> str:
@@ -171,13 +171,13 @@ def backend(name: str, device: Device) -> str:
 
 
 def energy_meters() -> dict[str, dict[str, str]]:
-    found, missing = meters.open_all(meters.root(), raw_clock)
+    opened, missing = meters.open_all(meters.root(), raw_clock)
     states = {
         meter.id: {
             "state": "ok",
             "detail": f"found: {meter.source}, {', '.join(meters.domains(meter))}",
         }
-        for meter in found
+        for meter in opened
     }
     return states | {
         name: {
@@ -191,27 +191,27 @@ def energy_meters() -> dict[str, dict[str, str]]:
 
 
 def report(as_json: bool) -> None:
-    found = examine()
+    examined = examine()
     out = console()
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(examined, indent=2))
         return
-    facts = found["machine"]
+    facts = examined["machine"]
     out.print(f"machine   {facts['hostname']}: {facts['cpu']}, {facts['arch']}", markup=False)
     out.print(
-        f"cores     {len(found['affinity'])} usable {found['affinity']}, "
+        f"cores     {len(examined['affinity'])} usable {examined['affinity']}, "
         f"{facts['memory_bytes'] / 2**30:.1f} GiB of memory, "
         f"{facts['last_level_cache_bytes'] / 2**20:.0f} MiB of last-level cache",
         markup=False,
     )
-    out.print(f"cache     {found['cache']}", markup=False)
-    line(out, "mpi", found["mpi"])
-    line(out, "gpus", found["gpus"])
-    for name, state in found["backends"].items():
+    out.print(f"cache     {examined['cache']}", markup=False)
+    line(out, "mpi", examined["mpi"])
+    line(out, "gpus", examined["gpus"])
+    for name, state in examined["backends"].items():
         line(out, name, state)
-    for name, state in found["meters"].items():
+    for name, state in examined["meters"].items():
         line(out, f"meter {name}", state)
-    for plugin in found["plugins"]:
+    for plugin in examined["plugins"]:
         line(out, plugin["name"], {"state": "missing", "detail": plugin["reason"]})
 
 

@@ -33,13 +33,13 @@ def prepare(out: Console, source: Path | None) -> None:
     Its own gets a CUDA mode where a CUDA toolkit is.
     """
     try:
-        found = occa_bridge.find_library()
-        out.print(f"occa: found {found}", markup=False)
+        library = occa_bridge.find_library()
+        out.print(f"occa: found {library}", markup=False)
     except Unavailable:
         if os.environ.get("OCCA_DIR"):
             raise
-        found = build_occa(out, source)
-    if occa_bridge.is_own(found):
+        library = build_occa(out, source)
+    if occa_bridge.is_own(library):
         occa_cuda.prepare(out)
 
 

@@ -55,10 +55,10 @@ def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     name = kernel.frontier.result if kernel.frontier else next(iter(wanted))
     cells = math.prod(run.tile.shape)
     if exact is not None and exact.l2 is not None:
-        mine = cells * exact.l2(case, steps, run.tile, got)[name] ** 2
+        squared = cells * exact.l2(case, steps, run.tile, got)[name] ** 2
     else:
-        mine = cells * float(np.mean((got[name] - wanted[name]) ** 2, dtype=np.float64))
-    difference = comm.sum(mine)
+        squared = cells * float(np.mean((got[name] - wanted[name]) ** 2, dtype=np.float64))
+    difference = comm.sum(squared)
     scale = comm.sum(cells * float(np.mean(wanted[name] ** 2, dtype=np.float64)))
     error = math.sqrt(difference / scale) if scale > 0.0 else math.sqrt(difference)
     return EndTimeError(until, steps, name, NORM, error)

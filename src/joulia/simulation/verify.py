@@ -179,8 +179,8 @@ def for_totals(
         for _ in exchange(*[fields[name] for name in kernel.results]):
             pass
         return {name: ops.host(fields[name]).copy() for name in kernel.results}
-    mine = owned(ops, fields, exchange.tile, kernel.results, kernel.cells(case))
-    return {name: host.copy() for name, host in mine.items()}
+    own = owned(ops, fields, exchange.tile, kernel.results, kernel.cells(case))
+    return {name: host.copy() for name, host in own.items()}
 
 
 def exact_check(

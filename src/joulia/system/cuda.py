@@ -102,7 +102,7 @@ def _asked() -> Survey | Unavailable:
         text=True,
     )
     try:
-        told_text, _ = asked.communicate(timeout=PATIENCE_S)
+        output, _ = asked.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         # A process that is stuck inside the driver cannot even be killed: nobody waits for its end.
         asked.kill()
@@ -113,21 +113,21 @@ def _asked() -> Survey | Unavailable:
             "`nvidia-smi` and the kernel's log tell more",
         )
     try:
-        told = json.loads(told_text.splitlines()[-1])
+        answer = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
         return Unavailable(
             f"the NVIDIA driver ended the process that asked it (exit code {asked.returncode})",
             "`nvidia-smi` and the kernel's log tell more",
         )
-    if "fault" in told:
-        return fault(told["fault"], told["call"])
+    if "fault" in answer:
+        return fault(answer["fault"], answer["call"])
     gpus = [
-        Gpu(**one | {"capability": (one["capability"][0], one["capability"][1])})
-        for one in told["gpus"]
+        Gpu(**facts | {"capability": (facts["capability"][0], facts["capability"][1])})
+        for facts in answer["gpus"]
     ]
     if not gpus:
         return fault(100, "cuDeviceGetCount")
-    return Survey((told["driver"] // 1000, told["driver"] % 1000 // 10), tuple(gpus))
+    return Survey((answer["driver"] // 1000, answer["driver"] % 1000 // 10), tuple(gpus))
 
 
 def fault(code: int, call: str) -> Unavailable:
@@ -138,16 +138,16 @@ def fault(code: int, call: str) -> Unavailable:
 
 def survey() -> Survey:
     """The driver and its GPUs, asked once a process. Unavailable where there are none."""
-    found = _asked()
-    if isinstance(found, Unavailable):
-        raise found
-    return found
+    answer = _asked()
+    if isinstance(answer, Unavailable):
+        raise answer
+    return answer
 
 
 def missing() -> Unavailable | None:
     """Why no GPU can be used here, or None."""
-    found = _asked()
-    return found if isinstance(found, Unavailable) else None
+    answer = _asked()
+    return answer if isinstance(answer, Unavailable) else None
 
 
 OLDEST = {12: (5, 0), 13: (7, 5)}
@@ -156,13 +156,13 @@ OLDEST = {12: (5, 0), 13: (7, 5)}
 
 def extra() -> str:
     """The extra of joulia whose CUDA suits the driver and the GPU."""
-    found = _asked()
-    if isinstance(found, Unavailable):
+    answer = _asked()
+    if isinstance(answer, Unavailable):
         return "joulia[cuda12]"
     fitting = [
         major
         for major, least in OLDEST.items()
-        if major <= found.driver[0] and least <= current().capability
+        if major <= answer.driver[0] and least <= current().capability
     ]
     return f"joulia[cuda{max(fitting, default=min(OLDEST))}]"
 
@@ -211,12 +211,12 @@ def claim(local_rank: int) -> None:
     if missing() is not None:
         return
     gpus = survey().gpus
-    mine = gpus[local_rank % len(gpus)]
-    behind = [gpu.uuid for gpu in gpus if gpu != mine and not gpu.uuid.startswith("MIG-")]
+    chosen = gpus[local_rank % len(gpus)]
+    behind = [gpu.uuid for gpu in gpus if gpu != chosen and not gpu.uuid.startswith("MIG-")]
     # CUDA shows one MIG instance a process.
-    names = [mine.uuid] if mine.uuid.startswith("MIG-") else [mine.uuid, *behind]
+    names = [chosen.uuid] if chosen.uuid.startswith("MIG-") else [chosen.uuid, *behind]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
-    _claimed[:] = [mine]
+    _claimed[:] = [chosen]
 
 
 def current() -> Gpu:
@@ -347,8 +347,8 @@ class DriverError(Unavailable):
     """A call that the driver answered with an error code."""
 
     def __init__(self, code: int, call: str) -> None:
-        told = fault(code, call)
-        super().__init__(told.reason, told.remedy)
+        meaning = fault(code, call)
+        super().__init__(meaning.reason, meaning.remedy)
         self.code = code
         self.call = call
 

@@ -51,8 +51,8 @@ def cpu_model(root: Path = Path("/")) -> str:
     except OSError:
         return platform.processor() or platform.machine()
     for key in ("model name", "cpu", "Processor"):
-        if found := re.search(rf"^{key}\s*:\s*(.+)$", text, re.MULTILINE):
-            return found[1].strip()
+        if match := re.search(rf"^{key}\s*:\s*(.+)$", text, re.MULTILINE):
+            return match[1].strip()
     return platform.machine()
 
 

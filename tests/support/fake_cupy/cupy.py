@@ -193,10 +193,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         return _elementwise(ufunc, *inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        mine = FUNCTIONS.get(func.__name__)
-        if mine is None or not all(issubclass(t, ndarray) for t in types):
+        replacement = FUNCTIONS.get(func.__name__)
+        if replacement is None or not all(issubclass(t, ndarray) for t in types):
             return NotImplemented
-        return mine(*args, **kwargs)
+        return replacement(*args, **kwargs)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -218,9 +218,9 @@ def _require_alike(array: ndarray, host: Any) -> None:
 def _basic(key: Any) -> tuple[Any, ...]:
     """A key that gives a view, also of one element."""
     every = key if isinstance(key, tuple) else (key,)
-    for one in every:
-        if not (one is None or one is Ellipsis or isinstance(one, (int, np.integer, slice))):
-            raise TypeError(f"an index that is uploaded, or waited for: {type(one).__name__}")
+    for index in every:
+        if not (index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice))):
+            raise TypeError(f"an index that is uploaded, or waited for: {type(index).__name__}")
     return every if Ellipsis in every else (*every, Ellipsis)
 
 
@@ -351,12 +351,12 @@ def where(condition: ndarray, yes: Any, no: Any) -> ndarray:
 def concatenate(arrays: list[ndarray]) -> ndarray:
     _require_on_gpu(*arrays)
     first = arrays[0]
-    rows = sum(len(one) for one in arrays)
+    rows = sum(len(array) for array in arrays)
     result = empty((rows, *first.shape[1:]), first.dtype)
     at = 0
-    for one in arrays:
-        result[at : at + len(one)] = one
-        at += len(one)
+    for array in arrays:
+        result[at : at + len(array)] = array
+        at += len(array)
     return result
 
 

@@ -61,17 +61,18 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
     def set_param_idx(self, param_idx: int) -> None:
         """The source belongs to the series, not to the benchmark's arguments."""
         super().set_param_idx(param_idx)
-        *mine, self._source = self._current_params
-        self._current_params = tuple(mine)
+        *arguments, self._source = self._current_params
+        self._current_params = tuple(arguments)
 
     def run(self, *param: Any) -> Any:
         """Samples in joules a call, or NaN with its reason in the side record."""
-        found = self._measure(lambda: self.func(*param))
-        if found is None:  # the meters here are of another kind: another series has the figures
+        measurement = self._measure(lambda: self.func(*param))
+        if measurement is None:
+            # the meters here are of another kind: another series has the figures
             return math.nan
-        figures, number, reason = found
-        told = None if figures is None else dataclasses.asdict(figures)
-        self._keep({"number": number, "energy": told, "reason": reason})
+        figures, number, reason = measurement
+        energy = None if figures is None else dataclasses.asdict(figures)
+        self._keep({"number": number, "energy": energy, "reason": reason})
         if figures is None:
             print(f"{self.name}: no joules: {reason}", file=sys.stderr)
             return math.nan
@@ -86,7 +87,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
 
         energy = EnergyMonitor(tolerance=self.tolerance, everything=self.gpus)
         try:
-            source = "+".join(sorted({one.source for one in energy.account.counted}))
+            source = "+".join(sorted({domain.source for domain in energy.account.counted}))
             if not source:
                 return None, 0, energy_result(energy, 1)[1]
             if source != self._source:
@@ -108,12 +109,12 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         finally:
             energy.close()
 
-    def _keep(self, found: dict[str, Any]) -> None:
+    def _keep(self, outcome: dict[str, Any]) -> None:
         """One line beside asv's results, with what asv would drop."""
         home = conf_dir(self.func)
         if home is None:
             return
-        told = {
+        context = {
             "benchmark": self.name,
             "params": [*map(repr, self._current_params)],
             "source": self._source,
@@ -124,7 +125,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         folder = home / ".asv" / "joulia"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "energy.jsonl").open("a") as file:
-            file.write(json.dumps(told | found) + "\n")
+            file.write(json.dumps(context | outcome) + "\n")
 
 
 def fill(call: Callable[[], object], window_s: float) -> int:
