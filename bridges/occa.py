@@ -30,7 +30,7 @@ from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
-SUFFIXES = {"cuda": "_gpu.okl"}
+SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX)}
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}

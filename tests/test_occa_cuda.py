@@ -113,6 +113,15 @@ def test_every_kernel_is_valid_in_occas_cuda_mode(kernel, dtype, params, gpu, me
     assert record["parallel"]["gpus"][0]["capability"] == [9, 0]
 
 
+def test_a_kernel_with_one_okl_for_all_devices_is_valid_on_each(gpu, plugins, measured):
+    """A third party's, without the source for GPUs that joulia's own have beside it."""
+    records = measured(
+        "cooling", "-b", "occa:serial", "-b", "occa:cuda", "--size", "tiny", env=gpu | plugins
+    )
+    reasons = [(record["reasons"], record["stderr"]) for record in records]
+    assert [record["status"] for record in records] == ["valid", "valid"], reasons
+
+
 @pytest.mark.parametrize(
     ("kernel", "shape", "params"),
     [

@@ -118,16 +118,18 @@ def broken() -> list[Broken]:
     ]
 
 
-def suffix(bridge_name: str, device: str) -> str:
-    """How the source ends that a bridge reads for a device."""
+def suffixes(bridge_name: str, device: str) -> tuple[str, ...]:
+    """How sources end that a bridge can read for a device, the one it would rather have first."""
     module = bridge(bridge_name)
-    own: dict[str, str] = getattr(module, "SUFFIXES", {})
-    return own.get(device, module.SUFFIX)
+    own: dict[str, tuple[str, ...]] = getattr(module, "SUFFIXES", {})
+    return own.get(device, (module.SUFFIX,))
 
 
 def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:
     """The source of a kernel for a backend, or None where there is none."""
-    return kernel(kernel_name).source(suffix(bridge_name, device))
+    entry = kernel(kernel_name)
+    sources = (entry.source(suffix) for suffix in suffixes(bridge_name, device))
+    return next(filter(None, sources), None)
 
 
 def kernel(name: str) -> KernelEntry:

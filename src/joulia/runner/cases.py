@@ -29,7 +29,7 @@ def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | Non
     if device.missing is not None:
         return str(device.missing)
     if registry.source(case.kernel, case.bridge, case.device) is None:
-        suffix = registry.suffix(case.bridge, case.device)
+        suffix = registry.suffixes(case.bridge, case.device)[0]
         return f"{case.kernel} has no version for {case.backend} ({case.kernel}{suffix})"
     if case.threads > 1 and not device.threads:
         return f"{case.backend} runs on one thread"

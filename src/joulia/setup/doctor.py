@@ -35,7 +35,7 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
         reasons = []
         for _, bridge_name, device in columns:
             if registry.source(kernel, bridge_name, device.name) is None:
-                reasons.append(f"no {kernel}{registry.suffix(bridge_name, device.name)}")
+                reasons.append(f"no {kernel}{registry.suffixes(bridge_name, device.name)[0]}")
             elif device.missing is not None:
                 reasons.append(str(device.missing))
             else:

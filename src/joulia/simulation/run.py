@@ -167,7 +167,7 @@ def set_up(
     if source is None:
         raise Unavailable(
             f"{kernel.name} has no version for {case.backend}",
-            f"add {kernel.name}{registry.suffix(case.bridge, case.device)}",
+            f"add {kernel.name}{registry.suffixes(case.bridge, case.device)[0]}",
         )
     parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
     require_room(kernel, case, comm)
