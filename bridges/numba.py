@@ -18,7 +18,7 @@ from joulia.kernel import Kernel
 from joulia.system.places import cache_dir
 
 SUFFIX = "_numba.py"
-SUFFIXES = {"cuda": ("_numba_cuda.py",)}
+SUFFIXES = {"cuda": "_numba_cuda.py"}
 
 _loaded: list[Any] = []
 

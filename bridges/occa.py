@@ -131,10 +131,15 @@ def start(case: Case) -> dict[str, str]:
 
 
 def compiler_version() -> str:
-    lines = subprocess.run(
-        [*compiler().split(), "--version"], capture_output=True, text=True, check=False
-    ).stdout.splitlines()
-    return lines[0] if lines else compiler()
+    return version_line(compiler())
+
+
+@functools.cache
+def version_line(command: str) -> str:
+    """The first line that a compiler says of itself."""
+    asked = [*command.split(), "--version"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    return lines[0] if lines else command
 
 
 class OccaOps(HostOps):

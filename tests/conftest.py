@@ -96,10 +96,12 @@ def measured(
 ) -> Callable[..., list[dict[str, Any]]]:
     """Run cases quickly and return their records."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    def run(
+        *arguments: str, env: dict[str, str] | None = None, repeats: int = 2
+    ) -> list[dict[str, Any]]:
         output = tmp_path / "records.jsonl"
         done = joulia(
-            "run", *arguments, "--window", "0.005", "--repeats", "2", "--no-ceiling",
+            "run", *arguments, "--window", "0.005", "--repeats", str(repeats), "--no-ceiling",
             "--output", output, env=env,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr

@@ -12,7 +12,6 @@ from joulia import solve
 from joulia.errors import JouliaError
 
 from .conftest import require
-from .programs_run import fields
 
 GOLDEN = {32: "2.2009e-04", 64: "5.4914e-05", 128: "1.3722e-05"}
 
@@ -92,16 +91,6 @@ def test_a_hundred_steps_agree_with_the_reference():
             assert np.max(np.abs(got[name] - field)) <= allowed * np.max(np.abs(field))
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba", "occa:openmp"])
-def test_one_to_four_ranks_give_the_same_bits(backend, tmp_path):
-    require(backend)
-    alone = fields(tmp_path, backend, 1, kernel="shallow_water", shape="13x11")
-    for ranks in (2, 3, 4):
-        together = fields(tmp_path, backend, ranks, kernel="shallow_water", shape="13x11")
-        for name, field in alone.items():
-            assert together[name].tobytes() == field.tobytes(), (name, ranks)
-
-
 @pytest.mark.parametrize(
     ("params", "words"),
     [
@@ -147,7 +136,7 @@ def test_an_unstable_run_shows_no_time(joulia, tmp_path):
     path = tmp_path / "r.jsonl"
     done = joulia(
         "run", "shallow_water", "-b", "numba", "--size", "tiny", "-p", "speed=50", "-p", "f=0.001",
-        "--window", "0.3", "--repeats", "2", "-o", path,
+        "--window", "0.3", "--repeats", "2", "--no-ceiling", "-o", path,
     )  # fmt: skip
     assert done.returncode == 1
     record = json.loads(path.read_text().splitlines()[-1])

@@ -11,7 +11,6 @@ from joulia import solve
 from joulia.errors import JouliaError
 
 from .conftest import require
-from .programs_run import fields
 
 SINE = {32: "1.764e-04", 64: "5.547e-06", 128: "1.731e-07", 256: "5.41e-09"}
 GAUSSIAN = {64: "1.878e-03", 128: "1.158e-04", 256: "1.029e-05"}
@@ -161,17 +160,6 @@ def test_a_hundred_steps_agree_with_the_reference(z):
             "c"
         ]
         assert np.max(np.abs(got - reference)) <= allowed * np.max(np.abs(reference))
-
-
-@pytest.mark.parametrize("z", ["periodic", "walls"])
-@pytest.mark.parametrize("backend", ["numba", "occa:openmp"])
-def test_one_to_four_ranks_give_the_same_bits(backend, z, tmp_path):
-    require(backend)
-    arguments = {"kernel": "tracer", "shape": "13x10x7", "steps": 3, "params": (f"z={z}",)}
-    alone = fields(tmp_path, backend, 1, **arguments)
-    for ranks in (2, 3, 4):
-        together = fields(tmp_path, backend, ranks, **arguments)
-        assert together["c"].tobytes() == alone["c"].tobytes(), ranks
 
 
 @pytest.mark.parametrize(

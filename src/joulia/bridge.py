@@ -51,8 +51,8 @@ class Source:
 class Bridge(Protocol):
     """A runtime. One process runs one bridge, so start-up may set the environment.
 
-    Where a device reads sources of its own, `SUFFIXES[device]` says how they end, the one it would
-    rather have first.
+    Where a device reads a source of its own, `SUFFIXES[device]` says how that ends; where it reads
+    several, how they end, the one it would rather have first.
     """
 
     SUFFIX: str

@@ -121,8 +121,9 @@ def broken() -> list[Broken]:
 def suffixes(bridge_name: str, device: str) -> tuple[str, ...]:
     """How sources end that a bridge can read for a device, the one it would rather have first."""
     module = bridge(bridge_name)
-    own: dict[str, tuple[str, ...]] = getattr(module, "SUFFIXES", {})
-    return own.get(device, (module.SUFFIX,))
+    own: dict[str, str | tuple[str, ...]] = getattr(module, "SUFFIXES", {})
+    chosen = own.get(device, module.SUFFIX)
+    return (chosen,) if isinstance(chosen, str) else chosen
 
 
 def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import stand_in
@@ -16,6 +17,9 @@ def project(folder: Path, base: Path) -> Path:
     """A copy of a Julia project with the stand-in for CUDA.jl among its packages."""
     folder.mkdir(parents=True)
     own, locked = base / "Project.toml", base / "Manifest.toml"
+    preferences = base / "LocalPreferences.toml"
+    if preferences.exists():  # a site's own project may not work without
+        shutil.copy(preferences, folder)
     text = own.read_text()
     added = f'CUDA = "{_julia_cuda.UUID}"\n'
     (folder / own.name).write_text(
@@ -26,7 +30,7 @@ def project(folder: Path, base: Path) -> Path:
     # Paths are relative to the manifest; other packages' extensions want the real CUDA.jl.
     packages = re.sub(
         r'^path = "(.+)"$',
-        lambda found: f'path = "{(base / found[1]).resolve()}"',
+        lambda path: f'path = "{(base / path[1]).resolve()}"',
         locked.read_text(),
         flags=re.MULTILINE,
     )
