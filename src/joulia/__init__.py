@@ -1,10 +1,14 @@
 """joulia: time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
 
-from joulia.version import __version__ as __version__
+__version__: str
 
 
 def __getattr__(name: str) -> object:
     # Lazy, so that `joulia --help` imports neither NumPy nor a runtime.
+    if name == "__version__":
+        from joulia.version import version
+
+        return version()
     if name in {"solve", "Solution"}:
         from joulia.simulation import solve
 

@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
@@ -53,14 +52,21 @@ class Broken:
     reason: str
 
 
-def _modules(group: str) -> dict[str, ModuleType | Broken]:
-    """Modules of the package `joulia.<group>`, then those of the entry points `joulia.<group>`."""
+def _own(group: str) -> dict[str, str]:
+    """The modules of the package `joulia.<group>`, by name; none is imported."""
     home = importlib.import_module(f"joulia.{group}")
-    names = {
+    return {
         info.name: f"{home.__name__}.{info.name}"
         for info in pkgutil.iter_modules(home.__path__)
         if not info.name.startswith("_")
     }
+
+
+def _modules(group: str) -> dict[str, ModuleType | Broken]:
+    """Modules of the package `joulia.<group>`, then those of the entry points `joulia.<group>`."""
+    from importlib.metadata import entry_points
+
+    names = _own(group)
     for point in entry_points(group=f"joulia.{group}"):
         names.setdefault(point.name, point.value)
     modules: dict[str, ModuleType | Broken] = {}
@@ -76,15 +82,26 @@ def _modules(group: str) -> dict[str, ModuleType | Broken]:
     return modules
 
 
+def _own_module(group: str, name: str) -> ModuleType | None:
+    """joulia's own module of this name; None where there is none, or it lacks a part."""
+    path = _own(group).get(name)
+    module = importlib.import_module(path) if path else None
+    whole = module and all(hasattr(module, part) for part in PARTS[group])
+    return module if whole else None
+
+
+def _entry(module: ModuleType) -> KernelEntry:
+    folder = Path(cast(str, module.__file__)).parent
+    return KernelEntry(module.KERNEL, module.__name__, folder)
+
+
 @cache
 def kernels() -> dict[str, KernelEntry]:
     """All kernels by name, in the order in which they are run: ceilings first."""
     entries = {}
     for name, module in _modules("kernels").items():
-        if isinstance(module, Broken):
-            continue
-        folder = Path(cast(str, module.__file__)).parent
-        entries[name] = KernelEntry(module.KERNEL, module.__name__, folder)
+        if not isinstance(module, Broken):
+            entries[name] = _entry(module)
     return dict(sorted(entries.items(), key=lambda item: (item[1].kernel.ranked, item[0])))
 
 
@@ -133,7 +150,11 @@ def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:
     return next(filter(None, sources), None)
 
 
+@cache
 def kernel(name: str) -> KernelEntry:
+    """A kernel by its name; the process of a case imports no other. JouliaError where it is not."""
+    if module := _own_module("kernels", name):
+        return _entry(module)
     try:
         return kernels()[name]
     except KeyError:
@@ -146,7 +167,11 @@ def ranked(name: str) -> bool:
     return known is None or known.kernel.ranked
 
 
+@cache
 def bridge(name: str) -> Bridge:
+    """A bridge by its name; no other is imported. JouliaError where it is not."""
+    if module := _own_module("bridges", name):
+        return cast("Bridge", module)
     try:
         return bridges()[name]
     except KeyError:

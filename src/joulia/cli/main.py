@@ -9,7 +9,6 @@ import click
 
 from joulia.cli import gate, measuring, meter, reading, setting_up
 from joulia.errors import JouliaError, Unavailable, Unstable
-from joulia.version import __version__
 
 
 class Group(click.Group):
@@ -39,8 +38,17 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
+def show_version(context: click.Context, option: click.Parameter, given: bool) -> None:
+    """Print joulia's version, and end."""
+    if given:
+        from joulia.version import version
+
+        click.echo(f"joulia, version {version()}")
+        context.exit()
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version)
 def main() -> None:
     """Time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
 

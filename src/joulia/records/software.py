@@ -6,12 +6,12 @@ import hashlib
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from joulia import registry
-from joulia.version import __version__
+from joulia.version import version
 
 HOME = Path(__file__).parents[1]
 """The folder of the package `joulia`."""
@@ -20,17 +20,17 @@ PACKAGES = ("numpy", "numba", "llvmlite", "juliacall", "mpi4py", "nvidia-ml-py")
 
 @cache
 def describe() -> dict[str, Any]:
-    versions: dict[str, Any] = {"joulia": __version__, "python": platform.python_version()}
+    versions: dict[str, Any] = {"joulia": version(), "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
             versions[name] = None
     return versions
 
 
 WORKER = (
-    "__init__.py", "version.py",
+    "__init__.py",
     "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
     "system",
     "parallel", "simulation", "measure",

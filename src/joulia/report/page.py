@@ -19,7 +19,7 @@ from joulia.records.record import Record
 from joulia.report import charts, figures, frontier_plots
 from joulia.report.figures import Plot, Series
 from joulia.runner import arguments
-from joulia.version import __version__
+from joulia.version import version
 
 SYMBOLS = {"valid": "✓", "invalid": "✗", "failed": "✗", "skipped": "–"}
 MATRIX_ROWS = 60
@@ -43,7 +43,7 @@ def build(
     advices = [advice.advise(p) for p in advice.main_problems(problems)]
     moment = now or datetime.datetime.now(datetime.UTC)
     context = {
-        "version": __version__,
+        "version": version(),
         "written": moment.strftime("%Y-%m-%d %H:%M UTC"),
         "several": figures.several_machines(problems),
         "counts": counts(records),
@@ -246,9 +246,9 @@ def software(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Every version and commit that took part."""
     by_name: dict[str, dict[str, None]] = {}
     for record in records:
-        for name, version in {**record.software, "commit": record.commit}.items():
-            if version is not None and name != "code":
-                by_name.setdefault(name, {})[str(version)] = None
+        for name, release in {**record.software, "commit": record.commit}.items():
+            if release is not None and name != "code":
+                by_name.setdefault(name, {})[str(release)] = None
     return [(name, ", ".join(versions)) for name, versions in sorted(by_name.items())]
 
 
