@@ -42,7 +42,9 @@ def test_sizes_at_tiny_are_not_square_and_medium_exceeds_the_caches(kernel):
     assert len(set(sizes["tiny"])) == len(sizes["tiny"])
     assert list(sizes) == ["tiny", "small", "medium", "large"]
     case = make_case(kernel, size="medium")
-    tile = tile_of(case.shape, (1,) * described.dims, 0, described.halo, described.wraps(case))
+    tile = tile_of(
+        case.shape, (1,) * described.dims, 0, described.halo.width, described.wraps(case)
+    )
     cells = math.prod(described.cells(case).shape(tile.padded))
     assert len(described.fields) * cells * 8 >= 3 * CACHE
 

@@ -37,7 +37,8 @@ def gpu(tmp_path_factory, bare):
     )
     assert "occa: built " in output
     assert output.splitlines()[-1].startswith("occa: found its CUDA mode")
-    return env
+    headers = tmp_path_factory.mktemp("headers")
+    return env | {"OCCA_CXXFLAGS": stand_in.launcher_flags(headers, _occa_library.own_prefix())}
 
 
 PRIMITIVES = """

@@ -108,8 +108,9 @@ BACKENDS = ["numpy", "numba", "occa:serial", "occa:openmp", "julia"]
 def test_no_cut_changes_a_bit(backend: str, tmp_path: Path) -> None:
     """Every kernel, 1 to 4 ranks in cuts along every axis, with and without overlap."""
     require(backend)
-    seen = digests(tmp_path, backend, 1, 4)
-    assert {case["kernel"] for case in cases() if seen[case["name"]]} >= set(COMPLETE)
+    # No compiler chooses anything for NumPy by the precision.
+    seen = digests(tmp_path, backend, 1, 4, ("float64",) if backend == "numpy" else DTYPES)
+    assert {case["kernel"] for case in cases() if seen.get(case["name"])} >= set(COMPLETE)
     assert all(len(cuts) >= 7 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
 

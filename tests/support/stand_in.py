@@ -23,9 +23,23 @@ def compiler(folder: Path) -> Path:
     """The stand-in's nvcc, as a command."""
     folder.mkdir(parents=True)
     command = folder / "nvcc"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE / "nvcc.py"}" "$@"\n')
+    command.write_text(
+        f'#!/bin/sh\nexport FAKE_CUDA_HEADERS="{folder}"\n'
+        f'exec "{sys.executable}" "{FAKE / "nvcc.py"}" "$@"\n'
+    )
     command.chmod(0o755)
     return command
+
+
+def launcher_flags(folder: Path, prefix: Path) -> str:
+    """Flags for what OCCA compiles for launches only, with its headers parsed once for all."""
+    header = folder / "launcher.hpp"
+    header.write_text("#include <occa/mode/serial/kernel.hpp>\n#include <occa.hpp>\n")
+    options = ["-fPIC", "-O0", "-I", str(prefix / "include")]
+    subprocess.run(
+        ["g++", *options, "-x", "c++-header", str(header), "-o", f"{header}.gch"], check=True
+    )
+    return f"-O0 -include {header}"
 
 
 def environment(folder: Path, prefix: Path) -> dict[str, str]:

@@ -50,6 +50,7 @@ struct Thread {
 static std::vector<Thread> threads;
 static ucontext_t scheduler;
 static size_t running;
+static bool barriers = true;  // whether the source has any
 static const std::function<void()> *body;
 
 static void enter() {
@@ -72,12 +73,13 @@ static void run_block(const std::vector<size_t> &order, Index block) {
     threadIdx.y = t / block.x % block.y;
     threadIdx.z = t / block.x / block.y;
   };
-#ifdef EMULATED_NO_BARRIERS
-  for (size_t t : order) {
-    place(t);
-    (*body)();
+  if (!barriers) {  // no stacks are needed
+    for (size_t t : order) {
+      place(t);
+      (*body)();
+    }
+    return;
   }
-#else
   if (threads.size() < order.size()) {
     threads.resize(order.size());
   }
@@ -104,7 +106,6 @@ static void run_block(const std::vector<size_t> &order, Index block) {
       }
     }
   } while (threads[0].at != DONE);
-#endif
 }
 
 static void run(Index grid, Index block, const std::function<void()> &function) {
