@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,19 +11,25 @@ from mpi4py import MPI
 
 from joulia.parallel.comm import MPIRanks
 
-NAP_S = 2e-5
+NAPS_S = (2e-5, 2e-3)
+"""The first time that a rank sleeps, and the longest."""
+
+
+def sleep_until(there: Callable[[], bool]) -> None:
+    """MPI's own waiting keeps a core busy on every rank that waits."""
+    nap, longest = NAPS_S
+    while not there():
+        time.sleep(nap)
+        nap = min(1.5 * nap, longest)
 
 
 def wait_for_all(comm: MPI.Intracomm) -> None:
-    """A barrier that sleeps: MPI's own keeps a core busy on every rank that waits."""
-    request = comm.Ibarrier()
-    while not request.Test():
-        time.sleep(NAP_S)
+    """A barrier that sleeps."""
+    sleep_until(comm.Ibarrier().Test)
 
 
 def _wait_all(requests: Sequence[MPI.Prequest]) -> None:
-    while not MPI.Prequest.Testall(requests):
-        time.sleep(NAP_S)
+    sleep_until(lambda: MPI.Prequest.Testall(requests))
 
 
 class PatientRanks(MPIRanks):
