@@ -14,6 +14,7 @@ from joulia.records import software, store
 from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
+from joulia.records.variant import variant
 from joulia.runner import launch
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
@@ -28,9 +29,15 @@ class Outcome:
     resumed: bool
 
 
+def variant_of(case: Case, settings: Settings) -> dict[str, str]:
+    """What decides which code runs beside its sources."""
+    return variant(case, launch.environment(case, settings, Path()))
+
+
 def identify(case: Case, settings: Settings) -> str:
     code = software.code(case.kernel, case.bridge)
-    return identity(case, settings, code, machine.describe().id)
+    where = machine.describe(settings.machine)
+    return identity(case, settings, code, where.id, variant_of(case, settings))
 
 
 def outcomes(
@@ -68,6 +75,7 @@ def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Recor
         if planned.skip
         else launch.measured(planned.case, settings)
     )
+    commit = software.commit()
     record = Record(
         id=identify(planned.case, settings),
         started_at=started_at,
@@ -76,11 +84,13 @@ def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Recor
         reasons=part.reasons,
         case=planned.case,
         settings=settings,
-        machine=machine.describe(),
+        machine=machine.describe(settings.machine),
         software=software.describe()
         | (part.runtime or {})
         | {"code": software.code(planned.case.kernel, planned.case.bridge)},
-        commit=software.commit(),
+        commit=commit.name,
+        commit_reason=commit.reason,
+        variant=variant_of(planned.case, settings),
         verify=part.verify,
         stderr=part.stderr,
     )
