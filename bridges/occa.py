@@ -119,21 +119,28 @@ def compiled_with(case: Case) -> dict[str, str]:
     return host | (_occa_cuda.compiled_with() if case.on_gpu else {})
 
 
+def cache_folder(case: Case) -> Path:
+    """Where OCCA keeps what it compiles for a device, under the settings of this process.
+
+    OCCA 1.0.8 leaves the mode, the compiler's version and the processor out of its cache key: a
+    kernel built for Serial would be loaded for OpenMP. So each combination has its own cache, of
+    variables that change what its compilers do as well.
+    """
+    settings = variables(VARIABLES, os.environ)
+    settings.pop("OCCA_CXX", None)  # `library` sets it to what `compiler` tells
+    parts = [case.device, str(find_library()), compiled_with(case), settings, cpu_model()]
+    home = os.environ.get("JOULIA_COLD_DIR") or cache_dir()
+    return Path(home) / "okl" / digest(*parts)
+
+
 def start(case: Case) -> dict[str, str]:
     mode = MODES[case.device]
     versions = {"compiler": compiler_version(), "flags": flags()}
-    settings = variables(VARIABLES, os.environ)
-    settings.pop("OCCA_CXX", None)  # `library` sets it to what `compiler` tells
-    parts = [mode, str(find_library()), compiled_with(case), settings, cpu_model()]
     properties = f"kernel: {{compiler_flags: '{flags()}'}}"
     if case.on_gpu:
         versions |= _occa_cuda.check()
         properties = _occa_cuda.properties()
-    # OCCA 1.0.8 leaves the mode, the compiler's version and the processor out of its cache key: a
-    # kernel built for Serial would be loaded for OpenMP. So each combination has its own cache, of
-    # variables that change what its compilers do as well.
-    home = os.environ.get("JOULIA_COLD_DIR") or cache_dir()
-    os.environ["OCCA_CACHE_DIR"] = str(Path(home) / "okl" / digest(*parts))
+    os.environ["OCCA_CACHE_DIR"] = str(cache_folder(case))
     lib = library()  # OCCA reads the variable when it is loaded
     if case.on_gpu:
         _occa_cuda.load_mode()

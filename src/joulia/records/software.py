@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import registry
-from joulia.system.git import git
+from joulia.system.git import PATIENCE_S, git
 from joulia.version import version
 
 HOME = Path(__file__).parents[1]
@@ -98,14 +98,17 @@ def commit() -> Commit:
     return commit_of(HOME.resolve().parents[1])
 
 
-def commit_of(root: Path) -> Commit:
+def commit_of(root: Path, patience_s: float = PATIENCE_S) -> Commit:
+    """The same of any source tree; git gets as many seconds for each of two questions."""
     try:
         if not (root / ".git").exists():
             return Commit(None, "joulia does not run from a git repository")
-        top, head = git(root, "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        wanted = ("rev-parse", "--show-toplevel", "HEAD")
+        top, head = git(root, *wanted, patience_s=patience_s).splitlines()
         if Path(top).resolve() != root.resolve():  # git looks above a folder that it cannot read
             return Commit(None, f"git takes {top} for the repository of {root}")
-        changed = git(root, "status", "--porcelain", "--untracked-files=no")
+        wanted = ("status", "--porcelain", "--untracked-files=no")
+        changed = git(root, *wanted, patience_s=patience_s)
         return Commit(head + ("+" if changed else ""))
     except subprocess.TimeoutExpired as error:
         return Commit(None, f"git did not answer within {error.timeout:g} s")
