@@ -68,6 +68,8 @@ def test_a_run_without_optimisation_leaves_nothing_for_ordinary_ones(
     assert "NUMBA_OPT" not in ordinary["variant"]
     again = run("--no-resume")
     assert (again["id"], again["startup"]["cache"]) == (ordinary["id"], "warm")
+    shown = joulia("show", output, env={"COLUMNS": "200"}).stdout
+    assert "measured with different code: NUMBA_OPT 0 and not set" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(("setting", "value"), [("OPT", 0), ("BOUNDSCHECK", 1), ("ENABLE_AVX", 0)])
@@ -165,8 +167,8 @@ def test_julia_keeps_code_apart_that_its_own_cache_would_mix(
     [
         ("numba", "NUMBA_BOUNDSCHECK", "1"), ("numba", "NUMBA_THREADING_LAYER", "workqueue"),
         ("numba", "OMP_SCHEDULE", "dynamic"), ("numpy", "NPY_DISABLE_CPU_FEATURES", "AVX2"),
-        ("numpy", "LD_PRELOAD", "libjemalloc.so"), ("julia", "PYTHON_JULIACALL_CHECK_BOUNDS", "yes"),
-        ("occa:openmp", "GOMP_SPINCOUNT", "0"),
+        ("numpy", "LD_PRELOAD", "libjemalloc.so"), ("occa:openmp", "GOMP_SPINCOUNT", "0"),
+        ("julia", "PYTHON_JULIACALL_CHECK_BOUNDS", "yes"),
     ],
 )  # fmt: skip
 def test_variables_that_change_code_change_the_identity(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import joulia as package
+from joulia.meters._sampled import ProcessSampler, Reader
 from joulia.system import interpreter
+from joulia.system.clock import raw_clock
 
 HOME = Path(package.__file__).parent
 TRAP = (
@@ -40,8 +43,9 @@ def test_the_trap_works(trap: Path) -> None:
     assert "joulia" in (trap / "imported").read_text()
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(("backend", "ranks"), [("numba", 1), ("numpy", 2)])
 def test_a_case_imports_nothing_from_the_current_folder(
+    backend: str,
     ranks: int,
     joulia: Callable[..., subprocess.CompletedProcess[str]],
     trap: Path,
@@ -50,12 +54,34 @@ def test_a_case_imports_nothing_from_the_current_folder(
     """Neither alone nor under mpiexec, where it starts in this folder as well."""
     output = tmp_path / "r.jsonl"
     done = joulia(
-        "run", "stream", "-b", "numba", "--size", "tiny", "--threads", "1", "--ranks", str(ranks),
+        "run", "stream", "-b", backend, "--size", "tiny", "--threads", "1", "--ranks", str(ranks),
         "--oversubscribe", "--window", "0.001", "--repeats", "1", "--no-ceiling", "-o", output,
         cwd=trap,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(output.read_text())["status"] == "valid"
+    assert not (trap / "imported").exists()
+
+
+def test_the_process_that_asks_the_gpus_driver_does_not_either(trap: Path, stub: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from joulia.system import cuda; cuda.survey()"],
+        env=os.environ | {"LD_LIBRARY_PATH": str(stub), "STUB_CUDA": "gpus=1,driver=12040"},
+        cwd=trap,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert not (trap / "imported").exists()
+
+
+def test_nor_does_the_sampler_of_a_meter(trap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (trap / "power1_input").write_text("50000000\n")
+    rails = {"rail": str(trap / "power1_input")}
+    reader = Reader(dict, "joulia.meters.occ:power_reader", [rails])
+    monkeypatch.chdir(trap)
+    sampler = ProcessSampler(reader, 0.01, raw_clock)
+    sampler.start(())
+    sampler.close()
     assert not (trap / "imported").exists()
 
 
