@@ -68,29 +68,27 @@ def outcomes(
 
 
 def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+    # What may fail comes before the measurement: nothing that was measured is lost.
+    case = planned.case
+    name, decides = identify(case, settings), variant_of(case, settings)
+    where, commit = machine.describe(settings.machine), software.commit()
+    versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = (
-        Measured("skipped", (planned.skip,))
-        if planned.skip
-        else launch.measured(planned.case, settings)
-    )
-    commit = software.commit()
+    part = Measured("skipped", (planned.skip,)) if planned.skip else launch.measured(case, settings)
     record = Record(
-        id=identify(planned.case, settings),
+        id=name,
         started_at=started_at,
         duration_s=time.monotonic() - began,
         status=part.status,
         reasons=part.reasons,
-        case=planned.case,
+        case=case,
         settings=settings,
-        machine=machine.describe(settings.machine),
-        software=software.describe()
-        | (part.runtime or {})
-        | {"code": software.code(planned.case.kernel, planned.case.bridge)},
+        machine=where,
+        software=versions | (part.runtime or {}),
         commit=commit.name,
         commit_reason=commit.reason,
-        variant=variant_of(planned.case, settings),
+        variant=decides,
         verify=part.verify,
         stderr=part.stderr,
     )
