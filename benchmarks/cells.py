@@ -35,7 +35,7 @@ def measure() -> Cells:
         # Far from the checkout: its folders must not shadow what is installed.
         output = Path(scratch) / "records.jsonl"
         done = subprocess.run(
-            [sys.executable, "-m", "joulia", "run", "--size", SIZE, "--no-ceiling", *options]
+            [sys.executable, "-P", "-m", "joulia", "run", "--size", SIZE, "--no-ceiling", *options]
             + ["--output", str(output)],
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
             cwd=scratch,

@@ -24,7 +24,6 @@ from joulia.bridges._occa_calls import remembering
 from joulia.bridges._occa_library import (
     OccaType,
     address,
-    compiler,
     find_library,
     free,
     is_own,
@@ -175,9 +174,10 @@ def properties() -> str:
     return f"device_id: 0, kernel: {{compiler: '{nvcc()}', compiler_flags: '{flags()}'}}"
 
 
-def identity() -> str:
+def compiled_with() -> dict[str, str]:
     """What a compiled kernel depends on besides its source."""
-    return " ".join([told_by(nvcc(), "--version"), flags(), compiler()])
+    said = " ".join(told_by(nvcc(), "--version").split())
+    return {"nvcc": f"{nvcc()}: {said}", "nvcc_flags": flags()}
 
 
 # ---- arrays ----------------------------------------------------------------------------------

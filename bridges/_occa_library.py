@@ -53,12 +53,18 @@ def find_library() -> Path | str:
                 f"OCCA_DIR is {site}, but there is no {library}", "correct or unset OCCA_DIR"
             )
         return library
-    if path := ctypes.util.find_library("occa"):
+    if path := on_loaders_path(os.environ.get("LD_LIBRARY_PATH")):
         return path
     library = own_prefix() / "lib" / name
     if not library.is_file():
         raise Unavailable("no OCCA library found", "run `joulia prepare occa`, or set OCCA_DIR")
     return library
+
+
+@functools.cache
+def on_loaders_path(searched: str | None) -> str | None:
+    """The library that the loader finds; asked once for each value of LD_LIBRARY_PATH."""
+    return ctypes.util.find_library("occa")  # it starts a compiler and a linker
 
 
 def is_own(path: Path | str) -> bool:
@@ -148,8 +154,21 @@ def free(memory: OccaType) -> None:
 
 def version(path: Path | str) -> str:
     """OCCA's version as its headers name it; its API's generation where they are not there."""
+    return version_of_headers(path) or ("2.x" if library().modern else "1.x")
+
+
+def version_of_headers(path: Path | str) -> str | None:
+    """OCCA's version, from the headers beside a library."""
     if isinstance(path, Path):
         for header in path.parent.parent.glob("include/occa/defines/occa.hpp"):
             if match := re.search(r'OCCA_VERSION_STR\s+"([^"]+)"', header.read_text()):
                 return match[1]
-    return "2.x" if library().modern else "1.x"
+    return None
+
+
+def state(path: Path | str) -> str:
+    """Tells builds of a library apart, by its version and its file, without loading it."""
+    if not isinstance(path, Path):
+        return path
+    file = path.stat()
+    return f"{version_of_headers(path) or path.name}, {file.st_size} B, {file.st_mtime:.0f}"

@@ -21,6 +21,8 @@ from joulia.system import cuda
 from joulia.system.places import cache_dir
 
 SUFFIX = "_cupy.py"
+PACKAGES = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
+VARIABLES = ("CUPY_", "CUB_", "NVCC")
 
 _compiled_by_load: list[bool] = []
 

@@ -13,13 +13,14 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from joulia.bridge import Device, HostOps, Ops, Source, rows
+from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
 from joulia.bridges import _julia_cuda
-from joulia.case import Case, Shape
+from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
@@ -27,6 +28,10 @@ from joulia.system.places import cache_dir
 
 SUFFIX = ".jl"
 PACKAGE = Path(__file__).parents[1] / "JouliaKernels"
+PACKAGES = ("juliacall",)
+VARIABLES = ("JULIA_", "PYTHON_JULIACALL_")
+UNKNOWN_TO_ITS_CACHE = ("JULIA_LLVM_ARGS",)
+"""Variables that change compiled code and are in no key of Julia's own cache."""
 EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
 
 _state: dict[str, Any] = {}
@@ -89,6 +94,24 @@ def find() -> tuple[str, str]:
     return exe, project
 
 
+@functools.cache
+def version_of(exe: str) -> str:
+    """What a Julia says of itself."""
+    asked = [exe, "--startup-file=no", "--version"]
+    done = subprocess.run(
+        asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or f"{exe} tells no version"
+
+
+def compiled_with(case: Case) -> dict[str, str]:
+    """Julia's version and its project's packages; Unavailable where there is none."""
+    exe, project = find()
+    names = ("*Manifest*.toml", "*LocalPreferences.toml")
+    files = [path for name in names for path in sorted(Path(project).glob(name))]
+    return {"julia": version_of(exe), "julia_packages": digest(*(p.read_text() for p in files))}
+
+
 def devices() -> tuple[Device, ...]:
     missing = no_gpu = None
     try:
@@ -124,8 +147,11 @@ def configure(threads: int) -> None:
     os.environ.setdefault("JULIA_EXCLUSIVE", "0")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _julia_cuda.configure()
+    apart = variables(UNKNOWN_TO_ITS_CACHE, os.environ)
     if cold := os.environ.get("JOULIA_COLD_DIR"):
         os.environ["JULIA_DEPOT_PATH"] = cold_depot(Path(cold) / "depot")
+    elif apart:
+        os.environ["JULIA_DEPOT_PATH"] = cold_depot(cache_dir() / "julia" / digest(apart))
 
 
 def cold_depot(depot: Path) -> str:

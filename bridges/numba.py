@@ -19,6 +19,12 @@ from joulia.system.places import cache_dir
 
 SUFFIX = "_numba.py"
 SUFFIXES = {"cuda": "_numba_cuda.py"}
+PACKAGES = ("numba", "llvmlite", "numba-cuda")
+VARIABLES = ("NUMBA_",)
+CONFIG_FILE = Path(".numba_config.yaml")
+"""In the current folder, Numba reads it like variables."""
+NOT_IN_CODE = frozenset({"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"})
+"""Of Numba's configuration, what compiled functions do not depend on."""
 
 _loaded: list[Any] = []
 
@@ -72,17 +78,37 @@ def start(case: Case) -> dict[str, str]:
     return versions
 
 
+def compiled_with(case: Case) -> dict[str, str]:
+    return {"numba_config": digest(CONFIG_FILE.read_text())} if CONFIG_FILE.is_file() else {}
+
+
+def compiler_state(config: Any) -> dict[str, str]:
+    """What Numba compiles with: versions, and every setting, wherever it was made."""
+    import llvmlite
+    import numba
+    import numpy
+
+    settings = {
+        name: str(value)
+        for name, value in vars(config).items()
+        if name.isupper() and name not in NOT_IN_CODE and not callable(value)
+    }
+    modules = (numpy, numba, llvmlite)
+    return settings | {module.__name__: module.__version__ for module in modules}
+
+
 def keep_in_cache(folder: Path) -> None:
     """Functions that are compiled from now on are kept on disk by the sources of a folder.
 
     Numba looks at the one file that a function is in, and would find stale code where something
-    changed that it calls: so each state of the sources has a cache of its own.
+    changed that it calls, or where that was compiled under other settings (NUMBA_OPT,
+    NUMBA_BOUNDSCHECK): so each state of sources and compiler has a cache of its own.
     """
     config: Any = importlib.import_module("numba.core.config")
     own = Path(__file__).parent.glob("_numba_*.py")
     sources = [path.read_text() for path in sorted({*own, *folder.glob("*.py")})]
     home = os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba"
-    config.CACHE_DIR = str(Path(home) / digest(*sources))
+    config.CACHE_DIR = str(Path(home) / digest(compiler_state(config), *sources))
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:

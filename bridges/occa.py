@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from joulia.bridge import Device, HostOps, Ops, Source, rows
+from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
 from joulia.bridges import _occa_cuda
 from joulia.bridges._occa_calls import hand_over, remembering
 from joulia.bridges._occa_library import (
@@ -20,6 +20,7 @@ from joulia.bridges._occa_library import (
     compiler,
     find_library,
     library,
+    state,
     version,
 )
 from joulia.case import Case, Shape, digest
@@ -31,6 +32,12 @@ from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
 SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX)}
+VARIABLES = (
+    "OCCA_", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH",
+    "GCC_EXEC_PREFIX", "CCC_OVERRIDE_OPTIONS", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS",
+)  # fmt: skip
+"""OCCA's own, and those that its compilers read. The compiler that they name is in the key anyway.
+"""
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
@@ -102,19 +109,38 @@ def devices() -> tuple[Device, ...]:
 _state: dict[str, Any] = {}
 
 
+def compiled_with(case: Case) -> dict[str, str]:
+    """OCCA, its compiler and flags, without loading OCCA; Unavailable where they are not there."""
+    host = {
+        "libocca": state(find_library()),
+        "compiler": f"{compiler()}: {compiler_version()}",
+        "flags": flags(),
+    }
+    return host | (_occa_cuda.compiled_with() if case.on_gpu else {})
+
+
+def cache_folder(case: Case) -> Path:
+    """Where OCCA keeps what it compiles for a device, under the settings of this process.
+
+    OCCA 1.0.8 leaves the mode, the compiler's version and the processor out of its cache key: a
+    kernel built for Serial would be loaded for OpenMP. So each combination has its own cache, of
+    variables that change what its compilers do as well.
+    """
+    settings = variables(VARIABLES, os.environ)
+    settings.pop("OCCA_CXX", None)  # `library` sets it to what `compiler` tells
+    parts = [case.device, str(find_library()), compiled_with(case), settings, cpu_model()]
+    home = os.environ.get("JOULIA_COLD_DIR") or cache_dir()
+    return Path(home) / "okl" / digest(*parts)
+
+
 def start(case: Case) -> dict[str, str]:
     mode = MODES[case.device]
     versions = {"compiler": compiler_version(), "flags": flags()}
-    parts = [mode, str(find_library()), compiler_version(), flags(), cpu_model()]
     properties = f"kernel: {{compiler_flags: '{flags()}'}}"
     if case.on_gpu:
         versions |= _occa_cuda.check()
-        parts.append(_occa_cuda.identity())
         properties = _occa_cuda.properties()
-    # OCCA 1.0.8 leaves the mode, the compiler's version and the processor out of its cache key: a
-    # kernel built for Serial would be loaded for OpenMP. So each combination has its own cache.
-    home = os.environ.get("JOULIA_COLD_DIR") or cache_dir()
-    os.environ["OCCA_CACHE_DIR"] = str(Path(home) / "okl" / digest(*parts))
+    os.environ["OCCA_CACHE_DIR"] = str(cache_folder(case))
     lib = library()  # OCCA reads the variable when it is loaded
     if case.on_gpu:
         _occa_cuda.load_mode()

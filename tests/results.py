@@ -75,7 +75,7 @@ def record(
     settings = Settings(cold=cold)
     machine = Machine(f"id-of-{host}", host, "x86_64", "made up", 4, 1 << 34, 1 << 20, "Linux")
     bare = Record(
-        id=identity(case, settings, "code", machine.id),
+        id=identity(case, settings, "code", machine.id, {}),
         started_at=started_at,
         duration_s=1.0,
         status=status,

@@ -53,6 +53,11 @@ class Bridge(Protocol):
 
     Where a device reads a source of its own, `SUFFIXES[device]` says how that ends; where it reads
     several, how they end, the one it would rather have first.
+
+    What else decides which code runs is part of a record's identity, and a bridge may name it:
+    `PACKAGES`, the distributions that compile or run it; `VARIABLES`, how the environment variables
+    begin that change it; and `compiled_with(case)`, a dictionary of what they do not tell
+    (compilers, flags), cheap like `devices()`.
     """
 
     SUFFIX: str
@@ -72,6 +77,22 @@ class Bridge(Protocol):
 
     def cache(self) -> str:
         """Whether `load` compiled (`cold`), found its results (`warm`) or needs none (`none`)."""
+
+
+PLACES = frozenset({
+    "NUMBA_CACHE_DIR", "OCCA_CACHE_DIR", "OCCA_DIR", "CUPY_CACHE_DIR", "JULIA_DEPOT_PATH",
+    "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT", "PYTHON_JULIACALL_LIB",
+})  # fmt: skip
+"""Variables that say where something is, and not what it does."""
+
+
+def variables(beginnings: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, str]:
+    """The set variables whose names begin so, but for those that only name a place."""
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if value and name.startswith(beginnings) and name not in PLACES
+    }
 
 
 class Parcel(Protocol):

@@ -144,6 +144,8 @@ class Settings:
     MPI takes (`auto`)."""
     until: float | None = None
     """An end time to which the problem is solved as well, and its error recorded."""
+    machine: str | None = None
+    """What the user calls the machine; null: its hardware names it."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

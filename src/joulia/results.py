@@ -99,16 +99,18 @@ def run(
     window_s: float = 0.5,
     repeats: int = 9,
     resume: bool = True,
+    machine: str | None = None,
 ) -> Results:
     """Measure as `joulia run` does, each case in its own process, and return the records.
 
     Every sequence is swept; records are appended to `output`. Raises JouliaError for names and
     numbers that can never work; what cannot run here becomes a skipped record with its reason.
+    `machine` is what to call this one, in place of its hardware.
     """
     request = Request(
         kernels, backends, sizes, shapes, dtypes, ranks, threads,
         params=params or {}, ceilings=ceilings,
     )  # fmt: skip
-    settings = Settings(window_s=window_s, repeats=repeats)
+    settings = Settings(window_s=window_s, repeats=repeats, machine=machine)
     outcomes = session.outcomes(plan([request]), settings, Path(output), resume=resume)
     return Results(tuple(outcome.record for outcome in outcomes))

@@ -168,7 +168,7 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
     first = records[0]
     return Problem(
         first.machine.id,
-        first.machine.hostname,
+        first.machine.label,
         first.case.kernel,
         next((r.case.size for r in records if r.case.size), None),
         first.case.shape,

@@ -122,7 +122,7 @@ def github_action_benchmark(records: Sequence[Record]) -> str:
                     "unit": unit,
                     "value": part.median,
                     **({"range": half} if half else {}),
-                    "extra": f"{record.machine.hostname}, {record.commit or 'no commit'}",
+                    "extra": f"{record.machine.label}, {record.commit or 'no commit'}",
                 }
             )
     return json.dumps(entries, indent=1) + "\n"

@@ -10,7 +10,7 @@ from rich.text import Text
 from joulia import registry
 from joulia.analysis.terminal import console
 from joulia.analysis.units import quantity, seconds, spread
-from joulia.case import Place, count_of
+from joulia.case import Case, Place, count_of
 from joulia.records.parts import Energy
 from joulia.records.record import Record
 
@@ -122,10 +122,27 @@ def notes(records: Sequence[Record]) -> list[str]:
     lines += energy_notes(records)
     lines += sharing(records)
     lines += bounds(records)
+    lines += other_code(records)
     for record in records:
         if record.stderr:
             lines.append(f"{record.case.label}: last lines of stderr:")
             lines += [f"    {line}" for line in record.stderr]
+    return lines
+
+
+def other_code(records: Sequence[Record]) -> list[str]:
+    """What differs between records of one case that did not run the same code."""
+    by_case: dict[tuple[str, Case], list[dict[str, str]]] = {}
+    for record in records:
+        if record.variant:
+            by_case.setdefault((record.machine.id, record.case), []).append(record.variant)
+    lines = []
+    for (_, case), variants in by_case.items():
+        names = sorted({name for variant in variants for name in variant})
+        values = {name: dict.fromkeys(v.get(name, "not set") for v in variants) for name in names}
+        differing = [f"{k} {' and '.join(v)}" for k, v in values.items() if len(v) > 1]
+        if differing:
+            lines.append(f"{case.label}: measured with different code: {'; '.join(differing)}")
     return lines
 
 

@@ -26,6 +26,11 @@ OVERLAP = click.option(
     default=None,
     help="compute while halos travel, or after they came (what is faster)",
 )
+MACHINE = click.option(
+    "--machine",
+    callback=lambda context, option, name: machine_name(name),
+    help="what to call this machine: records of one name are of one machine (its hardware)",
+)
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
 
 
@@ -56,6 +61,12 @@ def output(default: str, what: str = "the results file") -> Option:
         default=Path(default),
         help=f"{what} ({default})",
     )
+
+
+def machine_name(name: str | None) -> str | None:
+    if name is not None and not (name.strip() and name.isprintable()):
+        raise JouliaError(f"--machine {name!r} is not allowed. Allowed: a name, as in ac922")
+    return name and name.strip()
 
 
 def listed(text: str | None) -> list[str]:

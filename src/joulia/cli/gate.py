@@ -44,6 +44,7 @@ LONG = ("1", "9")
     help="minutes after which no further pair begins (60)",
 )
 @arguments.timeout("process")
+@arguments.MACHINE
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option(
     "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write a comment to FILE"
@@ -165,7 +166,7 @@ def revisions(
                 sides[side] = builds.build(root, side, commit, folder)
                 about[f"{side}_subject"] = sides[side].subject
             tell("looking for cases, warming caches")
-            runner = measure.Runner(folder, options["timeout"])
+            runner = measure.Runner(folder, options["timeout"], options["machine"])
             verdicts, base, head = measure.duel(sides["base"], sides["head"], plan, runner, tell)
     except KeyboardInterrupt:
         click.echo("joulia: interrupted; the two builds are removed", err=True)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--launcher", default="auto", help="mpiexec, srun, jsrun (auto: the allocation's)")
 @click.option("--until", type=float, help="solve to this end time as well, and tell the error")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
+@arguments.MACHINE
 @arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
@@ -84,6 +85,7 @@ def run(**options: Any) -> int:
         launcher=options["launcher"],
         gpu_exchange=options["gpu_exchange"],
         until=options["until"],
+        machine=options["machine"],
     )
     from joulia.cli.progress import execute
 
@@ -139,6 +141,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
 @arguments.repeats(9, "9")
 @arguments.window(0.5, "0.5")
 @arguments.timeout()
+@arguments.MACHINE
 @arguments.output("results/scale.jsonl")
 def scale(**options: Any) -> int:
     """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
@@ -168,6 +171,7 @@ def scale(**options: Any) -> int:
 @arguments.repeats(7, "7")
 @arguments.window(0.2, "0.2")
 @arguments.timeout()
+@arguments.MACHINE
 @arguments.output("results/frontier.jsonl", "the results file, with the page beside it")
 def frontier(kernel: str, output: Path, **options: Any) -> int:
     """How accuracy trades against time and energy for KERNEL: the choices that nothing beats.
@@ -191,7 +195,11 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         until=options["until"],
     )
     settings = Settings(
-        options["window"], options["repeats"], timeout_s=options["timeout"], until=until
+        options["window"],
+        options["repeats"],
+        timeout_s=options["timeout"],
+        until=until,
+        machine=options["machine"],
     )
     code = execute(planned, settings, output, resume=True)
     records = store.load(output)

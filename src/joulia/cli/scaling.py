@@ -24,6 +24,7 @@ def scale(options: dict[str, Any]) -> int:
         timeout_s=options["timeout"],
         overlap=options["overlap"],
         oversubscribe=options["oversubscribe"],
+        machine=options["machine"],
     )
     planned = cases(options)
     code = execute(planned, settings, options["output"], resume=True)

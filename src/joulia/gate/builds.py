@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from joulia.errors import JouliaError
+from joulia.system.git import git as ask
+from joulia.system.interpreter import python as python_of
 from joulia.system.places import cache_dir
 
 SIDES = ("base", "head")  # of equal length: the length of a path can shift what a process measures
@@ -34,16 +36,11 @@ class Build:
 
 
 def git(repository: Path, *arguments: str) -> str:
+    """As `joulia.system.git`, however long it takes; JouliaError where there is no git."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        return ask(repository, *arguments, patience_s=None)
     except FileNotFoundError:
         raise JouliaError("git is not here. Allowed: two results files instead") from None
-    return done.stdout.strip()
 
 
 def repository(start: Path) -> Path:
@@ -155,7 +152,7 @@ def _pip(what: str, *arguments: str) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     env = os.environ | {"PIP_ROOT_USER_ACTION": "ignore", "PIP_USER": "false"}
     done = subprocess.run(
-        [sys.executable, "-m", "pip", *options, *arguments],
+        python_of("-m", "pip", *options, *arguments),
         env={k: v for k, v in env.items() if k not in {"PYTHONPATH", "PIP_TARGET"}},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -60,7 +60,7 @@ def grouped(base: Sequence[Record], head: Sequence[Record]) -> dict[Case, Sides]
 def require_comparable(base: Sequence[Record], head: Sequence[Record]) -> None:
     """JouliaError, in one line, where a verdict would compare things that are not alike."""
     records = [*base, *head]
-    machines = {r.machine.id: r.machine.hostname for r in records}
+    machines = {r.machine.id: r.machine.label for r in records}
     if len(machines) > 1:
         names = ", ".join(f"{name} ({i[:8]})" for i, name in sorted(machines.items()))
         raise JouliaError(f"the records are of different machines: {names}. Allowed: one machine")

@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from joulia.case import Case
@@ -18,6 +18,8 @@ from joulia.records import store
 from joulia.records.record import Record
 from joulia.runner.arguments import of_case
 from joulia.system.guard import guarded
+from joulia.system.interpreter import python
+from joulia.system.machine import describe
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class Contest:
 class Runner:
     """`joulia run` of the two builds; each call is a fresh process and its records."""
 
-    def __init__(self, folder: Path, timeout: float) -> None:
+    def __init__(self, folder: Path, timeout: float, machine: str | None = None) -> None:
         self.folder = folder
         self.timeout = timeout
+        self.machine = describe(machine)
         self.calls = 0
 
     def run(self, build: Build, arguments: Sequence[str]) -> list[Record]:
@@ -59,7 +62,7 @@ class Runner:
         output = self.folder / f"{build.side}-{self.calls:05d}.jsonl"
         child = subprocess.Popen(
             guarded(
-                [str(build.python), "-m", "joulia", "run", *arguments]
+                python("-m", "joulia", "run", *arguments, executable=build.python)
                 + ["--no-ceiling", "--no-resume", "--timeout", f"{self.timeout:g}"]
                 + ["--output", str(output)]
             ),
@@ -80,7 +83,8 @@ class Runner:
         if not records:
             said = stderr.strip().splitlines() or [f"ended with exit code {child.returncode}"]
             raise JouliaError(f"{build.side} ({build.commit[:12]}): {said[-1]}")
-        return records
+        # This machine, by this joulia: an older revision may call it otherwise, or know no names.
+        return [replace(record, machine=self.machine) for record in records]
 
 
 def contests(base: Build, head: Build, plan: Plan, runner: Runner) -> list[Contest]:

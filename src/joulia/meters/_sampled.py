@@ -7,7 +7,6 @@ import mmap
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -17,6 +16,7 @@ from typing import IO, Any, Protocol
 
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Domain
+from joulia.system.interpreter import python
 
 PowerReader = Callable[[], dict[str, float]]
 """Watts by domain, now. Raises Unavailable."""
@@ -108,7 +108,7 @@ class ProcessSampler:
         }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI_"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "joulia.meters._sampler", json.dumps(job)],
+            python("-m", "joulia.meters._sampler", json.dumps(job)),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,11 +1,18 @@
-"""What makes two records of one thing: the case, the settings, the code, the machine."""
+"""What makes two records of one thing: case, settings, code and what runs it, machine."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from joulia.case import Case, Settings, digest
 
 
-def identity(case: Case, settings: Settings, code: str, machine: str) -> str:
-    """The record's id. The time-out and the size's name do not change what is measured."""
+def identity(
+    case: Case, settings: Settings, code: str, machine: str, variant: Mapping[str, str]
+) -> str:
+    """The record's id. The time-out and the size's name do not change what is measured.
+
+    `variant` is what decides which code runs beside its sources (`joulia.records.variant`).
+    """
     measured = settings.to_json() | {"timeout_s": 0, "oversubscribe": False}
-    return digest(case.to_json() | {"size": None}, measured, code, machine)
+    return digest(case.to_json() | {"size": None}, measured, code, machine, dict(variant))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from joulia.case import Case, Settings
@@ -73,7 +73,7 @@ class Record(Findings):
     """
 
     id: str
-    """Names the case, the code, the machine and the settings."""
+    """Names the case, the settings, the code, what else decides which code runs, the machine."""
     started_at: str
     """ISO 8601, UTC."""
     duration_s: float
@@ -88,6 +88,11 @@ class Record(Findings):
     """Versions by name, and the digest of the code that decides what is measured (`code`)."""
     commit: str | None
     """Of the source tree that joulia ran from, with a plus where it was changed since."""
+    commit_reason: str | None = None
+    """Why the commit is not known."""
+    variant: dict[str, str] = field(default_factory=dict)
+    """What decides which code runs beside its sources, and so is part of the id: versions,
+    compilers, flags, and environment variables of the case's process."""
     energy_estimate: Estimate | None = None
     """Modelled joules of a step, where there is no meter."""
     schema: str = SCHEMA

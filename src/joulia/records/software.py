@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from joulia import registry
+from joulia.system.git import PATIENCE_S, git
 from joulia.version import version
 
 HOME = Path(__file__).parents[1]
@@ -21,12 +23,16 @@ PACKAGES = ("numpy", "numba", "llvmlite", "juliacall", "mpi4py", "nvidia-ml-py")
 @cache
 def describe() -> dict[str, Any]:
     versions: dict[str, Any] = {"joulia": version(), "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
+    return versions | {name: installed(name) for name in PACKAGES}
+
+
+@cache
+def installed(name: str) -> str | None:
+    """A distribution's version; None where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 WORKER = (
@@ -78,21 +84,36 @@ def _siblings(path: Path, home: Path) -> list[Path]:
     return [file for file in home.glob("_*.*") if file.suffix in SOURCES]
 
 
+@dataclass(frozen=True)
+class Commit:
+    """A source tree's commit, `+` where it was changed since; None with the reason if unknown."""
+
+    name: str | None
+    reason: str | None = None
+
+
 @cache
-def commit() -> str | None:
-    """The commit of the source tree that joulia runs from, `+` where it was changed since."""
-    root = HOME.resolve().parents[1]
-    if not (root / ".git").exists():
-        return None
+def commit() -> Commit:
+    """The commit of the source tree that joulia runs from. Never raises: it is only a name."""
+    return commit_of(HOME.resolve().parents[1])
+
+
+def commit_of(root: Path, patience_s: float = PATIENCE_S) -> Commit:
+    """The same of any source tree; git gets as many seconds for each of two questions."""
     try:
-        head = _git(root, "rev-parse", "HEAD")
-        return head + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=30
-    )
-    return done.stdout.strip()
+        if not (root / ".git").exists():
+            return Commit(None, "joulia does not run from a git repository")
+        wanted = ("rev-parse", "--show-toplevel", "HEAD")
+        top, head = git(root, *wanted, patience_s=patience_s).splitlines()
+        if Path(top).resolve() != root.resolve():  # git looks above a folder that it cannot read
+            return Commit(None, f"git takes {top} for the repository of {root}")
+        wanted = ("status", "--porcelain", "--untracked-files=no")
+        changed = git(root, *wanted, patience_s=patience_s)
+        return Commit(head + ("+" if changed else ""))
+    except subprocess.TimeoutExpired as error:
+        return Commit(None, f"git did not answer within {error.timeout:g} s")
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+        return Commit(None, f"git refused: {lines[0]}")
+    except (OSError, ValueError) as error:
+        return Commit(None, f"git cannot be asked: {error}")

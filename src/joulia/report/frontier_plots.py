@@ -18,7 +18,7 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
     several = len({machine for machine, _, _ in groups}) > 1
     titled_points = []
     for (_, kernel, until), points in groups.items():
-        host = f" on {points[0].record.machine.hostname}" if several else ""
+        host = f" on {points[0].record.machine.label}" if several else ""
         titled_points.append((f"{kernel} until t = {until:g}{host}", points))
     return titled_points
 

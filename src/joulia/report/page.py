@@ -223,6 +223,7 @@ def machines(records: Sequence[Record]) -> list[dict[str, Any]]:
         facts["times"].append(record.started_at)
     return [
         {
+            "label": facts["facts"].label,
             "facts": {k: size(k, v) for k, v in vars(facts["facts"]).items() if is_plain(v)},
             "first": min(facts["times"]),
             "last": max(facts["times"]),

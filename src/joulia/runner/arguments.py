@@ -42,7 +42,7 @@ def of_settings(settings: Settings) -> list[str]:
     parts += {None: [], False: ["--no-overlap"], True: ["--overlap"]}[settings.overlap]
     if settings.energy_tolerance != default.energy_tolerance:
         parts += ["--energy-tolerance", f"{100.0 * settings.energy_tolerance:.15g}"]
-    for name in ("profile", "carbon"):
+    for name in ("profile", "carbon", "machine"):
         if value := getattr(settings, name):
             parts += [f"--{name}", value]
     parts += ["--oversubscribe"] * settings.oversubscribe

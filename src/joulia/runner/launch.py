@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from joulia.parallel import launchers
 from joulia.records.codec import from_json
 from joulia.records.record import Measured
 from joulia.system.guard import guarded
+from joulia.system.interpreter import python
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
 
@@ -68,7 +68,7 @@ def measured(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measu
     with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
         folder = Path(scratch)
         job = folder / "job.json"
-        argv = [sys.executable, "-m", "joulia.measure.worker", str(job)]
+        argv = python("-m", "joulia.measure.worker", str(job))
         launcher = None
         if case.ranks > 1:
             try:

@@ -14,6 +14,7 @@ from joulia.records import software, store
 from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
+from joulia.records.variant import variant
 from joulia.runner import launch
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
@@ -28,9 +29,15 @@ class Outcome:
     resumed: bool
 
 
+def variant_of(case: Case, settings: Settings) -> dict[str, str]:
+    """What decides which code runs beside its sources."""
+    return variant(case, launch.environment(case, settings, Path()))
+
+
 def identify(case: Case, settings: Settings) -> str:
     code = software.code(case.kernel, case.bridge)
-    return identity(case, settings, code, machine.describe().id)
+    where = machine.describe(settings.machine)
+    return identity(case, settings, code, where.id, variant_of(case, settings))
 
 
 def outcomes(
@@ -61,26 +68,27 @@ def outcomes(
 
 
 def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+    # What may fail comes before the measurement: nothing that was measured is lost.
+    case = planned.case
+    name, decides = identify(case, settings), variant_of(case, settings)
+    where, commit = machine.describe(settings.machine), software.commit()
+    versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = (
-        Measured("skipped", (planned.skip,))
-        if planned.skip
-        else launch.measured(planned.case, settings)
-    )
+    part = Measured("skipped", (planned.skip,)) if planned.skip else launch.measured(case, settings)
     record = Record(
-        id=identify(planned.case, settings),
+        id=name,
         started_at=started_at,
         duration_s=time.monotonic() - began,
         status=part.status,
         reasons=part.reasons,
-        case=planned.case,
+        case=case,
         settings=settings,
-        machine=machine.describe(),
-        software=software.describe()
-        | (part.runtime or {})
-        | {"code": software.code(planned.case.kernel, planned.case.bridge)},
-        commit=software.commit(),
+        machine=where,
+        software=versions | (part.runtime or {}),
+        commit=commit.name,
+        commit_reason=commit.reason,
+        variant=decides,
         verify=part.verify,
         stderr=part.stderr,
     )

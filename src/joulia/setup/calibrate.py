@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from joulia.energy.readings import Window
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
 from joulia.system import machine
+from joulia.system.interpreter import python
 
 LINEAR_LIMIT = 0.05
 SPIN_FACTOR = 1.1
@@ -45,7 +45,7 @@ class Verdict:
 def spin() -> Iterator[None]:
     """A process that counts on every core that this one may use."""
     loops = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], stdin=subprocess.DEVNULL)
+        subprocess.Popen(python("-c", "while True: pass"), stdin=subprocess.DEVNULL)
         for _ in machine.usable_cores()
     ]
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 from rich.table import Table
@@ -20,6 +19,7 @@ from joulia.records.codec import to_json
 from joulia.runner import launch
 from joulia.system import cuda, machine
 from joulia.system.clock import raw_clock
+from joulia.system.interpreter import python
 from joulia.system.places import cache_dir
 
 
@@ -80,7 +80,8 @@ def examine() -> dict[str, Any]:
     return {
         "machine": to_json(machine.describe()),
         "software": software.describe(),
-        "commit": software.commit(),
+        "commit": software.commit().name,
+        "commit_reason": software.commit().reason,
         "affinity": machine.usable_cores(),
         "cache": str(cache_dir()),
         "mpi": attempt(mpi),
@@ -122,7 +123,7 @@ def mpi() -> str:
         "print(w.size, MPI.Get_library_version().splitlines()[0].strip(chr(0))) "
         "if w.rank == 0 else None"
     )
-    argv = [*launcher.command, sys.executable, "-c", script]
+    argv = [*launcher.command, *python("-c", script)]
     try:
         done = subprocess.run(
             argv,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from joulia.bridges import _julia_cuda
 from joulia.bridges import julia as julia_bridge
 from joulia.errors import Unavailable
 from joulia.system import cuda
+from joulia.system.interpreter import python
 
 CUDA_JL = f"uuid='{_julia_cuda.UUID}', version='{_julia_cuda.VERSIONS}'"
 """CUDA.jl, as juliapkg takes it."""
@@ -55,9 +55,7 @@ def resolve(change: str) -> dict[str, str]:
         f"import json, juliapkg; {change}juliapkg.resolve(); "
         "print(json.dumps({'exe': juliapkg.executable(), 'project': juliapkg.project()}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(python("-c", script), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise Unavailable(

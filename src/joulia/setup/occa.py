@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.errors import Unavailable
 from joulia.setup import occa_cuda
+from joulia.system.interpreter import python
 from joulia.system.places import cache_dir
 
 OCCA_SDIST = "occa==0.3.6"
@@ -77,7 +77,7 @@ def download(out: Console, scratch: Path) -> Path:
     sources = ["--no-deps", "--no-binary", "occa", "--no-build-isolation", "--no-clean"]
     options = [*checked, *sources, "--dest", str(scratch / "dest"), "--disable-pip-version-check"]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options],
+        python("-m", "pip", "download", *options),
         env=os.environ | {"TMPDIR": str(scratch)},
         capture_output=True,
         text=True,

@@ -17,12 +17,14 @@ from joulia import registry
 from joulia.analysis.terminal import console
 from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
-from joulia.records import software
 from joulia.runner import launch
+from joulia.runner.session import identify
 from joulia.setup import julia, occa
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
 
+COMPILING = Settings(window_s=1e-3, repeats=1)
+"""How a case is measured that is to be compiled only."""
 WHAT = ("occa", "julia", "numba")
 
 
@@ -87,9 +89,7 @@ def warm(part: str, out: Console) -> None:
         if registry.source(name, bridge, device)
     ]
     stamp = cache_dir() / f"warm-{part}.json"
-    state = {case.label: software.code(case.kernel, case.bridge) for case in cases} | {
-        "versions": software.describe()
-    }
+    state = {case.label: identify(case, COMPILING) for case in cases}
     with contextlib.suppress(OSError, ValueError):
         if json.loads(stamp.read_text()) == state:
             out.print(f"{part}: ready, caches warm", markup=False)
@@ -112,7 +112,7 @@ def compiled(cases: Sequence[Case]) -> Iterator[Case]:
     def compile_(case: Case) -> Case:
         core = cores.get()
         try:
-            result = launch.measured(case, Settings(window_s=1e-3, repeats=1), [core])
+            result = launch.measured(case, COMPILING, [core])
         finally:
             cores.put(core)
         if result.status != "valid":

@@ -14,7 +14,6 @@ import json
 import mmap
 import os
 import subprocess
-import sys
 import uuid
 import weakref
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joulia.errors import Unavailable
+from joulia.system.interpreter import python
 
 LIBRARY = "libcuda.so.1"
 PATIENCE_S = 30.0
@@ -95,7 +95,7 @@ def _asked() -> Survey | Unavailable:
             f"no NVIDIA driver ({LIBRARY} is not there)", f"install NVIDIA's driver; {HIDDEN}"
         )
     asked = subprocess.Popen(
-        [sys.executable, "-m", "joulia.system.cuda"],
+        python("-m", "joulia.system.cuda"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -22,7 +22,9 @@ class Machine:
     """The machine, as far as figures depend on it."""
 
     id: str
-    """Names the machine that figures may be compared on."""
+    """Names the machine that figures may be compared on: by its name, where it was given one, else
+    by its hardware. Another host name, fewer cores to use or a little less memory change nothing;
+    two of a kind, as nodes of a cluster, are one."""
     hostname: str
     """Its name in the network."""
     arch: str
@@ -41,6 +43,13 @@ class Machine:
     """The kernel's release: a fact, not part of the id."""
     calibration: dict[str, object] | None = None
     """Date and verdicts of the last `joulia doctor --calibrate`."""
+    name: str | None = None
+    """What the user called it (`--machine`)."""
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name or self.hostname
 
 
 @cache
@@ -98,23 +107,47 @@ def memory_bytes() -> int:
         return 0
 
 
-@cache
-def describe() -> Machine:
-    """This machine, as records tell it."""
-    cores = usable_cores()
-    facts: dict[str, Any] = {
-        "hostname": socket.gethostname(),
+def present_cores(root: Path = Path("/")) -> int:
+    """All logical cores of the machine, also those that this process may not use, or that sleep."""
+    try:
+        ranges = (root / "sys/devices/system/cpu/present").read_text().strip().split(",")
+        ends = [tuple(map(int, part.split("-"))) for part in ranges]
+        return sum(end[-1] - end[0] + 1 for end in ends)
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
+
+
+def hardware(root: Path = Path("/")) -> dict[str, Any]:
+    """What tells one machine from another, whatever of it this process is lent.
+
+    Of the memory the next power of two: what the kernel keeps for itself changes with its version,
+    and what is left lies below what is built in.
+    """
+    return {
         "arch": platform.machine(),
-        "cpu": cpu_model(),
-        "cores": len(cores),
-        "memory_bytes": memory_bytes(),
-        "last_level_cache_bytes": last_level_cache_bytes(),
+        "cpu": cpu_model(root),
+        "cores": present_cores(root),
+        "memory_bytes": 1 << (memory_bytes() - 1).bit_length(),
+        "last_level_cache_bytes": last_level_cache_bytes(root),
         "os": platform.system(),
     }
-    # The kernel's release changes with every update; it is a fact, not part of the identity.
-    identity = digest(facts)
-    kept = calibration(identity)
-    return Machine(identity, **facts, os_release=platform.release(), calibration=kept)
+
+
+@cache
+def describe(name: str | None = None) -> Machine:
+    """This machine, as records tell it, by the name that the user gives it."""
+    built = hardware()
+    identity = digest(built)
+    facts = built | {"cores": len(usable_cores()), "memory_bytes": memory_bytes()}
+    return Machine(
+        digest({"name": name}) if name else identity,
+        socket.gethostname(),
+        **facts,
+        # The kernel's release changes with every update; it is a fact, not part of the identity.
+        os_release=platform.release(),
+        calibration=calibration(identity),  # of the hardware, whatever it is called
+        name=name,
+    )
 
 
 def calibration_file(identity: str) -> Path:
