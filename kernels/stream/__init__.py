@@ -68,7 +68,8 @@ def scattered(index: NDArray[np.uint64], which: int) -> Host:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)) * 2.0**-52 - 1.0
+    sign = 1.0 - 2.0 * (mixed & np.uint64(1))
+    return sign * ((mixed >> np.uint64(11)) * 2.0**-53)
 
 
 def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
