@@ -89,8 +89,8 @@ def footprint(case: Case) -> int | None:
     All that exceeds four times the last-level cache is served by memory and shares one triad.
     Below, the cache serves a part that grows as the fields shrink: the fields' bytes, rounded down
     to a power of two or one and a half times one, for the triad is then as fast or faster. None
-    below `CALLS`: no cache, but what calls cost would bound the triad. This depends on the case and the
-    machine alone, never on what was measured.
+    below `CALLS`: no cache, but what calls cost would bound the triad. This depends on the case
+    and the machine alone, never on what was measured.
     """
     if exceeds_caches(case):
         return 4 * cache_bytes(case)
