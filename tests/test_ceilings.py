@@ -77,6 +77,20 @@ def test_a_fraction_does_not_vanish_when_the_triad_happens_to_be_fast(
     assert held.ceiling_footprint_bytes == 96 * MIB
 
 
+def test_the_bound_is_the_fastest_window_of_a_disturbed_triad(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another program takes the core in most windows: their median, 2 GB/s, is no bound."""
+    caches(monkeypatch, 32 * MIB)
+    windows = [0.4, 0.41, 0.08, 0.39, 0.42, 0.081, 0.4]
+    learned = Ceilings()
+    learned.learn(record("numpy", windows, kernel="stream", size="medium"))
+    held = learned.held_against(medium("heat"), rates(8e9, 4e9))
+    assert held.ceiling_bytes_per_s == pytest.approx(24 * 2**25 / 0.08)
+    assert held.fraction_of_bound is not None
+    assert held.fraction_of_bound < 1.0
+
+
 def test_the_triad_of_another_level_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     caches(monkeypatch, 32 * MIB)
     triad = record("numpy", 1e-2, kernel="stream", size="medium")
