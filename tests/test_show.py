@@ -70,6 +70,15 @@ def test_a_fraction_above_its_bound_is_explained() -> None:
     ]
 
 
+def test_the_row_itself_says_why_a_fraction_is_above_100_percent() -> None:
+    bare = record("numba", 1e-3, fraction=1.2)
+    assert bare.rates is not None
+    assert record_table.of_bound(bare.rates) == "120% cache"
+    flops = replace(bare.rates, ceiling_bytes_per_s=None, ceiling_flops_per_s=1.0)
+    assert record_table.of_bound(flops) == "120% !", "no cache computes: a defect"
+    assert record_table.of_bound(replace(flops, fraction_of_bound=0.8)) == "80%"
+
+
 def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
     measured = record("numba:cuda", 1e-4, ranks=2, energy=1.0)
     assert measured.parallel is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joulia.case import Case
 from joulia.grid import Tile
@@ -29,14 +30,23 @@ from joulia.kernel import (
 SCALAR = 0.4
 CHAIN, PASSES = 16, 64
 """`fma` updates an element CHAIN times in a register, PASSES times from the first-level cache:
-short chains of dependent operations, many of which are in flight at once."""
+chains of dependent operations, several of which are in flight at once."""
 CONTRACTION = 0.5
 """y = y / 2 + b, again and again, ends at 2 b."""
 
 
 def initial(case: Case, tile: Tile) -> dict[str, Host]:
-    """b and c vary with the global index, so that a shifted or stale array shows."""
+    """b and c vary with the global index, so that a shifted or stale array shows.
+
+    `smooth` numbers have few digits, `random` ones have all of them, and sign and exponent vary;
+    `zeros` flip no bit. Electronics draws power for bits that change.
+    """
     n = tile.shape[0]
+    if case.param("data") == "zeros":
+        return {"b": np.zeros(n), "c": np.zeros(n)}
+    if case.param("data") == "random":
+        index = np.arange(tile.start[0], tile.start[0] + n, dtype=np.uint64)
+        return {"b": scattered(index, 1), "c": scattered(index, 2)}
 
     def repeat(values: Host) -> Host:
         return np.resize(np.roll(values, -(tile.start[0] % values.size)), n)
@@ -45,6 +55,21 @@ def initial(case: Case, tile: Tile) -> dict[str, Host]:
         "b": repeat(1.0 + np.arange(1021) / 1024.0),
         "c": repeat(2.0 - np.arange(509) / 512.0),
     }
+
+
+def scattered(index: NDArray[np.uint64], which: int) -> Host:
+    """Numbers from -1 to 1 that look random and depend on the global index alone.
+
+    SplitMix64's mixing (Steele, Lea and Flood, 2014): a generator of NumPy would draw everything
+    before a tile's first number.
+    """
+    mixed = index * np.uint64(2) + np.uint64(which)
+    mixed = mixed * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    sign = 1.0 - 2.0 * (mixed & np.uint64(1))
+    return sign * ((mixed >> np.uint64(11)) * 2.0**-53)
 
 
 def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
@@ -98,7 +123,13 @@ KERNEL = Kernel(
     ),
     sizes={"tiny": (4099,), "small": (2**20,), "medium": (2**25,), "large": (2**27,)},
     params={
-        "op": Param("triad", "which loop a step is", choices=("triad", "copy", "fma"), shown=True)
+        "op": Param("triad", "which loop a step is", choices=("triad", "copy", "fma"), shown=True),
+        "data": Param(
+            "smooth",
+            "what the arrays hold, which joules depend on",
+            choices=("smooth", "random", "zeros"),
+            shown=True,
+        ),
     },
     initial=initial,
     step=step,

@@ -1,6 +1,7 @@
 "STREAM (McCalpin) with KernelAbstractions: a = c, a = b + s c, and chains of y = y s + b."
 module stream
 
+using Base.Cartesian: @nexprs
 using ..JouliaKernels: OneCell, each_block, each_row, muladd
 
 @inline function copy_part(xs, c, a)
@@ -16,19 +17,27 @@ end
 end
 
 # CHAIN multiply-adds an element and pass, as joulia.kernels.stream says, on a block that stays in the
-# first-level cache.
-const CHAIN, PASSES, SMALL = 16, 64, 1024
+# first-level cache. Four elements, ROWS apart, take turns, so that a core's units need not wait for
+# each other's results. All is written out by macros: the vectoriser stops at a loop or a closure.
+const CHAIN, PASSES, ROWS = 16, 64, 256
+const SMALL = 4ROWS
 
-@inline chain(y, s, plus) = foldl((y, _) -> muladd(y, s, plus), ntuple(identity, Val(CHAIN)); init = y)
+@inline function fma_rows(first, b, a, s)
+    @inbounds @simd ivdep for i in first:first+ROWS-1
+        @nexprs 4 lane -> plus_lane = b[i+(lane-1)*ROWS]
+        @nexprs 4 lane -> y_lane = a[i+(lane-1)*ROWS]
+        @nexprs 16 update -> @nexprs 4 lane -> y_lane = muladd(y_lane, s, plus_lane)
+        @nexprs 4 lane -> a[i+(lane-1)*ROWS] = y_lane
+    end
+end
 
 @inline function fma_block(xs, scratch, b, a, s)
+    length(xs) < SMALL && return fma_cell(xs, b, a, s)
     @inbounds @simd ivdep for x in xs
         a[x] = b[x]
     end
     for _ in 1:PASSES
-        @inbounds @simd ivdep for x in xs
-            a[x] = chain(a[x], s, b[x])
-        end
+        fma_rows(first(xs), b, a, s)
     end
 end
 
@@ -37,8 +46,8 @@ end
     @inbounds for x in xs
         plus = b[x]
         y = plus
-        for _ in 1:PASSES
-            y = chain(y, s, plus)
+        for _ in 1:PASSES*CHAIN
+            y = muladd(y, s, plus)
         end
         a[x] = y
     end

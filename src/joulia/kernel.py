@@ -100,8 +100,8 @@ class Work:
 class Ceiling:
     """A bound of a machine that a kernel's cases measure when they have these parameters.
 
-    `bound` is what other kernels are held against: `bytes` a second of memory, where the case
-    exceeds the caches, or `flops` a second. `size` is what it is measured with where no planned
+    `bound` is what other kernels are held against: `bytes` a second through fields of
+    a given footprint, or `flops` a second. `size` is what it is measured with where no planned
     case does.
     """
 

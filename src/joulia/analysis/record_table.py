@@ -11,7 +11,7 @@ from joulia import registry
 from joulia.analysis.terminal import console
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Case, Place, count_of
-from joulia.records.parts import Energy
+from joulia.records.parts import Energy, Rates
 from joulia.records.record import Record
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
@@ -79,17 +79,28 @@ def row(record: Record) -> list[str | Text]:
     if record.status != "valid" or not record.time or not record.rates:
         return [*where, "", "", "", "", "", "", verdict]
     median, interval = record.time.median, record.time.ci95
-    fraction = record.rates.fraction_of_bound
     return [
         *where,
         seconds(median),
         spread(median, interval),
         quantity(record.rates.updates_per_s, ""),
         f"{record.rates.bytes_per_s / 1e9:.2f}",
-        f"{fraction:.0%}" if fraction is not None else "",
+        of_bound(record.rates),
         measured(record),
         verdict,
     ]
+
+
+def of_bound(rates: Rates) -> str:
+    """The fraction of the bound; above 100 % with its cause: a cache, or a defect (`!`)."""
+    fraction = rates.fraction_of_bound
+    if fraction is None:
+        return ""
+    if fraction <= 1.0:
+        return f"{fraction:.0%}"
+    of_bytes = rates.ceiling_bytes_per_s and rates.bytes_per_s >= rates.ceiling_bytes_per_s
+    of_flops = rates.ceiling_flops_per_s and rates.flops_per_s > rates.ceiling_flops_per_s
+    return f"{fraction:.0%} {'cache' if of_bytes and not of_flops else '!'}"
 
 
 def measured(record: Record) -> str:
@@ -201,31 +212,34 @@ def sharing(records: Sequence[Record]) -> list[str]:
 
 def bounds(records: Sequence[Record]) -> list[str]:
     """The ceilings that the fractions are held against, a line each."""
-    bandwidth: dict[Place, float] = {}
+    bandwidth: dict[tuple[Place, int], float] = {}
     peak: dict[tuple[Place, str], float] = {}
     for record in records:
         rates, case = record.rates, record.case
         if not rates or rates.fraction_of_bound is None:
             continue
         if ceiling := rates.ceiling_bytes_per_s:
-            bandwidth[case.place] = max(bandwidth.get(case.place, 0.0), ceiling)
+            level = case.place, rates.ceiling_footprint_bytes or 0
+            bandwidth[level] = max(bandwidth.get(level, 0.0), ceiling)
         if ceiling := rates.ceiling_flops_per_s:
             key = case.place, case.dtype
             peak[key] = max(peak.get(key, 0.0), ceiling)
     lines = [
-        f"Bound for {count_of(place)}: the best triad of the run, "
+        f"Bound for {count_of(place)}: the best triad of the run"
+        f"{f' over {held / 1e6:.0f} MB' if held else ''}, "
         f"{value / 1e9:.2f} GB/s, 24 B an element, without write-allocate"
-        for place, value in sorted(bandwidth.items())
+        for (place, held), value in sorted(bandwidth.items())
     ]
     lines += [
-        f"Compute bound for {count_of(place)}: half of the run's best rate of "
-        f"fused multiply-adds in {dtype}, {0.5 * value / 1e9:.2f} Gflop/s"
+        f"Compute bound for {count_of(place)}: the run's best rate of "
+        f"fused multiply-adds in {dtype}, {value / 1e9:.2f} Gflop/s"
         for (place, dtype), value in sorted(peak.items())
     ]
     if any(r.rates and (r.rates.fraction_of_bound or 0.0) > 1.0 for r in records):
         lines.append(
-            "Above 100 % of a bound: mostly multiply-adds (the compute bound is half their rate), "
-            "or the bound was measured while the machine did other work"
+            "Above 100 % of a bound: `cache` where a cache served bytes that the triad took from "
+            "further away; `!` where the bound was measured too low (another program ran): "
+            "measure again"
         )
     return lines
 

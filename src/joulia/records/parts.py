@@ -196,11 +196,13 @@ class Rates:
     flops_per_s: float
     """Declared floating-point operations a second."""
     ceiling_bytes_per_s: float | None = None
-    """The best triad of the run on as many cores or GPUs, B/s."""
+    """The best triad of the run on as many cores or GPUs and of this case's footprint, B/s."""
+    ceiling_footprint_bytes: int | None = None
+    """That triad's footprint, B: near the case's own where a cache serves a part of it."""
     ceiling_flops_per_s: float | None = None
     """The best rate of multiply-adds of the run in this precision, flop/s."""
     fraction_of_bound: float | None = None
-    """The rate over the bound; null where the fields fit into caches or no bound was measured."""
+    """The rate over the nearer bound; null where none was measured, or a call costs too much."""
 
 
 @dataclass(frozen=True)
