@@ -125,7 +125,7 @@ class Watch:
             for shares in zip(*by_node, strict=True)
         ]
         disturbed = tuple(i for i, each in enumerate(taken) if each and each.taken > DISTURBED)
-        told = [leader.facts for leader in leaders]
+        node_facts = [leader.facts for leader in leaders]
         looks = [leader.samples for leader in leaders]
         return Conditions(
             disturbed=disturbed,
@@ -133,21 +133,21 @@ class Watch:
             limit=DISTURBED,
             others=tuple(each.others if each else None for each in taken),
             stolen=tuple(each.stolen if each else None for each in taken),
-            load=highest(facts["load"] for facts in told),
-            governor=joined(facts["governor"] for facts in told),
-            turbo=highest(facts["turbo"] for facts in told),
-            smt=highest(facts["smt"] for facts in told),
+            load=highest(facts["load"] for facts in node_facts),
+            governor=joined(facts["governor"] for facts in node_facts),
+            turbo=highest(facts["turbo"] for facts in node_facts),
+            smt=highest(facts["smt"] for facts in node_facts),
             clock_before_hz=lowest(samples[0][0].clock_hz for samples in looks),
             clock_hz=lowest(middle(after.clock_hz for _, after in samples) for samples in looks),
             temperature_before_c=highest(samples[0][0].temperature_c for samples in looks),
             temperature_c=highest(a.temperature_c for samples in looks for _, a in samples),
             throttlings=grown(looks, lambda moment: moment.throttlings),
-            package_limits_w=tuple(w for facts in told for w in facts["package_limits_w"]),
-            quota_cores=lowest(facts["quota_cores"] for facts in told),
+            package_limits_w=tuple(w for facts in node_facts for w in facts["package_limits_w"]),
+            quota_cores=lowest(facts["quota_cores"] for facts in node_facts),
             quota_throttled_s=grown(looks, lambda moment: moment.held_back_s),
-            huge_pages=joined(facts["huge_pages"] for facts in told),
-            memory_nodes=joined(facts["memory_nodes"] for facts in told),
-            wait=told[0]["wait"],
+            huge_pages=joined(facts["huge_pages"] for facts in node_facts),
+            memory_nodes=joined(facts["memory_nodes"] for facts in node_facts),
+            wait=node_facts[0]["wait"],
             gpus=gpus(ranks),
         )
 

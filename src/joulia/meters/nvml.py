@@ -124,6 +124,8 @@ THROTTLES = {
     0x040: "temperature (hardware)",
     0x080: "power brake",
     0x100: "display clocks",
+    0x200: "board limit",
+    0x400: "reliability voltage",
 }
 """What holds a GPU's clocks down, by the bits of nvmlClocksThrottleReasons without idle (0x1)."""
 
