@@ -49,14 +49,20 @@ def execute(
     )
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("", total=len(planned))
+        waiting = ", waits until the node is quiet" if quiet_for else ""
+
+        def waited(wait: Wait) -> None:
+            waits.append(wait)
+            progress.update(task, description=planned[len(outcomes)].case.label)
+
         running = session.outcomes(
             planned,
             settings,
             output,
             resume=resume,
-            before=lambda case: progress.update(task, description=case.label),
+            before=lambda case: progress.update(task, description=case.label + waiting),
             quiet_for=quiet_for,
-            waited=waits.append,
+            waited=waited,
         )
         for outcome in running:
             outcomes.append(outcome)

@@ -59,10 +59,9 @@ def outcomes(
         if known is None:
             before(entry.case)
             wait = wait_for_quiet(quiet_for) if quiet_for and not entry.skip else None
-            record = record_of(entry, settings, ceilings)
             if wait is not None:
                 waited(wait)
-                record = after(wait, record)
+            record = after(wait, record_of(entry, settings, ceilings))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -70,10 +69,10 @@ def outcomes(
         yield outcome
 
 
-def after(wait: Wait, record: Record) -> Record:
-    """The record with how long it waited, where its samples have conditions."""
+def after(wait: Wait | None, record: Record) -> Record:
+    """The record with how long its case waited, where its samples have conditions."""
     known = record.conditions
-    if known is None:
+    if wait is None or known is None:
         return record
     return replace(record, conditions=replace(known, waited_s=wait.seconds, quiet=wait.quiet))
 
