@@ -35,6 +35,11 @@ class FakeGpu:
     fails: tuple[float, float] = (math.inf, math.inf)
     busy: Curve | None = None
     """The share of time in which a kernel runs, as the driver's utilisation; None: not told."""
+    clock_mhz: int | None = 1380
+    celsius: int | None = 41
+    limit_mw: int | None = 300_000
+    throttle: int | None = 0
+    """Bits of nvmlClocksThrottleReasons; None in any of these: not supported."""
 
     def millijoules(self, t: float) -> int:
         """What the counter showed at its last update."""
@@ -73,6 +78,9 @@ class FakeNvml:
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> FakeGpu:
         return next(gpu for gpu in self.gpus if gpu.uuid == uuid)
 
+    def nvmlDeviceGetHandleByPciBusId(self, bus_id: str) -> FakeGpu:
+        return next(gpu for gpu in self.gpus if gpu.bus_id == bus_id)
+
     def nvmlDeviceGetUUID(self, gpu: FakeGpu) -> str:
         return gpu.uuid
 
@@ -90,6 +98,26 @@ class FakeNvml:
     def _well(self, gpu: FakeGpu) -> None:
         if gpu.fails[0] <= self.clock() < gpu.fails[1]:
             raise NVMLError("GPU is lost")
+
+    def _supported(self, gpu: FakeGpu, value: int | None) -> int:
+        self._well(gpu)
+        if value is None:
+            raise NVMLError("Not Supported")
+        return value
+
+    def nvmlDeviceGetClockInfo(self, gpu: FakeGpu, kind: int) -> int:
+        assert kind == 1  # NVML_CLOCK_SM
+        return self._supported(gpu, gpu.clock_mhz)
+
+    def nvmlDeviceGetTemperature(self, gpu: FakeGpu, sensor: int) -> int:
+        assert sensor == 0  # NVML_TEMPERATURE_GPU
+        return self._supported(gpu, gpu.celsius)
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, gpu: FakeGpu) -> int:
+        return self._supported(gpu, gpu.limit_mw)
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, gpu: FakeGpu) -> int:
+        return self._supported(gpu, gpu.throttle)
 
     def nvmlDeviceGetTotalEnergyConsumption(self, gpu: FakeGpu) -> int:
         self._well(gpu)

@@ -157,3 +157,73 @@ def perf(root: Path, psys: bool = False) -> Path:
 
 def near(value: float, truth: float, relative: float) -> bool:
     return math.isclose(value, truth, rel_tol=relative)
+
+
+def proc_stat(root: Path, *cores: tuple[float, float, float], first: int = 0) -> Path:
+    """/proc/stat of cores with (user, idle, steal) seconds each, and their sum before them."""
+
+    def line(name: str, user: float, idle: float, steal: float) -> str:
+        ticks = [round(100.0 * seconds) for seconds in (user, 0, 0, idle, 0, 0, 0, steal, 0, 0)]
+        return " ".join([name, *map(str, ticks)])
+
+    whole = [sum(column) for column in zip(*cores, strict=True)]
+    lines = [line("cpu ", *whole)]
+    lines += [line(f"cpu{number}", *core) for number, core in enumerate(cores, first)]
+    # The old or the new file, never half of one: a run may read it at any moment.
+    partial = root / "proc/.stat"
+    put(root, {"proc/.stat": "\n".join([*lines, "intr 7 0 0", "ctxt 9"])})
+    partial.replace(root / "proc/stat")
+    return root
+
+
+CPU = "sys/devices/system/cpu"
+
+
+def ac922_conditions(root: Path, throttled: int = 0) -> Path:
+    """What an AC922 tells: powernv's driver, SMT4 (four siblings a core), two memory nodes."""
+    policy = f"{CPU}/cpufreq/policy0/throttle_stats"
+    return put(
+        root,
+        {
+            **{f"{CPU}/cpu{n}/cpufreq/scaling_governor": "performance" for n in range(4)},
+            **{f"{CPU}/cpu{n}/cpufreq/scaling_cur_freq": 3_783_000 for n in range(4)},
+            f"{CPU}/cpufreq/boost": 1,
+            f"{CPU}/cpu0/topology/thread_siblings_list": "0-3",
+            **{f"{policy}/{name}": 0 for name in ("powercap", "supply_fault", "overcurrent")},
+            f"{policy}/overtemp": throttled,
+            f"{policy}/turbo_stat": 12_345,
+            "sys/class/hwmon/hwmon3/name": "ibmpowernv",
+            "sys/class/hwmon/hwmon3/temp1_input": 38_000,
+            "sys/class/hwmon/hwmon3/temp2_input": 61_000,
+            "sys/class/hwmon/hwmon0/name": "nvme",
+            "sys/class/hwmon/hwmon0/temp1_input": 77_000,
+            "sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never",
+            "proc/self/status": "Name:\tpython\nMems_allowed:\t1,00000101\nMems_allowed_list:\t0,8",
+            "proc/loadavg": "3.14 2.00 1.00 2/345 6789",
+        },
+    )
+
+
+def laptop_conditions(root: Path) -> Path:
+    """A laptop with intel_pstate on powersave, its turbo switched off, two threads a core."""
+    return put(
+        root,
+        {
+            f"{CPU}/cpu0/cpufreq/scaling_governor": "powersave",
+            f"{CPU}/cpu0/cpufreq/scaling_cur_freq": 800_000,
+            f"{CPU}/cpu1/cpufreq/scaling_governor": "powersave",
+            f"{CPU}/cpu1/cpufreq/scaling_cur_freq": 1_200_000,
+            f"{CPU}/intel_pstate/no_turbo": 1,
+            f"{CPU}/cpu0/topology/thread_siblings_list": "0,4",
+            f"{CPU}/cpu0/thermal_throttle/core_throttle_count": 3,
+            f"{CPU}/cpu0/thermal_throttle/package_throttle_count": 4,
+            "sys/class/thermal/thermal_zone0/type": "iwlwifi_1",
+            "sys/class/thermal/thermal_zone0/temp": 99_000,
+            "sys/class/thermal/thermal_zone1/type": "x86_pkg_temp",
+            "sys/class/thermal/thermal_zone1/temp": 47_000,
+            "sys/class/powercap/intel-rapl:0/name": "package-0",
+            "sys/class/powercap/intel-rapl:0/constraint_0_power_limit_uw": 28_000_000,
+            "sys/class/powercap/intel-rapl:0:0/name": "core",
+            "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
+        },
+    )

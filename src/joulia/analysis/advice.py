@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulia import registry
+from joulia.analysis import conditions
 from joulia.analysis.columns import digits, percent, steps
 from joulia.analysis.compare import Difference, Entry, Problem, differences
 from joulia.analysis.units import quantity
@@ -129,8 +130,8 @@ def soonest(best: Entry, others: Sequence[Entry]) -> str | None:
 
 
 def doubts(problem: Problem) -> list[str]:
-    """What weakens the figures: wide intervals, too few repeats."""
-    weaknesses = []
+    """What weakens the figures: disturbances, wide intervals, too few repeats."""
+    weaknesses = conditions.notes([entry.record for entry in problem.entries])
     for entry in problem.entries:
         time = entry.time
         if time.low is None or time.high is None:

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from joulia.analysis.break_even import BreakEven
-from joulia.analysis.compare import Difference, Entry
+from joulia.analysis.compare import CONDITIONS_DIFFER, Difference, Entry
 from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import quantity
 
-SURE = {"better": "", "worse": "", "no clear difference": " =", "too few repeats": " ?"}
+SURE = {
+    "better": "",
+    "worse": "",
+    "no clear difference": " =",
+    "too few repeats": " ?",
+    CONDITIONS_DIFFER: " ≠",
+}
 
 
 def with_error(value: Uncertain | None, unit: str) -> str:
@@ -39,7 +45,8 @@ def factor(difference: Difference | None) -> str:
     interval = ""
     if ratio.low is not None and ratio.high is not None:
         interval = f" [{digits(ratio.low)}, {digits(ratio.high)}]"
-    return f"{digits(ratio.value)}{interval}{SURE[difference.verdict]}"
+    verdict = difference.verdict.partition(":")[0]
+    return f"{digits(ratio.value)}{interval}{SURE[verdict]}"
 
 
 def digits(value: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from joulia import registry
-from joulia.analysis import ranksum
+from joulia.analysis import conditions, ranksum
 from joulia.analysis.break_even import BreakEven, break_even
 from joulia.analysis.ranksum import Ratio
 from joulia.analysis.uncertain import Uncertain, uncertain
@@ -28,7 +28,8 @@ between processes (memory placement, clock rates), which is about this much."""
 class Difference:
     """How often a backend's figure fits into the baseline's: above 1 it needs less.
 
-    `verdict` is `better`, `worse`, `no clear difference` or `too few repeats`; `p` is corrected.
+    `verdict` is `better`, `worse`, `no clear difference`, `too few repeats`, or begins with
+    `conditions differ` and names the difference; `p` is corrected.
     """
 
     ratio: Uncertain
@@ -288,8 +289,22 @@ def differences(
         if ratio is not None:
             p = corrected[id(entry)]
             uncertain_ratio = Uncertain(ratio.value, ratio.low, ratio.high)
-            result[id(entry)] = Difference(uncertain_ratio, p, verdict(ratio, p, margin))
+            unlike = conditions_differ(base, entry)
+            judged = unlike or verdict(ratio, p, margin)
+            result[id(entry)] = Difference(uncertain_ratio, p, judged)
     return result
+
+
+CONDITIONS_DIFFER = "conditions differ"
+
+
+def conditions_differ(base: Entry, entry: Entry) -> str | None:
+    """Why there is no verdict over two entries: what differs, or whose median was disturbed."""
+    unlike = conditions.differences([base.record], [entry.record])
+    for each in (base, entry):
+        if conditions.disturbed_share(each.record) >= 0.5:
+            unlike.append(f"{each.label} was disturbed")
+    return f"{CONDITIONS_DIFFER}: {'; '.join(unlike)}" if unlike else None
 
 
 def source(part: Timing | Energy) -> str | None:

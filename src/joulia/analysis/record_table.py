@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from joulia import registry
+from joulia.analysis import conditions
 from joulia.analysis.terminal import console
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Case, Place, count_of
@@ -131,6 +132,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     if reasons:
         lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
     lines += energy_notes(records)
+    lines += conditions.notes(records)
     lines += sharing(records)
     lines += bounds(records)
     lines += other_code(records)

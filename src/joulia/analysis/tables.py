@@ -8,14 +8,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from joulia.analysis import conditions
 from joulia.analysis.columns import COLUMNS, columns
-from joulia.analysis.compare import Absent, Entry, Problem
+from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
 
 LEGEND = (
     "± is half the 95 % interval of the median. Ratios are baseline / backend (above 1 is better); "
     "in brackets their 95 % interval; = no clear difference (rank sum test, p > 0.05 after Holm, "
-    "or below 2 %), ? too few repeats to tell."
+    "or below 2 %), ? too few repeats to tell, ≠ no verdict: conditions differ."
 )
 
 
@@ -43,7 +44,20 @@ def notes(problem: Problem) -> list[str]:
         for e in problem.entries
         if e.spread > 0.0
     ]
-    return lines
+    lines += conditions.notes([e.record for e in problem.entries])
+    return lines + refusals(problem)
+
+
+def refusals(problem: Problem) -> list[str]:
+    """Why there is no verdict about an entry's time or joules."""
+    pairs = [(e, d) for e in problem.entries for d in (e.time_difference, e.energy_difference)]
+    return list(
+        dict.fromkeys(
+            f"{entry.label}: no verdict, {difference.verdict}"
+            for entry, difference in pairs
+            if difference and difference.verdict.startswith(CONDITIONS_DIFFER)
+        )
+    )
 
 
 def markdown(problems: Sequence[Problem], portable: Sequence[Portability]) -> str:

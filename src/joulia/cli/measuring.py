@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 @click.option("--until", type=float, help="solve to this end time as well, and tell the error")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
 @arguments.MACHINE
+@click.option(
+    "--quiet-for",
+    type=arguments.POSITIVE,
+    metavar="SECONDS",
+    help="before each case wait until others left the cores alone for so long (10 minutes at most)",
+)
 @arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
@@ -90,8 +96,9 @@ def run(**options: Any) -> int:
     from joulia.cli.progress import execute
 
     return execute(
-        plan(_requests(options)), settings, options["output"], resume=not options["no_resume"]
-    )
+        plan(_requests(options)), settings, options["output"], resume=not options["no_resume"],
+        quiet_for=options["quiet_for"],
+    )  # fmt: skip
 
 
 def _requests(options: dict[str, Any]) -> list[Request]:

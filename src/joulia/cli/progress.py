@@ -21,13 +21,22 @@ from joulia.analysis.terminal import console
 from joulia.case import Settings
 from joulia.runner import session
 from joulia.runner.cases import Planned
+from joulia.runner.quiet import Wait
 from joulia.runner.session import Outcome
 
 
-def execute(planned: list[Planned], settings: Settings, output: Path, *, resume: bool) -> int:
+def execute(
+    planned: list[Planned],
+    settings: Settings,
+    output: Path,
+    *,
+    resume: bool,
+    quiet_for: float | None = None,
+) -> int:
     """Run with progress on stderr and the table on stdout; 0 where all that could run is valid."""
 
     outcomes: list[Outcome] = []
+    waits: list[Wait] = []
     shown_skips: set[tuple[str, str]] = set()
     err = console(stderr=True)
     columns = (
@@ -40,12 +49,20 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
     )
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("", total=len(planned))
+        waiting = ", waits until the node is quiet" if quiet_for else ""
+
+        def waited(wait: Wait) -> None:
+            waits.append(wait)
+            progress.update(task, description=planned[len(outcomes)].case.label)
+
         running = session.outcomes(
             planned,
             settings,
             output,
             resume=resume,
-            before=lambda case: progress.update(task, description=case.label),
+            before=lambda case: progress.update(task, description=case.label + waiting),
+            quiet_for=quiet_for,
+            waited=waited,
         )
         for outcome in running:
             outcomes.append(outcome)
@@ -62,6 +79,7 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
                 f"[{len(outcomes)}/{len(planned)}] {record.case.label} ".replace("[", r"\[")
                 + f"[{COLOURS[record.status]}]{record.status}[/]{again}"
                 + detail.replace("[", r"\[")
+                + (f" ({waits.pop()})" if waits else "")
                 + left(outcomes, len(planned))
             )
     show([outcome.record for outcome in outcomes])

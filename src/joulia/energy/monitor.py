@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from joulia import meters
 from joulia.energy import accounting, uncertainty
@@ -18,9 +17,9 @@ from joulia.energy.readings import Key, Reading, Window, minus
 from joulia.energy.update_periods import update_periods
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter
-from joulia.meters._files import text
 from joulia.parallel.comm import Comm, OneRank
 from joulia.system.clock import raw_clock
+from joulia.system.conditions import cpu_time
 
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0
 NODE_CORES = os.cpu_count() or 1
@@ -57,7 +56,7 @@ class EnergyMonitor:
         self.everything = everything
         self.random = random.Random(0)
         root = meters.root()
-        self.stat = root / "proc/stat"
+        self.root = root
         node = meters.node_id(root) or socket.gethostname()
         ranks = comm.allgather((node, device, _cores()))
         self.users = [User(name, used) for name, used, _ in ranks]
@@ -227,11 +226,13 @@ class EnergyMonitor:
         need = uncertainty.window_needed(self.slowest_s, self.tolerance)
         seconds = min(max(LEAST_IDLE_S, need), MOST_IDLE_S)
         self.comm.barrier()
-        before, load = self.read(), _load(self.stat) if self.reads else None
+        before, load = self.read(), cpu_time(self.root) if self.reads else None
         self.sleep(seconds if self.reads else seconds + 0.005)
         after = self.read()
-        if load and (then := _load(self.stat)) and then[1] > load[1]:
-            self.busy.append((then[0] - load[0]) / (then[1] - load[1]))
+        if load and (then := cpu_time(self.root)) and then.total > load.total:
+            # What the hypervisor took draws power as well.
+            worked = then.busy + then.stolen - load.busy - load.stolen
+            self.busy.append(worked / (then.total - load.total))
         whole = self.between(before, after)
         if isinstance(whole, Window):
             self.idles.append(whole)
@@ -352,12 +353,3 @@ def _seen(node: str, meter: Meter) -> list[Seen]:
 
 def _name(key: Key) -> str:
     return f"{key[0]}:{key[1]}"
-
-
-def _load(stat: Any) -> tuple[float, float] | None:
-    """(busy, total) ticks of all cores so far, from /proc/stat; None where it does not tell."""
-    line = (text(stat) or "").partition("\n")[0].split()
-    if len(line) < 6 or line[0] != "cpu":
-        return None
-    ticks = [float(tick) for tick in line[1:9]]
-    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)

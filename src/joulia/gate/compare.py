@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from joulia.analysis import conditions
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.decision import FEWEST, decide
@@ -119,6 +120,7 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
     if not whole:
         return Verdict(case, metric, *nothing(sides, metric, threshold))
     base, head = [b for b, _ in whole], [h for _, h in whole]
+    unlike = conditions_differ(pairs, metric)
     energy = pairs[0][0].energy if metric == "energy" else None
     common: dict[str, Any] = {
         "unit": METRICS[metric],
@@ -127,6 +129,9 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
         "head": min(head),
         "pairs": len(whole),
     }
+    if unlike:
+        reason = f"{CONDITIONS_DIFFER}: {'; '.join(unlike)}"
+        return Verdict(case, metric, CONDITIONS_DIFFER, threshold, reason, **common)
     if len(whole) < FEWEST:
         return Verdict(
             case, metric, "inconclusive", threshold,
@@ -149,6 +154,27 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
     )  # fmt: skip
 
 
+CONDITIONS_DIFFER = "conditions differ"
+
+
+def conditions_differ(pairs: Sequence[tuple[Record, Record]], metric: str) -> list[str]:
+    """In what the conditions of the two sides differ, or which side alone was disturbed.
+
+    What disturbs both alike is what `decide` is made for. A process gives its best time, which is
+    disturbed where all samples are, and its median joules, for which half of them are enough.
+    """
+    base, head = [b for b, _ in pairs], [h for _, h in pairs]
+    unlike = conditions.differences(base, head)
+    enough = 1.0 if metric == "time" else 0.5
+    shares = [
+        sum(conditions.disturbed_share(record) >= enough for record in side) / len(side)
+        for side in (base, head)
+    ]
+    if abs(shares[0] - shares[1]) > 0.5:
+        unlike.append(f"disturbed processes {shares[0]:.0%} | {shares[1]:.0%}".replace("%", " %"))
+    return unlike
+
+
 def nothing(sides: Sides, metric: str, threshold: float) -> tuple[str, float, str]:
     """Verdict, threshold and reason of a metric for which there is no pair."""
     counts = [sum(r.status == "valid" for r in side) for side in sides]
@@ -169,13 +195,13 @@ def nothing(sides: Sides, metric: str, threshold: float) -> tuple[str, float, st
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """0 fine, 1 regression, 3 inconclusive, 4 failed or nothing measured at all."""
+    """0 fine, 1 regression, 3 inconclusive or refused, 4 failed or nothing measured at all."""
     outcomes = {v.verdict for v in verdicts}
     if "regression" in outcomes:
         return 1
     if "failed" in outcomes or outcomes <= {"nothing measured"}:
         return 4
-    return 3 if "inconclusive" in outcomes else 0
+    return 3 if outcomes & {"inconclusive", CONDITIONS_DIFFER} else 0
 
 
 def thresholds(text: str | None) -> dict[str, float]:

@@ -28,7 +28,10 @@ FEWEST = 6
 RESAMPLES = 2000
 MOST_PAIRS_TOLD = 1000
 
-VERDICTS = ("regression", "improvement", "same", "inconclusive", "failed", "nothing measured")
+VERDICTS = (
+    "regression", "improvement", "same", "inconclusive", "conditions differ", "failed",
+    "nothing measured",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

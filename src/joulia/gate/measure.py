@@ -12,7 +12,15 @@ from pathlib import Path
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.builds import Build
-from joulia.gate.compare import METRICS, Verdict, cost, judge, key, require_comparable
+from joulia.gate.compare import (
+    CONDITIONS_DIFFER,
+    METRICS,
+    Verdict,
+    cost,
+    judge,
+    key,
+    require_comparable,
+)
 from joulia.gate.decision import looks
 from joulia.records import store
 from joulia.records.record import Record
@@ -20,6 +28,9 @@ from joulia.runner.arguments import of_case
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
 from joulia.system.machine import describe
+
+OPEN = ("inconclusive", CONDITIONS_DIFFER)
+"""Verdicts that more pairs may change: what disturbs one side now may go."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ def duel(
         for contest in waiting:
             require_comparable(contest.base, contest.head)
             contest.verdicts = _judge(contest, plan, comparisons)
-            contest.open = any(v.verdict == "inconclusive" for v in contest.verdicts)
+            contest.open = any(v.verdict in OPEN for v in contest.verdicts)
         if time.monotonic() - began > plan.seconds:
             break
     return (

@@ -18,6 +18,7 @@ COLOURS = {
     "improvement": "green",
     "same": "green",
     "inconclusive": "yellow",
+    "conditions differ": "yellow",
     "failed": "bold red",
     "nothing measured": "dim",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from joulia.case import Case, Settings
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
 from joulia.measure.calibrate import calibrate
+from joulia.measure.conditions import Watch
 from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
 from joulia.parallel.comm import Comm
 from joulia.records import stats
@@ -23,10 +25,11 @@ from joulia.simulation.run import set_up
 clock = time.perf_counter
 
 
-def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
+def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = ()) -> Measured:
     """Measure a case on all ranks; the measured part of its record, the same on every rank.
 
-    Raises Unavailable where the backend is not here, Unstable where the simulation is not finite.
+    `cores` are those of a node that its ranks might use, besides the ones they are bound to. Raises
+    Unavailable where the backend is not here, Unstable where the simulation is not finite.
     """
     run = set_up(
         case,
@@ -45,6 +48,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
     energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
+    watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
     energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
@@ -57,6 +61,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
     for _ in range(settings.repeats):
         run.reset()
         run.exchange.seconds = 0.0
+        watch.before()
         run.ops.synchronize()
         energy.jitter()
         comm.barrier()
@@ -67,6 +72,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
         seconds = clock() - began
         comm.barrier()
         after = energy.read()
+        watch.after()
         samples.append(comm.max(seconds) / steps)
         computing.append((seconds, run.exchange.seconds))
         energy.window(before, after, waiting(seconds, run.exchange.seconds, comm))
@@ -113,6 +119,7 @@ def measure(case: Case, settings: Settings, comm: Comm) -> Measured:
         parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
         verify=verify.verification(reference, invariants, first_step),
         runtime=run.versions,
+        conditions=watch.conditions(),
         solution=end_time.error_at(run, settings.until, comm) if settings.until else None,
     )
 

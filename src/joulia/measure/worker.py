@@ -40,7 +40,7 @@ def main() -> None:
     comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
     tell_whereabouts(job_path.parent, comm.rank)
     try:
-        result = run(case, Settings.from_json(job["settings"]), comm)
+        result = run(case, Settings.from_json(job["settings"]), comm, job["pin"])
     except BaseException as error:
         # One rank's failure is the case's failure: say which, then take the others down.
         traceback.print_exc()
@@ -58,7 +58,7 @@ def main() -> None:
         deliver(job_path.parent / "result.json", result)
 
 
-def run(case: Case, settings: Settings, comm: Comm) -> Measured:
+def run(case: Case, settings: Settings, comm: Comm, cores: list[int]) -> Measured:
     """Measure; an absent backend and an unstable simulation are results, not failures."""
     from joulia.errors import Unavailable, Unstable
     from joulia.measure.method import measure
@@ -69,7 +69,7 @@ def run(case: Case, settings: Settings, comm: Comm) -> Measured:
             "to different MPI libraries"
         )
     try:
-        return measure(case, settings, comm)
+        return measure(case, settings, comm, cores)
     except Unavailable as error:
         return Measured("skipped", (str(error),))
     except Unstable as error:

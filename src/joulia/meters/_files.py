@@ -7,14 +7,7 @@ from pathlib import Path
 
 from joulia.errors import Unavailable
 from joulia.meters import Missing
-
-
-def text(path: Path) -> str | None:
-    """A small file's content without blanks around it; None where it cannot be read."""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
+from joulia.system.files import text
 
 
 def number(path: Path) -> int:

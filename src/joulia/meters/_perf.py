@@ -16,7 +16,7 @@ from pathlib import Path
 
 from joulia.errors import Unavailable
 from joulia.meters import Missing
-from joulia.meters._files import text
+from joulia.system.files import text
 
 PMU = "sys/bus/event_source/devices/power"
 NUMBERS = {"x86_64": 298, "aarch64": 241, "ppc64le": 319}

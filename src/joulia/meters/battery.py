@@ -7,8 +7,9 @@ from pathlib import Path
 
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Domain, Missing, domain_id
-from joulia.meters._files import number, text
+from joulia.meters._files import number
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampling
+from joulia.system.files import text
 
 SUPPLIES = "sys/class/power_supply"
 PERIOD_S = 5.0

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from joulia.meters import Base, Clock, Domain, Missing, domain_id
-from joulia.meters._files import nothing, state, text
+from joulia.meters._files import nothing, state
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampling
 from joulia.meters.occ import HWMON, power_reader
+from joulia.system.files import text
 
 SYSTEMATIC_REL = 0.05
 """NVIDIA and ACPI state no bound; the order of magnitude found for NVML is assumed."""

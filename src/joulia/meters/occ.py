@@ -14,8 +14,9 @@ from pathlib import Path
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Domain, Missing, domain_id
 from joulia.meters._counter import Accumulator
-from joulia.meters._files import nothing, number, state, text
+from joulia.meters._files import nothing, number, state
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampler, Sampling
+from joulia.system.files import text
 
 HWMON = "sys/class/hwmon"
 PERIOD_S = 0.04

@@ -15,8 +15,9 @@ from pathlib import Path
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Domain, Missing, domain_id
 from joulia.meters._counter import Accumulator
-from joulia.meters._files import in_container, nothing, number, state, text
+from joulia.meters._files import in_container, nothing, number, state
 from joulia.meters._perf import Opener, events, open_event
+from joulia.system.files import text
 
 ZONES = "sys/class/powercap"
 ZONE = re.compile(r"(intel-rapl[a-z-]*?):(\d+(?::\d+)*)")

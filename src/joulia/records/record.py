@@ -9,6 +9,7 @@ from joulia.case import Case, Settings
 from joulia.errors import JouliaError
 from joulia.records.codec import fields_to_json, from_json
 from joulia.records.parts import (
+    Conditions,
     DeclaredWork,
     EndTimeError,
     Energy,
@@ -50,6 +51,8 @@ class Findings:
     """How the ranks shared the step."""
     verify: Verification | None = None
     """Whether the answer was right."""
+    conditions: Conditions | None = None
+    """Under which conditions the samples were taken."""
     solution: EndTimeError | None = None
     """The problem solved to an end time, where that was asked for."""
     stderr: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import registry
-from joulia.analysis import advice, columns, portability, tables
+from joulia.analysis import advice, columns, conditions, portability, tables
 from joulia.analysis.compare import Problem, comparisons
 from joulia.case import Settings
 from joulia.errors import JouliaError
@@ -50,6 +50,7 @@ def build(
         "advices": advices,
         "matrix": matrix(problems),
         "reasons": reasons(records),
+        "conditions": conditions.notes(records),
         "sections": sections(problems, series, records),
         "fronts": frontier_plots.words(records),
         "table": table(problems),

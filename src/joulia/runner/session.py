@@ -18,6 +18,7 @@ from joulia.records.variant import variant
 from joulia.runner import launch
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
+from joulia.runner.quiet import Wait, wait_for_quiet
 from joulia.system import machine
 
 
@@ -47,8 +48,13 @@ def outcomes(
     *,
     resume: bool = True,
     before: Callable[[Case], None] = lambda case: None,
+    quiet_for: float | None = None,
+    waited: Callable[[Wait], None] = lambda wait: None,
 ) -> Iterator[Outcome]:
     """Measure the planned cases in order and append each record to `path`.
+
+    `before` is called before each case; where `quiet_for` seconds are given, the case then waits
+    until the node was quiet for so long, and `waited` hears of it.
 
     Cases that the file holds as valid for the same code, machine and settings are handed out from
     there, also where another run put them there in the meantime.
@@ -59,12 +65,23 @@ def outcomes(
         known = file.find(identify(entry.case, settings)) if resume else None
         if known is None:
             before(entry.case)
-            record = record_of(entry, settings, ceilings)
+            wait = wait_for_quiet(quiet_for) if quiet_for and not entry.skip else None
+            if wait is not None:
+                waited(wait)
+            record = after(wait, record_of(entry, settings, ceilings))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
         ceilings.learn(outcome.record)
         yield outcome
+
+
+def after(wait: Wait | None, record: Record) -> Record:
+    """The record with how long its case waited, where its samples have conditions."""
+    known = record.conditions
+    if wait is None or known is None:
+        return record
+    return replace(record, conditions=replace(known, waited_s=wait.seconds, quiet=wait.quiet))
 
 
 def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
@@ -90,6 +107,7 @@ def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Recor
         commit_reason=commit.reason,
         variant=decides,
         verify=part.verify,
+        conditions=part.conditions,
         stderr=part.stderr,
     )
     # A failed check publishes no time, no rate, no joule.

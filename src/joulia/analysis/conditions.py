@@ -1,0 +1,114 @@
+"""Conditions in a line: which cases were disturbed, and in what the conditions of two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from joulia.records.parts import Conditions
+from joulia.records.record import Record
+from joulia.system.conditions import WAITING
+
+NAMED = 4
+"""Cases that a line names; the others are counted."""
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """What disturbed or held back which cases, a line a kind; empty where all was quiet."""
+    return [
+        *line(records, "disturbed: other programs used up to {:.0%} of the cores", others),
+        *line(records, "disturbed: the hypervisor took up to {:.0%} of the cores", stolen),
+        *line(records, "held back by a CPU quota, for up to {:.2g} s", held_back),
+        *line(records, "throttled by the processor, up to {:.0f} times", throttlings),
+    ]
+
+
+def line(records: Sequence[Record], what: str, amount: Callable[[Conditions], float]) -> list[str]:
+    """The cases with an amount of something, the worst first; no line where there is none."""
+    amounts = [(amount(r.conditions), r) for r in records if r.conditions and r.time]
+    concerned = sorted((a for a in amounts if a[0] > 0.0), key=lambda a: -a[0])
+    if not concerned:
+        return []
+    labels = [label(record) for _, record in concerned]
+    names = list(dict.fromkeys(labels))[:NAMED]
+    more = len(concerned) - sum(name in names for name in labels)
+    rest = [f"and {more} more"] if more else []
+    count = f"{len(concerned)} cases were" if len(concerned) > 1 else "1 case was"
+    worst = what.format(concerned[0][0]).replace("%", " %")
+    return [f"{count} {worst} ({', '.join([*names, *rest])})"]
+
+
+def label(record: Record) -> str:
+    case = record.case
+    where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
+    return f"{case.backend} {case.kernel} {'x'.join(map(str, case.shape))}{where}"
+
+
+def others(conditions: Conditions) -> float:
+    """The largest share of other programs in a disturbed sample; 0 where others did not matter."""
+    return _most(conditions, conditions.others)
+
+
+def stolen(conditions: Conditions) -> float:
+    """The same of the hypervisor."""
+    return _most(conditions, conditions.stolen)
+
+
+def _most(conditions: Conditions, shares: Sequence[float | None]) -> float:
+    most = max((shares[i] or 0.0 for i in conditions.disturbed), default=0.0)
+    # Of what disturbs together, at least one has half of the limit.
+    return most if most > 0.5 * conditions.limit else 0.0
+
+
+def held_back(conditions: Conditions) -> float:
+    return conditions.quota_throttled_s or 0.0
+
+
+def throttlings(conditions: Conditions) -> float:
+    return float(conditions.throttlings or 0)
+
+
+# ---- two sides -----------------------------------------------------------------------------
+
+
+def differences(base: Sequence[Record], other: Sequence[Record]) -> list[str]:
+    """In which conditions that matter two sides differ: `governor powersave | performance`.
+
+    What one side does not tell is unknown, and no difference.
+    """
+    sides = [[facts(record) for record in side if record.conditions] for side in (base, other)]
+    lines = []
+    for name in dict.fromkeys(name for side in sides for each in side for name in each):
+        values = [sorted({each[name] for each in side if name in each}) for side in sides]
+        if all(values) and values[0] != values[1]:
+            lines.append(f"{name} {'+'.join(values[0])} | {'+'.join(values[1])}")
+    julia = [r.case.bridge == "julia" for side in (base, other) for r in side]
+    # A variable of Julia's matters to nobody else.
+    return lines if all(julia) else [each for each in lines if not each.startswith("JULIA_")]
+
+
+def facts(record: Record) -> dict[str, str]:
+    """What matters of a record's conditions, as far as it is known, in words by name."""
+    known = record.conditions
+    assert known is not None
+    limits = sorted({gpu.power_limit_w for gpu in known.gpus if gpu.power_limit_w is not None})
+    words = {
+        "governor": known.governor,
+        "turbo": None if known.turbo is None else ("off", "on")[known.turbo],
+        "threads a core": None if known.smt is None else str(known.smt),
+        "power limit": _watts(known.package_limits_w),
+        "GPU power limit": _watts(limits),
+        "CPU quota": f"{known.quota_cores:g} cores" if known.quota_cores else "none",
+        "huge pages": known.huge_pages,
+        **{name: known.wait.get(name, "unset") for name in WAITING},
+    }
+    return {name: word for name, word in words.items() if word is not None}
+
+
+def _watts(limits: Sequence[float]) -> str | None:
+    return ", ".join(f"{limit:g} W" for limit in limits) or None
+
+
+def disturbed_share(record: Record) -> float:
+    """The share of a record's samples that others disturbed, 0 to 1."""
+    known = record.conditions
+    return len(known.disturbed) / len(known.others) if known and known.others else 0.0

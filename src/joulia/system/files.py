@@ -1,0 +1,22 @@
+"""Small files by which the kernel tells what is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def text(path: Path) -> str | None:
+    """A small file's content without blanks around it; None where it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def number(path: Path) -> float | None:
+    """The number that a file begins with; None where it cannot be read or holds none."""
+    words = (text(path) or "").split()
+    try:
+        return float(words[0])
+    except (IndexError, ValueError):
+        return None
