@@ -86,10 +86,10 @@ def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
         energy=replace(measured.energy, devices=devices),
     )
     lines = record_table.notes([measured])
-    assert f"{record_table.label(measured.case)}: 2 ranks share Tesla V100 GPU-1" in lines
+    case = record_table.label(measured.case)
+    assert f"{case}: 2 ranks share Tesla V100 GPU-1" in lines
     assert (
-        f"{record_table.label(measured.case)}: GPU-1 did nothing for 37% of the time (by its utilisation), "
-        "120 mJ a step"
+        f"{case}: GPU-1 did nothing for 37% of the time (by its utilisation), 120 mJ a step"
     ) in lines
     assert not [line for line in lines if "GPU-2" in line]
 

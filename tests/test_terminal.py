@@ -61,7 +61,7 @@ VERDICTS = [
         r.case, metric, verdict, 0.03, unit=unit, source=source, base=2.3e-3, head=2.9e-3,
         change=0.26, interval=(0.21, 0.31), pairs=40,
     )
-    for r, verdict in zip(SWEEP, ("same", "regression", "inconclusive", "improvement"))
+    for r, verdict in zip(SWEEP[:3], ("same", "regression", "inconclusive"), strict=True)
     for metric, unit, source in (("time", "s/step", None), ("energy", "J/step", "counter"))
 ]  # fmt: skip
 
@@ -136,6 +136,8 @@ def held_against(line: str, cells: Sequence[str], columns: Sequence[Column]) -> 
     """A line is these cells and nothing else: figures whole, names whole or with an ellipsis."""
     rest = line
     for cell, column in zip(cells, columns, strict=True):
+        if not cell:
+            continue
         rest = rest.lstrip()
         if rest.startswith(cell):
             rest = rest.removeprefix(cell)
@@ -158,7 +160,8 @@ def test_a_row_is_a_line_and_its_figures_are_whole(name: str, width: int) -> Non
     fitted = terminal.fit(grid, width)
     columns = [grid.columns[i] for i in fitted.shown]
     note = " ".join(line for line in lines if line).rpartition("Left out at ")[2]
-    body = next(i for i, line in enumerate(lines) if str(grid.rows[0][0]) in line.split("  ")[0])
+    headings = zip(columns, fitted.widths, strict=True)
+    body = max(len(terminal.folded(column.title, size)) for column, size in headings)
     for line, row in zip(lines[body:], grid.rows, strict=False):
         held_against(line, [str(row[i]) for i in fitted.shown], columns)
     for i in fitted.shown:
@@ -228,7 +231,7 @@ def test_a_listing_goes_on_under_itself(joulia, tmp_path: Path) -> None:
     assert "".join("".join(lines).split()) == "".join(wide.split()), "no character is lost"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [60, 80, 140, 200])
 def test_the_matrix_of_kernels_and_backends(joulia, width: int) -> None:
     lines = joulia("list", env={"COLUMNS": str(width)}).stdout.splitlines()
     assert max(map(len, lines)) <= width
@@ -245,7 +248,7 @@ def test_a_line_of_progress_leaves_out_defaults_and_what_would_break_it() -> Non
     outcomes = [Outcome(SWEEP[2], True), Outcome(swept, False)]
     long = progress.line(outcomes, 5, 200).plain
     assert re.fullmatch(
-        r"\[2/5\] valid shallow_water occa:openmp 64x64 float64 1r x 2t cfl=0.125, "
+        r"\[2/5\] valid shallow_water occa:openmp 256x256 float64 1r x 2t cfl=0.125, "
         r"ends about \d\d:\d\d:\d\d", long,
     ), long  # fmt: skip
     assert progress.line(outcomes, 5, 80).plain == long.partition(", ends")[0]
@@ -291,20 +294,17 @@ def in_terminal(columns: int, *arguments: str) -> tuple[int, list[str]]:
 def test_a_run_in_a_terminal_of_80_columns(tmp_path: Path) -> None:
     output = tmp_path / "r.jsonl"
     code, lines = in_terminal(
-        80, "run", "heat", "equation_of_state", "-b", "numpy", "--size", "tiny", "--ranks", "1,2",
-        "--threads", "1", "--window", "0.005", "--repeats", "6", "--no-ceiling", "-o", str(output),
+        80, "run", "stream", "heat", "-b", "numpy", "--size", "tiny", "--threads", "1",
+        "--window", "0.005", "--repeats", "6", "--no-ceiling", "-o", str(output),
     )  # fmt: skip
     assert code == 0, lines
     assert max(len(line) for line in lines if not line.startswith("Results: ")) <= 80
     heading = next(i for i, line in enumerate(lines) if line.startswith("verdict "))
-    table = lines[heading + 1 : heading + 5]
-    assert [line.split()[:3] for line in table] == [
-        ["valid", kernel, "numpy"] for kernel in ("heat", "heat", "equation_of_state",
-                                                  "equation_of_state")
-    ]  # fmt: skip
+    table = lines[heading + 1 : heading + 3]
+    assert [line.split()[:2] for line in table] == [["valid", "stream"], ["valid", "heat"]]
     assert all(re.search(r" [\d.]+ [nµm]?s( |$)", line) for line in table)
-    assert lines[heading + 5].startswith("Left out at 80 columns: updates/s, ")
-    assert sum("] valid heat numpy 12x10x8 float64 " in line for line in lines) == 2
+    assert lines[heading + 3].startswith("Left out at 80 columns: updates/s, ")
+    assert sum("] valid heat numpy 12x10x8 float64 " in line for line in lines) == 1
     assert not any("cfl=" in line for line in lines), "parameters at their defaults"
 
 

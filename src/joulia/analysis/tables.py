@@ -185,7 +185,7 @@ def portability_grid(portable: Sequence[Portability]) -> terminal.Grid:
     """The same for portability: its notes have lines of their own."""
     heads, cells = portability_rows(portable)
     fixed = (
-        terminal.Column("problem", right=False, least=20),
+        terminal.Column("problem", right=False, least=14),
         terminal.Column("backend", right=False, least=14),
         terminal.Column("metric", right=False),
         terminal.Column("efficiency", right=False),

@@ -27,10 +27,11 @@ COLUMNS = (
     VERDICT,
     *CASE,
     Column("metric", right=False),
-    Column("base", drop=2),
-    Column("head", drop=3),
+    Column("source", drop=2, right=False),
+    Column("base", drop=3),
+    Column("head", drop=4),
     Column("change"),
-    Column("interval", drop=4),
+    Column("interval", drop=5),
     Column("pairs", drop=1),
 )
 """Of the table in a terminal: the case in columns of its own, of which few differ."""
@@ -48,10 +49,9 @@ def interval(verdict: Verdict) -> str:
 
 
 def cells(verdict: Verdict) -> list[str]:
-    """Metric, base, head, change, interval and pairs."""
+    """Base, head, change, interval and pairs."""
     unit = verdict.unit.partition("/")[0]
     return [
-        verdict.metric + (f" ({verdict.source})" if verdict.source else ""),
         quantity(verdict.base, unit) if verdict.base else "",
         quantity(verdict.head, unit) if verdict.head else "",
         change(verdict),
@@ -90,7 +90,8 @@ def row(verdict: Verdict) -> list[Cell]:
     case = verdict.case
     kernel = " ".join([case.kernel, *chosen(case)])
     judged = Text(verdict.verdict, style=COLOURS[verdict.verdict])
-    return [judged, *case_cells(case, kernel), *cells(verdict)]
+    metric = verdict.metric, verdict.source or ""
+    return [judged, *case_cells(case, kernel), *metric, *cells(verdict)]
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -124,7 +125,8 @@ def markdown(verdicts: Sequence[Verdict], about: dict[str, Any]) -> str:
         for verdict in rows:
             judged = verdict.verdict
             strong = f"**{judged}**" if judged in ("regression", "failed") else judged
-            plain = [_escape(cell) for cell in (label(verdict.case), *cells(verdict))]
+            metric = verdict.metric + (f" ({verdict.source})" if verdict.source else "")
+            plain = [_escape(cell) for cell in (label(verdict.case), metric, *cells(verdict))]
             lines.append("| " + " | ".join([strong, *plain]) + " |")
         lines.append("")
     lines += [
