@@ -27,6 +27,7 @@ from joulia.gate import show as gate
 from joulia.gate.compare import Verdict
 from joulia.records.record import Record
 from joulia.runner.session import Outcome
+from joulia.setup import doctor
 
 from .results import record, write
 
@@ -222,13 +223,36 @@ def test_narrower_than_what_must_stay_nothing_is_cut() -> None:
     assert sum(line.startswith(("valid", "failed", "invalid")) for line in lines) == len(SWEEP)
 
 
-def test_a_listing_goes_on_under_itself(joulia, tmp_path: Path) -> None:
-    env = {"COLUMNS": "60", "JOULIA_ROOT": str(tmp_path), "OCCA_DIR": "/nonexistent"}
-    wide = joulia("doctor", env=env | {"COLUMNS": ""}).stdout
-    lines = joulia("doctor", env=env).stdout.splitlines()
-    assert max(map(len, lines)) <= 60
-    assert all(line[:3] in ("ok ", "-- ", "   ") for line in lines)
-    assert "".join("".join(lines).split()) == "".join(wide.split()), "no character is lost"
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_doctors_list_goes_on_under_itself(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a node of 160 threads, with a driver that is missing and a long path."""
+    machine = {"hostname": "node0123.cluster.example.org", "cpu": "POWER9", "arch": "ppc64le"}
+    here = {"state": "ok", "detail": "numba 0.68.1, llvmlite 0.50.0, [unproven]"}
+    driver = {"state": "missing", "detail": "no NVIDIA driver", "remedy": "pip install 'x[cuda]'"}
+    examined = {
+        "machine": machine | {"memory_bytes": 6 << 38, "last_level_cache_bytes": 120 << 20},
+        "affinity": list(range(160)),
+        "cache": "/gpfs/alpine/scratch/" + "a-user-with-a-long-name/" * 6,
+        "mpi": here,
+        "gpus": driver,
+        "backends": {"occa:openmp": here, "example_with_a_long_name:cuda": driver},
+        "meters": {"rapl": here, "nvml": driver},
+        "plugins": [{"name": "joulia_example", "reason": "ModuleNotFoundError: no module"}],
+    }
+    monkeypatch.setattr(doctor, "examine", lambda: examined)
+    printed = []
+    for columns in (str(width), ""):
+        monkeypatch.setenv("COLUMNS", columns)
+        doctor.report(as_json=False)
+        printed.append(capsys.readouterr().out)
+    lines = printed[0].splitlines()
+    assert max(map(len, lines)) <= width
+    assert {line[:3] for line in lines} == {"ok ", "-- ", "   "}
+    assert len(printed[1].splitlines()) == 10, "a line each where there is no width"
+    assert sorted("".join(printed[0].split())) == sorted("".join(printed[1].split()))
+    assert "1536.0 GiB" in printed[1]
 
 
 @pytest.mark.parametrize("width", [60, 80, 140, 200])
@@ -240,7 +264,7 @@ def test_the_matrix_of_kernels_and_backends(joulia, width: int) -> None:
     text = " ".join(" ".join(lines).split())
     assert all(f"{name} " in text for name in [*backends, "equation_of_state", "shallow_water"])
     assert sum(" yes " in line for line in lines) >= 6
-    assert ("Left out" in text) == (width < 160)
+    assert ("Left out" in text) == (width < 100)
 
 
 def test_a_line_of_progress_leaves_out_defaults_and_what_would_break_it() -> None:

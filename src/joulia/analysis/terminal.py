@@ -90,7 +90,7 @@ def fit(grid: Grid, width: int) -> Fit:
     if roomy.total <= width:
         return roomy
     full = {i: natural(grid, i, lines=2) for i in filled}
-    least = {i: min(full[i], grid.columns[i].least or full[i]) for i in filled}
+    least = {i: tight(grid, i) for i in filled}
     order = sorted(
         (i for i in filled if grid.columns[i].drop),
         key=lambda i: (not grid.same(i), grid.columns[i].drop, -i),
@@ -114,6 +114,12 @@ def taken(widths: dict[int, int]) -> int:
 def natural(grid: Grid, column: int, lines: int) -> int:
     """The width that shows all of a column under a heading of at most `lines` lines."""
     return max(heading(grid.columns[column].title, lines), *map(cell_len, grid.cells(column)))
+
+
+def tight(grid: Grid, column: int) -> int:
+    """The least width of a column: figures whole, names cut as far as they may be."""
+    full = natural(grid, column, lines=2)
+    return min(full, grid.columns[column].least or full)
 
 
 def heading(title: str, lines: int) -> int:
@@ -143,7 +149,7 @@ def left_out(grid: Grid, fitted: Fit, width: int) -> str:
     ]
     parts = [", ".join(differing)] if differing else []
     parts += ["the same in every row: " + ", ".join(same)] if same else []
-    needed = taken({i: natural(grid, i, lines=2) for i in (*fitted.shown, *fitted.left_out)})
+    needed = taken({i: tight(grid, i) for i in (*fitted.shown, *fitted.left_out)})
     elsewhere = f", or {grid.elsewhere}" if grid.elsewhere else ""
     return (
         f"Left out at {width} columns: {'; '.join(parts)}. "
