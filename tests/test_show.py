@@ -101,3 +101,13 @@ def test_packing_is_shown_against_the_triad() -> None:
     assert scaling.packing(replace(packed, packing_of_triad=0.48)) == "12.0 GB/s (48%)"
     assert scaling.packing(packed) == "12.0 GB/s"
     assert scaling.packing(alone) == ""
+
+
+def test_points_without_an_efficiency_say_why_below_the_table() -> None:
+    failed = record("numba", None, ranks=2, status="failed", reason="rank 1 was killed")
+    crowded = record("numba", 1e-3, ranks=8)  # on 4 cores
+    points = scaling.points([record("numba", 1e-3), failed, crowded], weak=False)
+    assert scaling.notes(points) == [
+        f"failed: {record_table.label(failed.case)}: rank 1 was killed",
+        f"valid: {record_table.label(crowded.case)}: more threads than cores: no efficiency",
+    ]

@@ -62,14 +62,10 @@ def execute(planned: list[Planned], settings: Settings, output: Path, *, resume:
 
 
 def bar(err: Console) -> Progress:
-    """How far the run is, in one line of the terminal: the case's name takes what room is left."""
+    """How far the run is, in one line of the terminal."""
     return Progress(
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-        BarColumn(bar_width=max(4, min(40, err.width // 10))),
+        name_column(),
+        bar_column(err),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left about"),
@@ -79,6 +75,16 @@ def bar(err: Console) -> Progress:
         expand=True,
         disable=not err.is_terminal,
     )
+
+
+def name_column() -> TextColumn:
+    """What is being done: it takes what room the figures leave, and ends in an ellipsis."""
+    column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    return TextColumn("{task.description}", markup=False, table_column=column)
+
+
+def bar_column(err: Console) -> BarColumn:
+    return BarColumn(bar_width=max(4, min(40, err.width // 10)))
 
 
 def line(outcomes: Sequence[Outcome], cases: int, width: int) -> Text:
