@@ -99,7 +99,7 @@ def test_records_of_the_first_joulia_load_show_compare_and_report() -> None:
     assert any(r.energy for r in records)
     assert any(r.parallel and r.parallel.messages for r in records)
     assert any(r.case.on_gpu for r in records)
-    assert record_table.table(records).row_count >= 4
+    assert len(record_table.table(records).rows) >= 4
     assert record_table.notes(records)
     problems = compare.comparisons(records)
     assert "numba" in tables.csv_text([tables.flat(p, e) for p in problems for e in p.entries])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from joulia.analysis import record_table, scaling
+from joulia.analysis import record_table, scaling, terminal
 from joulia.records.parts import DeviceUse, Gpu
 from joulia.records.record import Record
 
@@ -18,7 +18,7 @@ NO_DRIVER = "no NVIDIA driver; install it"
 def printed(records: list[Record]) -> str:
     out = Console(width=200)
     with out.capture() as captured:
-        out.print(record_table.table(records))
+        terminal.draw(out, record_table.table(records))
     return captured.get()
 
 
@@ -38,9 +38,11 @@ def test_what_was_skipped_is_told_once_a_reason_and_has_no_row() -> None:
     assert "skipped: julia (1 case): no Julia found" in lines
 
 
-def test_a_failed_case_keeps_its_row() -> None:
+def test_a_failed_case_keeps_its_row_and_its_reason_stands_below() -> None:
     failed = record("numba:cuda", None, status="failed", reason="the GPU stopped answering")
-    assert "the GPU stopped answering" in printed([failed])
+    assert printed([failed]).splitlines()[1].split()[:3] == ["failed", "heat", "numba:cuda"]
+    because = f"failed: {record_table.label(failed.case)}: the GPU stopped answering"
+    assert because in record_table.notes([failed])
     assert not record_table.skips([failed])
 
 
@@ -93,10 +95,10 @@ def test_ranks_that_share_a_gpu_and_a_gpu_that_idles_are_named() -> None:
         energy=replace(measured.energy, devices=devices),
     )
     lines = record_table.notes([measured])
-    assert f"{measured.case.label}: 2 ranks share Tesla V100 GPU-1" in lines
+    case = record_table.label(measured.case)
+    assert f"{case}: 2 ranks share Tesla V100 GPU-1" in lines
     assert (
-        f"{measured.case.label}: GPU-1 did nothing for 37% of the time (by its utilisation), "
-        "120 mJ a step"
+        f"{case}: GPU-1 did nothing for 37% of the time (by its utilisation), 120 mJ a step"
     ) in lines
     assert not [line for line in lines if "GPU-2" in line]
 
@@ -108,3 +110,13 @@ def test_packing_is_shown_against_the_triad() -> None:
     assert scaling.packing(replace(packed, packing_of_triad=0.48)) == "12.0 GB/s (48%)"
     assert scaling.packing(packed) == "12.0 GB/s"
     assert scaling.packing(alone) == ""
+
+
+def test_points_without_an_efficiency_say_why_below_the_table() -> None:
+    failed = record("numba", None, ranks=2, status="failed", reason="rank 1 was killed")
+    crowded = record("numba", 1e-3, ranks=8)  # on 4 cores
+    points = scaling.points([record("numba", 1e-3), failed, crowded], weak=False)
+    assert scaling.notes(points) == [
+        f"failed: {record_table.label(failed.case)}: rank 1 was killed",
+        f"valid: {record_table.label(crowded.case)}: more threads than cores: no efficiency",
+    ]

@@ -117,6 +117,7 @@ class Column:
     """A column of a comparison: its heading, and what it has of an entry.
 
     `cell` is the text, `by` what the page sorts by, `plain` the values of CSV and JSON by name.
+    `drop` is the order in which columns go where a terminal is narrow, as in `terminal.Column`.
     `when` says of all entries of a table whether there is anything to show.
     """
 
@@ -124,6 +125,7 @@ class Column:
     cell: Callable[[Entry], str]
     by: Callable[[Entry], float | str]
     plain: Callable[[Entry], dict[str, Any]]
+    drop: int = 0
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True
 
 
@@ -136,6 +138,7 @@ def of_figure(
     name: str,
     pick: Callable[[Entry], Uncertain | None],
     text: Callable[[Uncertain | None], str],
+    drop: int = 0,
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
 ) -> Column:
     """A figure with its interval."""
@@ -144,6 +147,7 @@ def of_figure(
         lambda e: text(pick(e)),
         lambda e: sorting(pick(e)),
         lambda e: spread_out(name, pick(e)),
+        drop,
         when,
     )
 
@@ -152,6 +156,7 @@ def of_difference(
     title: str,
     name: str,
     pick: Callable[[Entry], Difference | None],
+    drop: int = 0,
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
 ) -> Column:
     """How many times better than the baseline."""
@@ -169,6 +174,7 @@ def of_difference(
         lambda e: factor(pick(e)),
         lambda e: sorting(difference.ratio if (difference := pick(e)) else None),
         plain,
+        drop,
         when,
     )
 
@@ -177,6 +183,7 @@ def of_break_even(
     title: str,
     name: str,
     pick: Callable[[Entry], BreakEven | None],
+    drop: int = 0,
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
 ) -> Column:
     """After how many steps the start has paid off."""
@@ -188,7 +195,9 @@ def of_break_even(
             f"{name}_break_even_steps", break_even.steps if break_even else None
         )
 
-    return Column(title, lambda e: pays_off(pick(e)), lambda e: crossing(pick(e)), plain, when)
+    return Column(
+        title, lambda e: pays_off(pick(e)), lambda e: crossing(pick(e)), plain, drop, when
+    )
 
 
 COLUMNS = (
@@ -208,34 +217,35 @@ COLUMNS = (
     ),
     of_difference("times as fast", "time", lambda e: e.time_difference),
     of_figure(
-        "of bound", "fraction_of_bound", lambda e: e.fraction, percent,
+        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 7,
         lambda entries: any(e.fraction for e in entries),
     ),
     of_figure(
-        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), metered
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 10, metered
     ),
-    of_difference("times less J", "energy", lambda e: e.energy_difference, metered),
-    of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), metered),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, 9, metered),
+    of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
     of_figure(
         "J s", "energy_delay_j_s", lambda e: e.delay_product,
-        lambda f: with_error(f, "J s"), metered,
+        lambda f: with_error(f, "J s"), 2, metered,
     ),
     of_figure(
         "updates/J", "updates_per_joule", lambda e: e.updates_per_joule,
-        lambda f: with_error(f, ""), metered,
+        lambda f: with_error(f, ""), 1, metered,
     ),
     of_figure(
         "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
-        estimated, lambda entries: any(e.estimate for e in entries),
+        estimated, 6, lambda entries: any(e.estimate for e in entries),
     ),
     Column(
         "start-up",
         startup,
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
+        drop=5,
     ),
-    of_break_even("pays off in time after", "time", lambda e: e.break_even_time),
-    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, metered),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 8),
+    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 4, metered),
 )  # fmt: skip
 """All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""
 

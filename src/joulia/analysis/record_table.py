@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from joulia import registry
 from joulia.analysis import conditions
-from joulia.analysis.terminal import console
+from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Case, Place, count_of
 from joulia.records.parts import Energy, Rates
@@ -18,33 +17,59 @@ from joulia.records.record import Record
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
 
 
-def table(records: Sequence[Record]) -> Table:
-    """One row a record: time with its interval, rates, fraction of the bound, energy, verdict.
+VERDICT = Column("verdict", right=False)
+CASE = (
+    Column("kernel", right=False, least=20),
+    Column("backend", right=False, least=14),
+    Column("shape", drop=9),
+    Column("dtype", drop=7, right=False),
+    Column("ranks x threads", drop=8),
+)
+"""What tells a case from another; `case_cells` fills them."""
+COLUMNS = (
+    VERDICT,
+    *CASE,
+    Column("time/step"),
+    Column("95 % interval", drop=3),
+    Column("updates/s", drop=1),
+    Column("bytes/s", drop=2),
+    Column("of bound", drop=4),
+    Column("J/step", drop=6),
+    Column("≈ J/step", drop=5),
+)
+"""`drop` is the order in which columns go where a terminal is narrow: docs/reading-a-result.md."""
 
-    What was skipped has no row: `skips` tells of it, once a reason.
+
+def table(records: Sequence[Record]) -> Grid:
+    """One row a record: verdict, case, time with its interval, rates, fraction of bound, energy.
+
+    What was skipped has no row: `notes` tells of it, and why a case is not valid.
     """
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name, justify in (
-        ("kernel", "left"),
-        ("backend", "left"),
-        ("shape", "right"),
-        ("dtype", "left"),
-        ("ranks x threads", "right"),
-        ("time/step", "right"),
-        ("95 % interval", "right"),
-        ("updates/s", "right"),
-        ("GB/s", "right"),
-        ("of bound", "right"),
-        ("J/step", "right"),
-        *([("≈ J/step", "right")] if any(r.energy_estimate for r in records) else []),
-        ("verdict", "left"),
-    ):
-        view.add_column(name, justify=justify, no_wrap=name != "verdict", overflow="fold")  # type: ignore[arg-type]
-    estimates = any(record.energy_estimate for record in records)
-    for record in measured_or_failed(records):
-        *cells, verdict = row(record)
-        view.add_row(*cells, *([estimated(record)] if estimates else []), verdict)
-    return view
+    return Grid(COLUMNS, [row(r) for r in measured_or_failed(records)], "`joulia export`")
+
+
+def label(case: Case) -> str:
+    """The case in a line, without the parameters that are at their defaults."""
+    shape = "x".join(map(str, case.shape))
+    where = f"{case.ranks}r x {case.threads}t"
+    return " ".join([case.kernel, case.backend, shape, case.dtype, where, *chosen(case)])
+
+
+def chosen(case: Case) -> list[str]:
+    """The parameters that are not at their defaults, as name=value."""
+    known = registry.kernels().get(case.kernel)
+    defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
+    return [f"{k}={v}" for k, v in case.params if defaults.get(k) != v]
+
+
+def case_cells(case: Case, kernel: str) -> list[Cell]:
+    """A case under the columns of `CASE`; the kernel with what of its parameters matters."""
+    shape = "x".join(map(str, case.shape))
+    return [kernel, case.backend, shape, case.dtype, f"{case.ranks} x {case.threads}"]
+
+
+def status(record: Record) -> Text:
+    return Text(record.status, style=COLOURS[record.status])
 
 
 def measured_or_failed(records: Sequence[Record]) -> list[Record]:
@@ -64,31 +89,32 @@ def skips(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def row(record: Record) -> list[str | Text]:
-    case = record.case
-    known = registry.kernels().get(case.kernel)
-    where = [
-        known.kernel.label(case) if known else case.kernel,
-        case.backend,
-        "x".join(map(str, case.shape)),
-        case.dtype,
-        f"{case.ranks} x {case.threads}",
+def not_valid(records: Sequence[Record]) -> list[str]:
+    """Why a case with a row has no figures, or figures to be careful with: a line a case."""
+    return [
+        f"{record.status}: {label(record.case)}: {'; '.join(record.reasons)}"
+        for record in measured_or_failed(records)
+        if record.reasons
     ]
-    verdict = Text(record.status, style=COLOURS[record.status])
-    if record.reasons:
-        verdict.append(f": {record.reasons[0]}")
+
+
+def row(record: Record) -> list[Cell]:
+    """A record under `COLUMNS`."""
+    known = registry.kernels().get(record.case.kernel)
+    kernel = known.kernel.label(record.case) if known else record.case.kernel
+    where = [status(record), *case_cells(record.case, kernel)]
     if record.status != "valid" or not record.time or not record.rates:
-        return [*where, "", "", "", "", "", "", verdict]
+        return [*where, *[""] * (len(COLUMNS) - len(where))]
     median, interval = record.time.median, record.time.ci95
     return [
         *where,
         seconds(median),
         spread(median, interval),
         quantity(record.rates.updates_per_s, ""),
-        f"{record.rates.bytes_per_s / 1e9:.2f}",
+        quantity(record.rates.bytes_per_s, "B/s"),
         of_bound(record.rates),
         measured(record),
-        verdict,
+        estimated(record),
     ]
 
 
@@ -125,8 +151,8 @@ def estimated(record: Record) -> str:
 
 
 def notes(records: Sequence[Record]) -> list[str]:
-    """What the table leaves out: skips, why there are no joules, what bounds the fractions."""
-    lines = skips(records)
+    """What the table leaves out: reasons, why there are no joules, what bounds the fractions."""
+    lines = not_valid(records) + skips(records)
     reasons = {r.energy_reason for r in records if r.status == "valid" and r.energy_reason}
     lines += [f"No joules: {reason}" for reason in sorted(reasons)]
     if reasons:
@@ -138,7 +164,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     lines += other_code(records)
     for record in records:
         if record.stderr:
-            lines.append(f"{record.case.label}: last lines of stderr:")
+            lines.append(f"{label(record.case)}: last lines of stderr:")
             lines += [f"    {line}" for line in record.stderr]
     return lines
 
@@ -164,13 +190,13 @@ def energy_notes(records: Sequence[Record]) -> list[str]:
     lines = []
     for record in records:
         if record.energy:
-            lines += [f"{record.case.label}: {note}" for note in waste(record.energy)]
-            lines += [f"! {record.case.label}: {flag}" for flag in record.energy.flags]
+            lines += [f"{label(record.case)}: {note}" for note in waste(record.energy)]
+            lines += [f"! {label(record.case)}: {flag}" for flag in record.energy.flags]
         for mark, part in (("", record.energy), ("≈ ", record.energy_estimate)):
             if part and (note := part.carbon):
                 year = f", {note.year}" if note.year else ""
                 lines.append(
-                    f"{record.case.label}: {mark}{quantity(note.median, 'g')} CO2e a step at "
+                    f"{label(record.case)}: {mark}{quantity(note.median, 'g')} CO2e a step at "
                     f"{note.g_per_kwh:g} g/kWh ({note.site or 'grid'}: {note.source}{year})"
                 )
     titles = {
@@ -205,7 +231,7 @@ def waste(energy: Energy) -> list[str]:
 def sharing(records: Sequence[Record]) -> list[str]:
     """The cases whose ranks share a GPU."""
     return [
-        f"{record.case.label}: {len(gpu.ranks)} ranks share {gpu.name} {gpu.uuid}"
+        f"{label(record.case)}: {len(gpu.ranks)} ranks share {gpu.name} {gpu.uuid}"
         for record in records
         for gpu in (record.parallel.gpus if record.parallel else ())
         if len(gpu.ranks) > 1
@@ -249,6 +275,6 @@ def bounds(records: Sequence[Record]) -> list[str]:
 def show(records: Sequence[Record]) -> None:
     out = console()
     if measured_or_failed(records):
-        out.print(table(records))
+        draw(out, table(records))
     for line in notes(records):
         out.print(line, markup=False)

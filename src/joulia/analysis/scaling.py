@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from joulia import registry
+from joulia.analysis.record_table import VERDICT, label, status
+from joulia.analysis.terminal import Cell, Column, Grid
 from joulia.analysis.units import quantity, seconds
 from joulia.case import Case, Shape
 from joulia.errors import JouliaError
@@ -74,26 +74,47 @@ def point(record: Record, base: Record | None, *, weak: bool) -> Point:
     return Point(record, efficiency, interval, ratio, over)
 
 
-def table(points: Sequence[Point]) -> Table:
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name in (
-        "backend", "ranks x threads", "grid", "parts", "time/step", "efficiency", "95 % interval",
-        "exchange", "predicted", "packing", "imbalance", "energy ratio", "verdict",
-    ):  # fmt: skip
-        view.add_column(name, justify="left" if name in {"backend", "verdict"} else "right")
+COLUMNS = (
+    VERDICT,
+    Column("backend", right=False, least=14),
+    Column("ranks x threads"),
+    Column("grid", drop=4),
+    Column("parts", drop=3),
+    Column("time/step"),
+    Column("efficiency"),
+    Column("95 % interval", drop=8),
+    Column("exchange", drop=6),
+    Column("predicted", drop=1),
+    Column("packing", drop=2),
+    Column("imbalance", drop=5),
+    Column("energy ratio", drop=7),
+)
+
+
+def table(points: Sequence[Point]) -> Grid:
+    """One row a point; `notes` says why one has no efficiency."""
+    return Grid(COLUMNS, [row(p) for p in points])
+
+
+def notes(points: Sequence[Point]) -> list[str]:
+    """Why a point is not valid, or has no efficiency: a line each."""
+    lines = []
     for p in points:
-        view.add_row(*row(p))
-    return view
+        why = list(p.record.reasons)
+        if p.over:
+            why.append("more threads than cores: no efficiency")
+        if why:
+            lines.append(f"{p.record.status}: {label(p.record.case)}: {'; '.join(why)}")
+    return lines
 
 
-def row(p: Point) -> list[str]:
+def row(p: Point) -> list[Cell]:
+    """A point under `COLUMNS`."""
     case, parallel = p.record.case, p.record.parallel
-    where = [case.backend, f"{case.ranks} x {case.threads}", "x".join(map(str, case.shape))]
-    verdict = p.record.status + (f": {p.record.reasons[0]}" if p.record.reasons else "")
-    if p.over:
-        verdict += "; more threads than cores: no efficiency"
+    shape = "x".join(map(str, case.shape))
+    where: list[Cell] = [status(p.record), case.backend, f"{case.ranks} x {case.threads}", shape]
     if p.record.time is None or parallel is None:
-        return [*where, *[""] * 9, verdict]
+        return [*where, *[""] * (len(COLUMNS) - len(where))]
     step = p.record.time.median
     return [
         *where,
@@ -108,7 +129,6 @@ def row(p: Point) -> list[str]:
         packing(parallel),
         f"{parallel.imbalance:.1%}",
         "none" if p.energy_ratio is None else f"{p.energy_ratio:.2f}",
-        verdict,
     ]
 
 
@@ -205,20 +225,29 @@ def network(record: Record) -> Transport:
     return Transport(parallel.latency_s, parallel.bandwidth_bytes_per_s)
 
 
-def prediction_table(predictions: Sequence[Prediction]) -> Table:
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("ranks", "grid", "compute", "exchange", "time/step", "efficiency"):
-        view.add_column(name, justify="right")
-    for p in predictions:
-        view.add_row(
-            str(p.ranks),
-            "x".join(map(str, p.shape)),
-            seconds(p.compute_s),
-            seconds(p.exchange_s),
-            seconds(p.compute_s + p.exchange_s),
-            f"{p.efficiency:.0%}",
-        )
-    return view
+PREDICTED = (
+    Column("ranks"),
+    Column("grid", drop=1),
+    Column("compute", drop=2),
+    Column("exchange", drop=3),
+    Column("time/step"),
+    Column("efficiency"),
+)
+
+
+def prediction_table(predictions: Sequence[Prediction]) -> Grid:
+    return Grid(PREDICTED, [predicted_row(p) for p in predictions])
+
+
+def predicted_row(p: Prediction) -> list[Cell]:
+    return [
+        str(p.ranks),
+        "x".join(map(str, p.shape)),
+        seconds(p.compute_s),
+        seconds(p.exchange_s),
+        seconds(p.compute_s + p.exchange_s),
+        f"{p.efficiency:.0%}",
+    ]
 
 
 def assumptions(records: Sequence[Record]) -> str:
@@ -279,5 +308,5 @@ def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, t
     plt.close(figure)
 
 
-def label(case: Case, *, weak: bool) -> str:
+def heading(case: Case, *, weak: bool) -> str:
     return f"{case.kernel}, {'weak' if weak else 'strong'} scaling, {case.dtype}"

@@ -8,16 +8,20 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from joulia.analysis import conditions
+from joulia.analysis import conditions, terminal
 from joulia.analysis.columns import COLUMNS, columns
 from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
+from joulia.analysis.terminal import console, draw
 
 LEGEND = (
     "± is half the 95 % interval of the median. Ratios are baseline / backend (above 1 is better); "
     "in brackets their 95 % interval; = no clear difference (rank sum test, p > 0.05 after Holm, "
     "or below 2 %), ? too few repeats to tell, ≠ no verdict: conditions differ."
 )
+
+ALL = "`joulia compare --csv` or `--markdown`"
+"""What shows every column where a terminal is too narrow."""
 
 
 def rows(problem: Problem) -> tuple[list[str], list[list[str]]]:
@@ -160,11 +164,7 @@ def as_json(problems: Sequence[Problem], portable: Sequence[Portability]) -> str
 
 def show(problems: Sequence[Problem], portable: Sequence[Portability]) -> None:
     """Print one table a problem to the terminal."""
-    from joulia.analysis.terminal import console
-
     out = console()
-    if not out.is_terminal:
-        out.width = 400  # a file or a pipe: rows stay whole, however many columns
     several = len({p.machine for p in problems}) > 1
     for problem in problems:
         out.print(
@@ -173,23 +173,36 @@ def show(problems: Sequence[Problem], portable: Sequence[Portability]) -> None:
             markup=False,
         )
         if problem.entries:
-            out.print(rich_table(*rows(problem)))
+            draw(out, grid(problem))
         for line in notes(problem):
             out.print(f"  {line}", markup=False)
         out.print()
     if portable:
         out.print("Performance portability", style="bold")
-        out.print(rich_table(*portability_rows(portable)))
+        draw(out, portability_grid(portable))
+        for p in portable:
+            if p.why:
+                out.print(f"  {p.problem}, {p.backend}: {p.why}", markup=False)
     out.print(LEGEND, markup=False)
 
 
-def rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
+def grid(problem: Problem) -> terminal.Grid:
+    """A problem's table for a terminal."""
+    drops = [terminal.Column(c.title, c.drop) for c in columns(problem.entries)]
+    _, cells = rows(problem)
+    backend = terminal.Column("backend", right=False, least=24)
+    return terminal.Grid([backend, *drops[1:]], cells, ALL)
 
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for i, name in enumerate(heads):
-        view.add_column(name, justify="right" if i else "left", overflow="fold")
-    for row in cells:
-        view.add_row(*map(Text, row))
-    return view
+
+def portability_grid(portable: Sequence[Portability]) -> terminal.Grid:
+    """The same for portability: its notes have lines of their own."""
+    heads, cells = portability_rows(portable)
+    fixed = (
+        terminal.Column("problem", right=False, least=14),
+        terminal.Column("backend", right=False, least=14),
+        terminal.Column("metric", right=False),
+        terminal.Column("efficiency", right=False),
+    )
+    machines = [terminal.Column(name, drop=1) for name in heads[len(fixed) : -2]]
+    figures = [row[:-1] for row in cells]
+    return terminal.Grid([*fixed, *machines, terminal.Column("portability")], figures, ALL)

@@ -129,9 +129,10 @@ def revisions(
     options: dict[str, Any], limits: dict[str, float], about: dict[str, Any]
 ) -> list[Verdict]:
     """Verdicts from two revisions, built, measured in turn and cleaned away."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, TimeElapsedColumn
 
     from joulia.analysis.terminal import console
+    from joulia.cli.progress import bar_column, name_column
     from joulia.gate import builds, measure
 
     root = builds.repository(Path.cwd())
@@ -145,13 +146,13 @@ def revisions(
     )
     about |= {"base": commits[0], "head": commits[1], "interleaved": True}
     about |= {"window_s": method[1], "repeats": method[3], "budget_pairs": options["pairs"]}
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     err = console(stderr=True)
+    columns = (name_column(), bar_column(err), TimeElapsedColumn())
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with (
             Progress(
-                *columns, console=err, transient=True, disable=not err.is_terminal
+                *columns, console=err, transient=True, expand=True, disable=not err.is_terminal
             ) as progress,
             builds.workshop() as folder,
         ):

@@ -187,6 +187,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     is against the exact solution.
     """
     from joulia.analysis import frontier as sweeping
+    from joulia.analysis.terminal import console
     from joulia.case import Settings
     from joulia.cli.progress import execute
     from joulia.records import store
@@ -210,10 +211,11 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     )
     code = execute(planned, settings, output, resume=True)
     records = store.load(output)
+    out = console()
     for title, lines in frontier_plots.words(records):
-        click.echo(title)
+        out.print(title, markup=False)
         for line in lines:
-            click.echo(f"  {line}")
+            out.print(f"  {line}", markup=False)
     written = output.with_suffix(".html")
     page.write(written, page.build(records))
     click.echo(f"Diagrams: {written}")

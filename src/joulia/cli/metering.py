@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from joulia import meters
-from joulia.analysis.terminal import console
+from joulia.analysis.terminal import Column, Grid, console, draw
 from joulia.analysis.units import quantity
 from joulia.energy import carbon
 from joulia.energy.monitor import EnergyMonitor
@@ -161,7 +159,7 @@ def show(result: Metered, energy: EnergyMonitor) -> None:
     sys.stdout.flush()
     out = console(stderr=True)
     if result.domains:
-        out.print(table(result.domains))
+        draw(out, table(result.domains))
     total = result.total
     if total is None:
         out.print(f"{result.seconds:.3f} s. No joules: {result.reason}", markup=False)
@@ -186,22 +184,25 @@ def show(result: Metered, energy: EnergyMonitor) -> None:
         out.print(f"{quantity(note.median, 'g')} CO2e ({note.source})", markup=False)
 
 
-def table(domains: Sequence[MeteredDomain]) -> Table:
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name, justify in (
-        ("meter", "left"), ("domain", "left"), ("J", "right"), ("W", "right"),
-        ("± 95 %", "right"), ("in the total", "left"),
-    ):  # fmt: skip
-        view.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for domain in domains:
-        figures = (
-            ["too short", "", ""]
-            if domain.joules is None or domain.watts is None
-            else [
-                quantity(domain.joules, "J"),
-                quantity(domain.watts, "W"),
-                f"{domain.uncertainty_rel:.0%}",
-            ]
-        )
-        view.add_row(domain.meter, domain.domain, *figures, "yes" if domain.counted else "")
-    return view
+COLUMNS = (
+    Column("in the total", drop=3, right=False),
+    Column("meter", right=False, least=10),
+    Column("domain", right=False, least=20),
+    Column("J"),
+    Column("W", drop=1),
+    Column("± 95 %", drop=2),
+)
+
+
+def table(domains: Sequence[MeteredDomain]) -> Grid:
+    """One row a domain."""
+    return Grid(COLUMNS, [row(domain) for domain in domains], "`joulia meter -o FILE`")
+
+
+def row(domain: MeteredDomain) -> list[str]:
+    """A domain under `COLUMNS`."""
+    where = ["yes" if domain.counted else "no", domain.meter, domain.domain]
+    if domain.joules is None or domain.watts is None:
+        return [*where, "too short", "", ""]
+    figures = quantity(domain.joules, "J"), quantity(domain.watts, "W")
+    return [*where, *figures, f"{domain.uncertainty_rel:.0%}"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,8 +16,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
-from joulia.analysis.record_table import COLOURS, show
+from joulia.analysis.record_table import label, show, status
 from joulia.analysis.terminal import console
 from joulia.case import Settings
 from joulia.runner import session
@@ -39,28 +42,20 @@ def execute(
     waits: list[Wait] = []
     shown_skips: set[tuple[str, str]] = set()
     err = console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left about"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with bar(err) as progress:
         task = progress.add_task("", total=len(planned))
         waiting = ", waits until the node is quiet" if quiet_for else ""
 
         def waited(wait: Wait) -> None:
             waits.append(wait)
-            progress.update(task, description=planned[len(outcomes)].case.label)
+            progress.update(task, description=label(planned[len(outcomes)].case))
 
         running = session.outcomes(
             planned,
             settings,
             output,
             resume=resume,
-            before=lambda case: progress.update(task, description=case.label + waiting),
+            before=lambda case: progress.update(task, description=label(case) + waiting),
             quiet_for=quiet_for,
             waited=waited,
         )
@@ -73,15 +68,9 @@ def execute(
                 if skip in shown_skips:
                     continue  # a backend that is not here says so once
                 shown_skips.add(skip)
-            detail = f": {record.reasons[0]}" if record.reasons else ""
-            again = " (resumed)" if outcome.resumed else ""
-            progress.console.print(
-                f"[{len(outcomes)}/{len(planned)}] {record.case.label} ".replace("[", r"\[")
-                + f"[{COLOURS[record.status]}]{record.status}[/]{again}"
-                + detail.replace("[", r"\[")
-                + (f" ({waits.pop()})" if waits else "")
-                + left(outcomes, len(planned))
-            )
+            progress.console.print(line(outcomes, len(planned), err.width))
+            if waits:
+                progress.console.print(f"  {waits.pop()}", markup=False)
     show([outcome.record for outcome in outcomes])
     click.echo(f"Results: {output}")
     statuses = [outcome.record.status for outcome in outcomes]
@@ -89,6 +78,48 @@ def execute(
         click.echo("joulia: no case could run; see the reasons above", err=True)
         return 1
     return 1 if {"failed", "invalid"} & set(statuses) else 0
+
+
+def bar(err: Console) -> Progress:
+    """How far the run is, in one line of the terminal."""
+    return Progress(
+        name_column(),
+        bar_column(err),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left about"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        expand=True,
+        disable=not err.is_terminal,
+    )
+
+
+def name_column() -> TextColumn:
+    """What is being done: it takes what room the figures leave, and ends in an ellipsis."""
+    column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    return TextColumn("{task.description}", markup=False, table_column=column)
+
+
+def bar_column(err: Console) -> BarColumn:
+    return BarColumn(bar_width=max(4, min(40, err.width // 10)))
+
+
+def line(outcomes: Sequence[Outcome], cases: int, width: int) -> Text:
+    """What became of the case that ended last: its verdict first, and why.
+
+    When the run will end is left out where it would break the line: the bar tells it too.
+    """
+    outcome = outcomes[-1]
+    record = outcome.record
+    again = " (resumed)" if outcome.resumed else ""
+    detail = f": {record.reasons[0]}" if record.reasons else ""
+    text = Text.assemble(
+        f"[{len(outcomes)}/{cases}] ", status(record), f" {label(record.case)}{again}{detail}"
+    )
+    end = left(outcomes, cases)
+    return text.append(end) if len(text) + len(end) <= width else text
 
 
 def left(outcomes: Sequence[Outcome], cases: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from joulia import registry
 from joulia.analysis import scaling
-from joulia.analysis.terminal import console
+from joulia.analysis.terminal import console, draw
 from joulia.case import Settings, Shape
 from joulia.cli.progress import execute
 from joulia.errors import JouliaError, suggest
@@ -35,15 +35,17 @@ def scale(options: dict[str, Any]) -> int:
     points = scaling.points(records, weak=options["weak"])
     out = console()
     out.print()
-    out.print(scaling.table(points))
+    draw(out, scaling.table(points))
+    for line in scaling.notes(points):
+        out.print(line, markup=False)
     predicted: list[scaling.Prediction] = []
     if options["predict"]:
         predicted = scaling.predict(records, options["predict"], weak=options["weak"])
         out.print()
         out.print(scaling.assumptions(records), markup=False)
-        out.print(scaling.prediction_table(predicted))
+        draw(out, scaling.prediction_table(predicted))
     if options["plot"]:
-        title = scaling.label(kernel_cases[0].case, weak=options["weak"])
+        title = scaling.heading(kernel_cases[0].case, weak=options["weak"])
         scaling.plot(points, predicted, options["plot"], title)
         out.print(f"Plot: {options['plot']}", markup=False)
     return code

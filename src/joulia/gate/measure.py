@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from joulia.analysis.record_table import label
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.builds import Build
@@ -146,7 +147,7 @@ def duel(
             late = time.monotonic() - began > plan.seconds
             for contest in [c for c in every if c.open and not late]:
                 total = done + sum(c.open for c in every) * (upto - number)
-                tell(contest.case.label, done, total)
+                tell(label(contest.case), done, total)
                 pair(base, head, contest, plan, runner, number)
                 done += 1
         waiting = [c for c in every if c.open]

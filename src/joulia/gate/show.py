@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from joulia.analysis.terminal import console
+from joulia.analysis.record_table import CASE, VERDICT, case_cells, chosen, label
+from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity
 from joulia.gate.compare import METRICS, Verdict, exit_code
 from joulia.gate.decision import VERDICTS
@@ -22,7 +22,20 @@ COLOURS = {
     "failed": "bold red",
     "nothing measured": "dim",
 }
-COLUMNS = ("case", "metric", "base", "head", "change", "interval", "pairs", "verdict")
+HEADINGS = ("verdict", "case", "metric", "base", "head", "change", "interval", "pairs")
+"""Of the table in a pull request's comment."""
+COLUMNS = (
+    VERDICT,
+    *CASE,
+    Column("metric", right=False),
+    Column("source", drop=2, right=False),
+    Column("base", drop=3),
+    Column("head", drop=4),
+    Column("change"),
+    Column("interval", drop=5),
+    Column("pairs", drop=1),
+)
+"""Of the table in a terminal: the case in columns of its own, of which few differ."""
 
 
 def change(verdict: Verdict) -> str:
@@ -36,31 +49,15 @@ def interval(verdict: Verdict) -> str:
     return f"{low:+.1%} to {high:+.1%}"
 
 
-def label(verdict: Verdict) -> str:
-    """The case without the parameters that are at their defaults."""
-    from joulia import registry
-
-    case = verdict.case
-    shape = "x".join(map(str, case.shape))
-    known = registry.kernels().get(case.kernel)
-    defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
-    params = [f"{k}={v}" for k, v in case.params if defaults.get(k) != v]
-    where = f"{case.ranks}r x {case.threads}t"
-    return " ".join([case.kernel, case.backend, shape, case.dtype, where, *params])
-
-
 def cells(verdict: Verdict) -> list[str]:
+    """Base, head, change, interval and pairs."""
     unit = verdict.unit.partition("/")[0]
-    metric = verdict.metric + (f" ({verdict.source})" if verdict.source else "")
     return [
-        label(verdict),
-        metric,
         quantity(verdict.base, unit) if verdict.base else "",
         quantity(verdict.head, unit) if verdict.head else "",
         change(verdict),
         interval(verdict),
         str(verdict.pairs or ""),
-        verdict.verdict,
     ]
 
 
@@ -79,21 +76,23 @@ def table(verdicts: Sequence[Verdict]) -> None:
     """One row a case and metric on stdout, reasons below, and a closing line."""
     out = console()
     rows, notes = shown(verdicts)
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name in COLUMNS:
-        right = name in {"base", "head", "change", "interval", "pairs"}
-        view.add_column(name, justify="right" if right else "left", overflow="fold")
-    for verdict in rows:
-        *plain, last = cells(verdict)
-        view.add_row(*plain, Text(last, style=COLOURS[last]))
     if rows:
-        out.print(view)
+        draw(out, Grid(COLUMNS, [row(v) for v in rows], "`joulia gate --markdown FILE`"))
     for verdict in rows:
         if verdict.reason:
-            out.print(f"{label(verdict)}, {verdict.metric}: {verdict.reason}", markup=False)
+            out.print(f"{label(verdict.case)}, {verdict.metric}: {verdict.reason}", markup=False)
     for note in notes:
         out.print(note, markup=False)
     out.print(summary(verdicts), markup=False)
+
+
+def row(verdict: Verdict) -> list[Cell]:
+    """A verdict under `COLUMNS`."""
+    case = verdict.case
+    kernel = " ".join([case.kernel, *chosen(case)])
+    judged = Text(verdict.verdict, style=COLOURS[verdict.verdict])
+    metric = verdict.metric, verdict.source or ""
+    return [judged, *case_cells(case, kernel), *metric, *cells(verdict)]
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -101,7 +100,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     regressions = [v for v in verdicts if v.verdict == "regression"]
     if regressions:
         return "Regression: " + "; ".join(
-            f"{label(v)}: {v.metric} {change(v)} ({interval(v)})" for v in regressions
+            f"{label(v.case)}: {v.metric} {change(v)} ({interval(v)})" for v in regressions
         )
     counts = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
     tally = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -123,13 +122,17 @@ def markdown(verdicts: Sequence[Verdict], about: dict[str, Any]) -> str:
     rows, notes = shown(verdicts)
     lines = [f"### joulia gate\n\n{_escape(summary(verdicts))}\n"]
     if rows:
-        lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+        lines += ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
         for verdict in rows:
-            *plain, last = [_escape(cell) for cell in cells(verdict)]
-            strong = f"**{last}**" if last in ("regression", "failed") else last
-            lines.append("| " + " | ".join([*plain, strong]) + " |")
+            judged = verdict.verdict
+            strong = f"**{judged}**" if judged in ("regression", "failed") else judged
+            metric = verdict.metric + (f" ({verdict.source})" if verdict.source else "")
+            plain = [_escape(cell) for cell in (label(verdict.case), metric, *cells(verdict))]
+            lines.append("| " + " | ".join([strong, *plain]) + " |")
         lines.append("")
-    lines += [f"- {_escape(label(v))}, {v.metric}: {_escape(v.reason)}" for v in rows if v.reason]
+    lines += [
+        f"- {_escape(label(v.case))}, {v.metric}: {_escape(v.reason)}" for v in rows if v.reason
+    ]
     lines += [f"- {_escape(note)}" for note in notes]
     details = ", ".join(f"{k} {v}" for k, v in about.items() if isinstance(v, str | int | float))
     lines.append(f"\n<sub>{_escape(details)}</sub>")

@@ -6,10 +6,8 @@ import json
 import subprocess
 from typing import Any
 
-from rich.table import Table
-
 from joulia import meters, registry
-from joulia.analysis.terminal import console
+from joulia.analysis.terminal import Column, Grid, console, draw, draw_list
 from joulia.bridge import Device
 from joulia.case import Case, Settings, backend_name
 from joulia.errors import Unavailable
@@ -48,15 +46,20 @@ def matrix() -> None:
     """Print kernels x backends; reasons below, each once."""
     rows = cells()
     out = console()
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    view.add_column("kernel")
-    for label, _ in rows[0][1]:
-        view.add_column(label, justify="center")
-    view.add_column("what it is")
-    for kernel, _, reasons in rows:
-        title = registry.kernel(kernel).kernel.title
-        view.add_row(kernel, *["-" if reason else "yes" for reason in reasons], title)
-    out.print(view)
+    absent = [all(reasons[i] for _, _, reasons in rows) for i in range(len(rows[0][1]))]
+    columns = (
+        Column("kernel", right=False, least=20),
+        *(
+            Column(label, drop=2 if nowhere else 3, right=False)
+            for (label, _), nowhere in zip(rows[0][1], absent, strict=True)
+        ),
+        Column("what it is", drop=1, right=False, least=20),
+    )
+    cells_of = [
+        [kernel, *("-" if r else "yes" for r in reasons), registry.kernel(kernel).kernel.title]
+        for kernel, _, reasons in rows
+    ]
+    draw(out, Grid(columns, cells_of))
     missing = {
         (label, reason): None
         for _, labels, reasons in rows
@@ -198,25 +201,31 @@ def report(as_json: bool) -> None:
         print(json.dumps(examined, indent=2))
         return
     facts = examined["machine"]
-    out.print(f"machine   {facts['hostname']}: {facts['cpu']}, {facts['arch']}", markup=False)
-    out.print(
-        f"cores     {len(examined['affinity'])} usable {examined['affinity']}, "
-        f"{facts['memory_bytes'] / 2**30:.1f} GiB of memory, "
-        f"{facts['last_level_cache_bytes'] / 2**20:.0f} MiB of last-level cache",
-        markup=False,
-    )
-    out.print(f"cache     {examined['cache']}", markup=False)
-    line(out, "mpi", examined["mpi"])
-    line(out, "gpus", examined["gpus"])
-    for name, state in examined["backends"].items():
-        line(out, name, state)
-    for name, state in examined["meters"].items():
-        line(out, f"meter {name}", state)
-    for plugin in examined["plugins"]:
-        line(out, plugin["name"], {"state": "missing", "detail": plugin["reason"]})
+    affinity = examined["affinity"]
+    entries = [
+        ("", "machine", f"{facts['hostname']}: {facts['cpu']}, {facts['arch']}"),
+        (
+            "",
+            "cores",
+            f"{len(affinity)} usable {affinity}, "
+            f"{facts['memory_bytes'] / 2**30:.1f} GiB of memory, "
+            f"{facts['last_level_cache_bytes'] / 2**20:.0f} MiB of last-level cache",
+        ),
+        ("", "cache", examined["cache"]),
+        entry("mpi", examined["mpi"]),
+        entry("gpus", examined["gpus"]),
+        *(entry(name, state) for name, state in examined["backends"].items()),
+        *(entry(f"meter {name}", state) for name, state in examined["meters"].items()),
+        *(
+            entry(plugin["name"], {"state": "missing", "detail": plugin["reason"]})
+            for plugin in examined["plugins"]
+        ),
+    ]
+    draw_list(out, entries)
 
 
-def line(out: Any, name: str, state: dict[str, str]) -> None:
-    sign = "ok " if state["state"] == "ok" else "-- "
+def entry(name: str, state: dict[str, str]) -> tuple[str, str, str]:
+    """Whether it is here, its name, and what it is or what would bring it."""
+    sign = "ok" if state["state"] == "ok" else "--"
     remedy = f" -> {state['remedy']}" if state.get("remedy") else ""
-    out.print(f"{sign} {name:<14} {state['detail']}{remedy}", markup=False)
+    return sign, name, state["detail"] + remedy
