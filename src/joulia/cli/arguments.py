@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,21 @@ OVERLAP = click.option(
     help="compute while halos travel, or after they came (what is faster)",
 )
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+
+
+class NewFile(click.Path):
+    """A file to be written: told before anything is measured where that cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent}. Allowed: a file in one", param, ctx)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            self.fail(f"cannot write {path}. Allowed: a file that can be written", param, ctx)
+        return path
 
 
 def timeout(what: str = "case") -> Option:

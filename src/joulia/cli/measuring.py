@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
 @click.option("--param", "-p", multiple=True, help="name=value of the kernel")
 @click.option("--weak", is_flag=True, help="grow the grid with the ranks")
 @click.option("--predict", type=click.IntRange(2, 1 << 24), help="extend the curve to N ranks")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="an svg, pdf or png")
+@click.option("--plot", type=arguments.NewFile(), help="an svg, pdf or png")
 @click.option("--oversubscribe", is_flag=True, help="allow more ranks than cores; marked")
 @arguments.OVERLAP
 @arguments.repeats(9, "9")
@@ -198,7 +199,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     for title, lines in frontier_plots.words(records):
         click.echo(title)
         for line in lines:
-            click.echo(f"  {line}")
+            click.echo(f"  {line}", file=sys.stdout)
     written = output.with_suffix(".html")
     page.write(written, page.build(records))
     click.echo(f"Diagrams: {written}")
@@ -219,7 +220,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=arguments.NewFile(),
     help="a .png or .svg, which shows four moments, or a .gif, which moves (KERNEL.png)",
 )
 def simulate(kernel: str, output: Path | None, **options: Any) -> None:
