@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 import os
 import signal
@@ -22,7 +23,7 @@ class Group(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
         make_encodable()
-        warnings.showwarning = show_warning
+        warnings.showwarning = show_warning  # type: ignore[assignment]
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as help_:
@@ -75,7 +76,12 @@ def plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_warning(message: Warning | str, *_: Any) -> None:
-    click.echo(f"joulia: {message}", err=True)
+    say_once(str(message))
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    click.echo(f"joulia: {line}", err=True)
 
 
 def closed_pipe() -> int:

@@ -110,7 +110,7 @@ def measured(
 
 
 def tell(result: Metered, energy: EnergyMonitor, output: Path | None) -> None:
-    """Into the file first: the terminal may be gone. What cannot be written is shown all the same."""
+    """Into the file first, for the terminal may be gone; on the terminal in any case."""
     try:
         if output:
             write(output, result)

@@ -25,6 +25,8 @@ def scale(options: dict[str, Any]) -> int:
         overlap=options["overlap"],
         oversubscribe=options["oversubscribe"],
     )
+    if options["plot"]:
+        scaling.pyplot(options["plot"])  # told before anything is measured
     planned = cases(options)
     code = execute(planned, settings, options["output"], resume=True)
     kernel_cases = [p for p in planned if p.case.kernel == options["kernel"]]

@@ -21,7 +21,7 @@ from joulia.records.codec import from_json
 from joulia.records.record import Measured
 from joulia.system.guard import guarded
 from joulia.system.machine import usable_cores
-from joulia.system.places import cache_dir
+from joulia.system.places import cache_dir, keeps
 
 PATIENCE_S = 10.0
 """Seconds that a killed process gets to go."""
@@ -64,7 +64,7 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
         # waking one costs more than the call. They wait as long as GNU OpenMP's: a millisecond.
         env.setdefault("JULIA_THREAD_SLEEP_THRESHOLD", "1000000")
     env.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
-    if settings.cold:
+    if settings.cold or not keeps():
         # A site's installation stays where it is; only what is compiled is thrown away.
         env |= {"NUMBA_CACHE_DIR": str(scratch / "numba"), "JOULIA_COLD_DIR": str(scratch)}
     return env

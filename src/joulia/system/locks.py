@@ -40,7 +40,7 @@ def locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
                 f"the file system of {path.parent} has no locks: nothing on another machine may "
                 f"write there at the same time",
                 NoLocks,
-                stacklevel=4,
+                stacklevel=2,
             )
             opened.callback(os.close, stand_in(path))
         yield descriptor
