@@ -274,13 +274,20 @@ def test_a_closed_pipe_ends_a_command_quietly(command, results):
     ],
     ids=lambda command: command[0],
 )
-def test_a_missing_folder_is_told_before_anything_runs(command, joulia, tmp_path):
-    done = joulia(*(word.format("missing/out") for word in command), cwd=tmp_path)
+def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(command, joulia, tmp_path):
+    (tmp_path / "file").touch()
+    done = joulia(*(word.format("file/out") for word in command), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1, done.stderr
-    assert "there is no folder missing. Allowed: a file in one" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert re.search(r"cannot write file/out\.\w+: (File exists|Not a directory)", done.stderr)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_meter_makes_the_folder_that_it_is_to_write_into(joulia, tmp_path):
+    path = tmp_path / "new" / "meter.json"
+    assert joulia("meter", "-o", path, "--", "true").returncode == 0
+    assert json.loads(path.read_text())["exit_code"] == 0
 
 
 def test_a_plot_that_is_no_picture_is_told_before_anything_runs(joulia, tmp_path):
@@ -303,7 +310,18 @@ def test_a_home_that_cannot_be_written_is_one_line_and_costs_nothing_measured(tm
     homeless = {k: v for k, v in os.environ.items() if k not in {"JOULIA_CACHE_DIR", "HOME"}}
     homeless = {k: v for k, v in homeless.items() if not k.startswith(("XDG_", "NUMBA_"))}
     done = subprocess.run(
-        [*JOULIA, "run", "stream", "-b", "numpy", "-b", "numba", *TINY, "-o", str(path)],
+        [
+            *JOULIA,
+            "run",
+            "stream",
+            "-b",
+            "numpy",
+            "--dtype",
+            "float64,float32",
+            *TINY,
+            "-o",
+            str(path),
+        ],
         env=homeless | {"HOME": "/proc"},
         capture_output=True,
         text=True,
@@ -311,8 +329,15 @@ def test_a_home_that_cannot_be_written_is_one_line_and_costs_nothing_measured(tm
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("cannot write /proc/.cache/joulia: every case compiles anew") == 1
-    starts = {r.case.bridge: r.startup.cache for r in store.load(path) if r.startup}
-    assert starts["numba"] == "cold"
+    assert [r.status for r in store.load(path)] == ["valid", "valid"]
+
+
+def test_without_a_cache_what_is_compiled_goes_to_the_cases_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("JOULIA_CACHE_DIR", "/proc/joulia")
+    with pytest.warns(places.NoCache, match="cannot write /proc/joulia: every case compiles anew"):
+        env = launch.environment(make_case("heat"), Settings(), tmp_path)
+    assert env["NUMBA_CACHE_DIR"] == str(tmp_path / "numba")
+    assert env["JOULIA_COLD_DIR"] == str(tmp_path)
 
 
 def test_a_user_without_a_home_has_the_root_folder(monkeypatch):

@@ -31,15 +31,20 @@ PARAM = click.option("--param", "-p", multiple=True, help="name=value of the ker
 
 
 class NewFile(click.Path):
-    """A file to be written: told before anything is measured where that cannot be."""
+    """A file to be written, in a new folder where it names one.
+
+    Where that cannot be, it is told before anything is measured.
+    """
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if not path.parent.is_dir():
-            self.fail(f"there is no folder {path.parent}. Allowed: a file in one", param, ctx)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.fail(f"cannot write {path}: {error.strerror}. Allowed: a new file", param, ctx)
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             self.fail(f"cannot write {path}. Allowed: a file that can be written", param, ctx)
         return path
