@@ -24,7 +24,7 @@ from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
-from joulia.system.places import cache_dir
+from joulia.system.places import cache_dir, home
 
 SUFFIX = ".jl"
 PACKAGE = Path(__file__).parents[1] / "JouliaKernels"
@@ -160,7 +160,7 @@ def cold_depot(depot: Path) -> str:
     What is compiled with Julia itself stays: a site ships it that way.
     """
     named = os.environ.get("JULIA_DEPOT_PATH", "").split(os.pathsep)[0]
-    user = Path(named) if named else Path.home() / ".julia"
+    user = Path(named) if named else home() / ".julia"
     depot.mkdir(parents=True, exist_ok=True)
     for child in user.iterdir() if user.is_dir() else ():
         link = depot / child.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import os
 import platform
@@ -27,6 +26,7 @@ from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
+from joulia.system.locks import locked
 from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir
 
@@ -288,8 +288,7 @@ def only_one() -> Iterator[None]:
     """One process at a time builds or loads: OCCA's own locks race when several do."""
     folder = Path(os.environ["OCCA_CACHE_DIR"])
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "joulia.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / "joulia.lock"):
         yield
 
 

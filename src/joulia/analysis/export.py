@@ -149,9 +149,9 @@ def export(records: Sequence[Record], form: str, path: Path) -> None:
         if form == "parquet":
             parquet(records, path)
         elif form == "csv":
-            path.write_text(csv_text([row(r) for r in records]))
+            path.write_text(csv_text([row(r) for r in records]), encoding="utf-8")
         else:
             writers = {"github-action-benchmark": github_action_benchmark, "bencher": bencher}
-            path.write_text(writers[form](records))
+            path.write_text(writers[form](records), encoding="utf-8")
     except OSError as error:
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None

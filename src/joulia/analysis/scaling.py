@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from joulia import registry
 from joulia.analysis.record_table import VERDICT, label, status
@@ -268,8 +269,13 @@ def assumptions(records: Sequence[Record]) -> str:
 # ---- the plot ------------------------------------------------------------------------------
 
 
-def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
-    """Efficiency over ranks with intervals, one line a backend; the prediction dashed."""
+PICTURES = (".svg", ".pdf", ".png")
+
+
+def pyplot(path: Path) -> Any:
+    """matplotlib's pyplot. JouliaError where it is not here, or the file is no picture."""
+    if path.suffix not in PICTURES:
+        raise JouliaError(f"{path.name} is no picture. Allowed: {', '.join(PICTURES)}")
     try:
         import matplotlib
 
@@ -279,6 +285,12 @@ def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, t
         raise JouliaError(
             "--plot needs matplotlib. Allowed: pip install 'joulia[plot]' first"
         ) from None
+    return plt
+
+
+def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
+    """Efficiency over ranks with intervals, one line a backend; the prediction dashed."""
+    plt = pyplot(path)
     figure, axes = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
     for backend in dict.fromkeys(p.record.case.backend for p in points):
         backend_points = [
@@ -302,7 +314,7 @@ def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, t
     axes.axhline(100.0, color="0.8", linewidth=1.0, zorder=0)
     axes.set_xscale("log", base=2)
     axes.set(xlabel="ranks", ylabel="parallel efficiency (%)", title=title, ylim=(0.0, None))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.legend()
     figure.savefig(path)
     plt.close(figure)

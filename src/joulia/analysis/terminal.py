@@ -19,10 +19,18 @@ WHOLE = 10_000
 """Columns of a file or a pipe that nobody gave a width: nothing is left out or wrapped."""
 
 
+class Terminal(Console):
+    """A console that leaves a closed pipe to the command line, as all that prints does."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal; in a file or a pipe as COLUMNS says, else without end."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else piped(), highlight=False)
+    return Terminal(stderr=stderr, width=None if stream.isatty() else piped(), highlight=False)
 
 
 def piped() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,26 @@ MACHINE = click.option(
     help="what to call this machine: records of one name are of one machine (its hardware)",
 )
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
+
+
+class NewFile(click.Path):
+    """A file to be written, in a new folder where it names one.
+
+    Where that cannot be, it is told before anything is measured.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.fail(f"cannot write {path}: {error.strerror}. Allowed: a new file", param, ctx)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            self.fail(f"cannot write {path}. Allowed: a file that can be written", param, ctx)
+        return path
 
 
 def timeout(what: str = "case") -> Option:

@@ -46,9 +46,7 @@ LONG = ("1", "9")
 @arguments.timeout("process")
 @arguments.MACHINE
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
-@click.option(
-    "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write a comment to FILE"
-)
+@click.option("--markdown", type=arguments.NewFile(), help="write a comment to FILE")
 @click.option(
     "--save", type=click.Path(path_type=Path), help="keep the records: FOLDER/{base,head}.jsonl"
 )
@@ -94,7 +92,7 @@ def judge(options: dict[str, Any]) -> int:
 
 def write(path: Path, text: str) -> None:
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import functools
+import io
+import os
+import signal
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -16,6 +22,8 @@ class Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        make_encodable()
+        warnings.showwarning = show_warning  # type: ignore[assignment]
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as help_:
@@ -28,14 +36,63 @@ class Group(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("joulia: interrupted; what was measured is kept", err=True)
             sys.exit(130)
-        except BrokenPipeError:
-            sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """A command, with what it printed: a closed pipe would end it in click's exit code 1."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.exit(closed_pipe())
+        return code
 
 
 def fail(message: str) -> None:
-    click.echo("joulia: " + " ".join(message.split()), err=True)
+    """One line and exit code 2; of the ranks that an outer mpiexec started, the first tells it."""
+    from joulia.parallel.launchers import outer_job
+
+    if outer_job()[0] == 0:
+        click.echo("joulia: " + " ".join(message.split()), err=True)
     sys.exit(2)
+
+
+PLAIN = {"≈": "~", "µ": "u", "±": "+-", "–": "-", "∞": "inf", "✓": "+", "✗": "x", "…": "..."}
+"""How signs are written where the terminal's encoding lacks them (Latin-1, ASCII)."""
+
+
+def make_encodable() -> None:
+    """No sign in a table, and no byte in a file's name, ends a command after it has measured."""
+    codecs.register_error("joulia", plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="joulia")
+
+
+def plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in text), error.end
+
+
+def show_warning(message: Warning | str, *_: Any) -> None:
+    say_once(str(message))
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    click.echo(f"joulia: {line}", err=True)
+
+
+def closed_pipe() -> int:
+    """Nobody reads on (`| head`): the exit code that shells give, and silence at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        try:
+            (sys.stdout, sys.stderr)[stream - 1].flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream)
+    return 128 + signal.SIGPIPE
 
 
 def show_version(context: click.Context, option: click.Parameter, given: bool) -> None:

@@ -142,7 +142,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
 @click.option("--param", "-p", multiple=True, help="name=value of the kernel")
 @click.option("--weak", is_flag=True, help="grow the grid with the ranks")
 @click.option("--predict", type=click.IntRange(2, 1 << 24), help="extend the curve to N ranks")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="an svg, pdf or png")
+@click.option("--plot", type=arguments.NewFile(), help="an svg, pdf or png")
 @click.option("--oversubscribe", is_flag=True, help="allow more ranks than cores; marked")
 @arguments.OVERLAP
 @arguments.repeats(9, "9")
@@ -236,7 +236,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=arguments.NewFile(),
     help="a .png or .svg, which shows four moments, or a .gif, which moves (KERNEL.png)",
 )
 def simulate(kernel: str, output: Path | None, **options: Any) -> None:

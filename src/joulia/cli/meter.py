@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from joulia.cli import arguments
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--only", multiple=True, help="a meter to use: rapl, nvml, occ, ... (all)")
@@ -16,9 +18,7 @@ import click
     help="per cent (one sigma) up to which joules are given (2)",
 )
 @click.option("--carbon", help="CO2e from a grid's intensity: g/kWh, or a site's .toml file")
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="figures as JSON"
-)
+@click.option("--output", "-o", type=arguments.NewFile(), help="figures as JSON")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def meter(
     only: tuple[str, ...],

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulia import meters
@@ -23,6 +21,7 @@ from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
 from joulia.records.codec import to_json
 from joulia.records.parts import Carbon, Energy
+from joulia.system import signals
 from joulia.system.clock import raw_clock
 
 
@@ -75,47 +74,57 @@ def meter(
     if program is None:
         raise JouliaError(f"{command[0]}: command not found. Allowed: a program on PATH or a path")
     intensity = carbon.load(grid) if grid else None
-    opened = meters.open_all(meters.root(), raw_clock, only)
-    energy = EnergyMonitor(OneRank(), tolerance=tolerance, everything=True, opened=opened)
+    with signals.held():  # the threads of meters never take a signal that the command is to have
+        opened = meters.open_all(meters.root(), raw_clock, only)
+        energy = EnergyMonitor(OneRank(), tolerance=tolerance, everything=True, opened=opened)
     try:
         energy.infer_periods()
         energy.idle()
-        before = energy.read()
-        began = raw_clock()
-        code = exit_code([program, *command[1:]])
-        seconds = raw_clock() - began
-        after = energy.read()
-        window = energy.between(before, after) if energy.seen else "no meter"
-        energy.window(before, after)
-        energy.idle()
-        data, reason = energy_result(energy, 1)
+        with signals.held():
+            result = measured([program, *command[1:]], energy, intensity)
+            tell(replace(result, command=tuple(command)), energy, output)
+            signals.drop()
     finally:
         energy.close()
+    return result.exit_code
+
+
+def measured(
+    command: Sequence[str], energy: EnergyMonitor, intensity: carbon.Intensity | None
+) -> Metered:
+    """The command's seconds and joules, however it ends; its idle after it."""
+    before = energy.read()
+    began = raw_clock()
+    code = exit_code(command)
+    seconds = raw_clock() - began
+    after = energy.read()
+    window = energy.between(before, after) if energy.seen else "no meter"
+    energy.window(before, after)
+    energy.idle()
+    data, reason = energy_result(energy, 1)
     note = intensity.note(data.median) if intensity and data else None
-    result = Metered(
-        tuple(command), code, seconds, data, reason, domains_of(energy, window), carbon=note
-    )
-    if output:
-        write(output, result)
-    show(result, energy)
-    return code
+    domains = domains_of(energy, window)
+    return Metered(tuple(command), code, seconds, data, reason, domains, carbon=note)
+
+
+def tell(result: Metered, energy: EnergyMonitor, output: Path | None) -> None:
+    """Into the file first, for the terminal may be gone; on the terminal in any case."""
+    try:
+        if output:
+            write(output, result)
+    finally:
+        show(result, energy)
 
 
 def exit_code(command: Sequence[str]) -> int:
     """The command's exit code; 128 and the signal's number where a signal ended it.
 
-    An interrupt from the keyboard reaches the command too: joulia waits and still tells.
+    Signals that are to end joulia reach the command: joulia waits and still tells.
     """
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        child = subprocess.Popen(
-            command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-        )
-        code = child.wait()
+        code = signals.wait_passing_on(command)
     except OSError as error:
         raise JouliaError(f"cannot run {command[0]}: {error.strerror}") from None
-    finally:
-        signal.signal(signal.SIGINT, previous)
     return 128 - code if code < 0 else code
 
 

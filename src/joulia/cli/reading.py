@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,20 +50,26 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
     problems = comparisons(records, baseline)
     portable = portability.portability(problems, records)
     if form == "json":
-        click.echo(tables.as_json(problems, portable), nl=False)
+        click.echo(tables.as_json(problems, portable), nl=False, file=sys.stdout)
         return
     measured(problems)
     if form == "csv":
-        click.echo(tables.as_csv(problems), nl=False)
+        click.echo(tables.as_csv(problems), nl=False, file=sys.stdout)
     elif form == "markdown":
-        click.echo(tables.markdown(problems, portable), nl=False)
+        click.echo(tables.markdown(problems, portable), nl=False, file=sys.stdout)
     else:
         tables.show(problems, portable)
 
 
 @click.command()
 @FILES
-@arguments.output("report.html", "the page")
+@click.option(
+    "--output",
+    "-o",
+    type=arguments.NewFile(),
+    default=Path("report.html"),
+    help="the page (report.html)",
+)
 @click.option("--baseline", help="the backend to compare against (numpy, where it was measured)")
 def report(files: tuple[Path, ...], output: Path, baseline: str | None) -> None:
     """One page that opens from disk without a network: what was measured, and what to choose."""
@@ -96,9 +103,7 @@ def show_(file: Path) -> None:
 @click.option(
     "--to", "form", default="csv", help="csv, parquet, github-action-benchmark or bencher (csv)"
 )
-@click.option(
-    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="a file"
-)
+@click.option("--output", "-o", required=True, type=arguments.NewFile(), help="a file")
 def export(files: tuple[Path, ...], form: str, output: Path) -> None:
     """Records as CSV or Parquet, or as what continuous-benchmark dashboards read."""
     from joulia.analysis import export as exporting

@@ -26,6 +26,8 @@ def scale(options: dict[str, Any]) -> int:
         oversubscribe=options["oversubscribe"],
         machine=options["machine"],
     )
+    if options["plot"]:
+        scaling.pyplot(options["plot"])  # told before anything is measured
     planned = cases(options)
     code = execute(planned, settings, options["output"], resume=True)
     kernel_cases = [p for p in planned if p.case.kernel == options["kernel"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from joulia.case import digest
 from joulia.errors import JouliaError
 from joulia.system.git import git as ask
 from joulia.system.interpreter import python as python_of
@@ -84,22 +86,33 @@ def require_clean(root: Path) -> None:
 def workshop() -> Iterator[Path]:
     """A folder for trees and environments that is gone afterwards, whatever happened.
 
-    It carries the number of this process: what a killed gate left behind goes at the next start.
+    It carries this host's, container's and process's names: what a killed gate left behind goes at
+    the next start, and what a gate of another host or container has in the same cache stays.
     """
     home = cache_dir() / "gate"
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise JouliaError(f"cannot write {home}: {error.strerror}; set JOULIA_CACHE_DIR") from None
-    for old in home.glob("*-*"):
-        pid = old.name.partition("-")[0]
+    here = _namespace()
+    for old in home.glob(f"{here}-*-*"):
+        pid = old.name.split("-")[1]
         if pid.isdigit() and not _alive(int(pid)):
             shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=home))
+    folder = Path(tempfile.mkdtemp(prefix=f"{here}-{os.getpid()}-", dir=home))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _namespace() -> str:
+    """A short name for where a process's number means one process: a host, or a container on it."""
+    try:
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        numbers = 0
+    return digest(socket.gethostname(), numbers)[:8]
 
 
 def _alive(pid: int) -> bool:

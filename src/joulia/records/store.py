@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from joulia.errors import JouliaError
 from joulia.records.record import Record
+from joulia.system.locks import locked
 
 
 class TornLine(UserWarning):
@@ -56,15 +54,7 @@ def _record(line: bytes, path: Path, number: int) -> Record:
         ) from None
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """The file, open for append and locked against other runs."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 class ResultsFile:
@@ -81,7 +71,7 @@ class ResultsFile:
         self.lines = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(path) as descriptor:
+            with locked(path, APPENDING) as descriptor:
                 self._catch_up(descriptor)
         except OSError as error:
             raise JouliaError(f"cannot write {path}: {error.strerror}") from None
@@ -89,7 +79,9 @@ class ResultsFile:
     def find(self, identity: str) -> Record | None:
         """The valid record with an id, also one that another run appended meanwhile, or None."""
         try:
-            with _locked(self.path) as descriptor:  # another run may be in the middle of a line
+            with locked(
+                self.path, APPENDING
+            ) as descriptor:  # another run may be in the middle of a line
                 self._catch_up(descriptor)
         except OSError as error:
             raise JouliaError(f"cannot read {self.path}: {error.strerror}") from None
@@ -103,7 +95,7 @@ class ResultsFile:
         """
         line = json.dumps(record.to_json()).encode() + b"\n"
         try:
-            with _locked(self.path) as descriptor:
+            with locked(self.path, APPENDING) as descriptor:
                 size = _mend(descriptor)
                 self._catch_up(descriptor)
                 if not again and record.id in self.valid:

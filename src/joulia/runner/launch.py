@@ -21,7 +21,7 @@ from joulia.records.record import Measured
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
 from joulia.system.machine import usable_cores
-from joulia.system.places import cache_dir
+from joulia.system.places import cache_dir, keeps
 
 PATIENCE_S = 10.0
 """Seconds that a killed process gets to go."""
@@ -29,13 +29,23 @@ PATIENCE_S = 10.0
 TAIL = 12
 """Lines of stderr kept in a failed record."""
 
+OCCA_ERROR = re.compile(
+    r"^---\[ Error \]-+$.*?^ *Message *: *(.*?)(?=^ *Stack *:|^=+$|\Z)", re.MULTILINE | re.DOTALL
+)
+"""What OCCA prints before it aborts: File, Line, Function, Message (lines of it), Stack."""
+OCCA_STACK = re.compile(r"^ *Stack *:.*?(?=^=+$|\Z)", re.MULTILINE | re.DOTALL)
+
 STRIPPED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "MPI_LOCAL")
 """Variables of an outer MPI job that make a nested mpiexec fail."""
 
 
 def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]:
-    """The child's environment: threads fixed, no trace of an outer MPI job."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(STRIPPED)}
+    """The child's environment: threads fixed, no trace of an outer MPI job.
+
+    Nor of a scheduler that is not here: an mpiexec would wait for it.
+    """
+    stripped = (*STRIPPED, *launchers.misleading())
+    env = {k: v for k, v in os.environ.items() if not k.startswith(stripped)}
     threads = str(case.threads)
     env |= {
         "OMP_NUM_THREADS": threads,
@@ -54,7 +64,7 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
         # waking one costs more than the call. They wait as long as GNU OpenMP's: a millisecond.
         env.setdefault("JULIA_THREAD_SLEEP_THRESHOLD", "1000000")
     env.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
-    if settings.cold:
+    if settings.cold or not keeps():
         # A site's installation stays where it is; only what is compiled is thrown away.
         env |= {"NUMBA_CACHE_DIR": str(scratch / "numba"), "JOULIA_COLD_DIR": str(scratch)}
     return env
@@ -183,5 +193,8 @@ def ending(code: int) -> str:
 
 def failure(reason: str, folder: Path) -> Measured:
     text = (folder / "stderr").read_text(errors="replace")
-    lines = [line for line in text.splitlines() if line.strip()]
+    if error := OCCA_ERROR.search(text):
+        reason += f": OCCA: {' '.join(error[1].split())}"
+    # Its stack is of C++ and Python's interpreter: what the compiler said stands before it.
+    lines = [line for line in OCCA_STACK.sub("", text).splitlines() if line.strip()]
     return Measured("failed", (reason,), stderr=tuple(lines[-TAIL:]))

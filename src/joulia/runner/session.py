@@ -10,6 +10,7 @@ from pathlib import Path
 
 from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
+from joulia.parallel import launchers
 from joulia.records import software, store
 from joulia.records.identity import identity
 from joulia.records.parts import Estimate
@@ -59,6 +60,7 @@ def outcomes(
     Cases that the file holds as valid for the same code, machine and settings are handed out from
     there, also where another run put them there in the meantime.
     """
+    launchers.require_one_process()
     file = store.ResultsFile(path)
     ceilings = Ceilings()
     for entry in planned:

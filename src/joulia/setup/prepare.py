@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,6 +19,7 @@ from joulia.errors import Unavailable, suggest
 from joulia.runner import launch
 from joulia.runner.session import identify
 from joulia.setup import julia, occa
+from joulia.system.locks import locked
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
 
@@ -38,7 +38,7 @@ def prepare(what: str, source: Path | None = None) -> int:
     out = console(stderr=True)
     missing = []
     try:
-        with locked():
+        with one_at_a_time():
             for part in WHAT if what == "all" else (what,):
                 try:
                     steps = {"occa": occa.prepare, "julia": julia.prepare, "numba": numba}
@@ -62,11 +62,10 @@ def prepare(what: str, source: Path | None = None) -> int:
 
 
 @contextlib.contextmanager
-def locked() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """One `joulia prepare` at a time in a cache directory; a second one waits."""
     cache_dir().mkdir(parents=True, exist_ok=True)
-    with (cache_dir() / "prepare.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(cache_dir() / "prepare.lock"):
         yield
 
 
