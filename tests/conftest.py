@@ -29,6 +29,9 @@ _cores = machine.usable_cores()
 _first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(_cores)
 os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]))
 
+# pytest-xdist gives its workers a terminal's width; joulia would take it for the user's wish.
+os.environ.pop("COLUMNS", None)
+
 LONGEST = (
     "euler", "cuda_numba", "occa_cuda", "cuda_cupy", "kernels", "ranks", "okl_cuda", "cuda_ptx",
     "tracer", "asv", "gate_revisions", "cuda_driver", "energy_commands", "parallel", "verification",

@@ -111,7 +111,7 @@ FIGURES = {
     "95 % interval": r"[+-][\d.]+ % [+-][\d.]+ %|too few repeats|\d+% to \d+%",
     "updates/s": r"[\d.]+ [kMGT]",
     "bytes/s": r"[\d.]+ [kMGT]?B/s",
-    "of bound": r"\d+%",
+    "of bound": r"\d+%( !| cache)?",
     "J/step": r"none|[\d.]+ [nµmk]?J ±[\d.]+ ?%( !)?",
     "≈ J/step": r"≈ [\d.]+ [nµmk]?J \([\d.]+ [nµmk]?J to [\d.]+ [nµmk]?J\)",
     "power": r"[\d.]+ [mk]?W ±[\d.]+ %",
