@@ -370,7 +370,7 @@ def test_a_real_run_on_an_idle_machine_says_nothing(
     assert observed.others == (0.0, 0.0)
     assert (observed.disturbed, observed.note) == ((), None)
     assert "disturbed" not in output
-    assert "(quiet after 0 s)" in output
+    assert "quiet after 0 s" in output
     assert observed.quiet is True
     assert 0.3 <= observed.waited_s < 60.0
 

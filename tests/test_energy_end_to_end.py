@@ -98,7 +98,7 @@ def test_four_ranks_on_an_ac922_give_the_true_energy(ac922: Path, tmp_path: Path
     assert 0.0 < energy["waiting"]["share"] < 1.0
     assert sum(name.startswith("GPU-") for name in energy["domains"]) == 4
     assert energy["carbon"]["median"] == pytest.approx(energy["median"] / 3.6e6 * 300.0)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("heat "))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("valid "))
     assert re.search(r"\d m?J ±\d", line), line
     assert "≈" not in done.stdout
     assert "CO2e a step at 300 g/kWh" in done.stdout
@@ -119,7 +119,7 @@ def test_no_counter_gives_the_reason_the_estimate_and_the_way_out(tmp_path: Path
     assert "No joules: no meter on this machine" in done.stdout
     assert "`joulia doctor` names the remedy" in done.stdout
     assert "≈ is not measured" in done.stdout
-    line = next(line for line in done.stdout.splitlines() if line.startswith("heat "))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("valid "))
     before, mark, after = line.partition("≈")
     assert mark
     assert before.rstrip().endswith("none"), "the estimate stands in a column of its own"

@@ -40,7 +40,7 @@ def scheduler(tmp_path, monkeypatch):
             f"#!{sys.executable}\n"
             "import os, sys\n"
             f"open({str(tmp_path / 'called')!r}, 'w').write(' '.join(sys.argv[1:]))\n"
-            "at = sys.argv.index('-m') - 1\n"
+            "at = sys.argv.index('-P') - 1\n"
             f"n = sys.argv[sys.argv.index({count!r}) + 1]\n"
             f"real = {list(real)!r}\n"
             "real[2] = n\n"
