@@ -91,6 +91,18 @@ def test_the_bound_is_the_fastest_window_of_a_disturbed_triad(
     assert held.fraction_of_bound < 1.0
 
 
+def test_a_triad_over_more_bytes_that_was_faster_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As seen: 52 GB/s over 8 MB beside 120 GB/s over 13 MB, which a cache serves no better."""
+    caches(monkeypatch, 32 * MIB)
+    euler, learned = medium("euler"), Ceilings()
+    for held, rate in ((64 * MIB, 200e9), (96 * MIB, 52e9), (128 * MIB, 120e9)):
+        learned.bytes_per_s[euler.place, held] = rate
+    held_to = learned.held_against(euler, rates(6e9, 1e9))
+    assert held_to.ceiling_bytes_per_s == 120e9
+    assert held_to.ceiling_footprint_bytes == 128 * MIB
+    assert held_to.fraction_of_bound == pytest.approx(0.05)
+
+
 def test_the_triad_of_another_level_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     caches(monkeypatch, 32 * MIB)
     triad = record("numpy", 1e-2, kernel="stream", size="medium")

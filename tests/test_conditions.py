@@ -1,4 +1,4 @@
-"""Conditions: what a node tells, who disturbed a sample, and waiting for quiet."""
+"""Conditions: who disturbed a sample, what a GPU told, and waiting for quiet."""
 
 from __future__ import annotations
 
@@ -23,104 +23,11 @@ from joulia.measure.conditions import Watch
 from joulia.meters import nvml
 from joulia.parallel.comm import OneRank
 from joulia.records import store
-from joulia.records.parts import GpuConditions
+from joulia.records.conditions import GpuConditions
 from joulia.runner import quiet
-from joulia.system import conditions, machine
+from joulia.system import machine
 
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
-
-
-# ---- what a node tells ---------------------------------------------------------------------
-
-
-def test_an_ac922(tmp_path: Path) -> None:
-    root = trees.ac922_conditions(tmp_path)
-    assert conditions.governor(root, range(4)) == "performance"
-    assert conditions.turbo(root) is True
-    assert conditions.smt(root, [0, 1]) == 4
-    assert conditions.clock_hz(root, range(4)) == 3.783e9
-    assert conditions.temperature_c(root) == 61.0  # the disk is hotter, but no processor
-    assert conditions.throttlings(root) == 0
-    assert conditions.throttlings(trees.ac922_conditions(tmp_path, throttled=2)) == 2
-    assert conditions.package_limits_w(root) == ()
-    assert conditions.huge_pages(root) == "always"
-    assert conditions.memory_nodes(root) == "0,8"
-    assert conditions.load(root) == 3.14
-
-
-def test_a_laptop_that_saves_power(tmp_path: Path) -> None:
-    root = trees.laptop_conditions(tmp_path)
-    assert conditions.governor(root, [0, 1]) == "powersave"
-    assert conditions.turbo(root) is False
-    assert conditions.smt(root, [0]) == 2
-    assert conditions.clock_hz(root, [0, 1]) == 1.0e9
-    assert conditions.temperature_c(root) == 47.0
-    assert conditions.throttlings(root) == 7
-    assert conditions.package_limits_w(root) == (28.0,)
-    assert conditions.huge_pages(root) == "madvise"
-
-
-def test_clocks_from_cpuinfo_where_there_is_no_cpufreq(tmp_path: Path) -> None:
-    """A virtual machine on x86, and a POWER9 as /proc/cpuinfo writes it."""
-    x86 = "".join(f"processor\t: {n}\ncpu MHz\t\t: {2400.5 + n}\n\n" for n in range(4))
-    trees.put(tmp_path, {"proc/cpuinfo": x86})
-    assert conditions.clock_hz(tmp_path, [2]) == 2402.5e6
-    power = "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 3783.000000MHz\n"
-    trees.put(tmp_path, {"proc/cpuinfo": power})
-    assert conditions.clock_hz(tmp_path, [0]) == 3783e6
-
-
-def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    """Unknown is None, never 0 and never off."""
-    assert conditions.cpu_time(tmp_path) is None
-    readers = (
-        conditions.load, conditions.turbo, conditions.temperature_c, conditions.throttlings,
-        conditions.quota_cores, conditions.quota_throttled_s, conditions.huge_pages,
-        conditions.memory_nodes,
-    )  # fmt: skip
-    assert [reader(tmp_path) for reader in readers] == [None] * len(readers)
-    assert conditions.governor(tmp_path, [0]) is None
-    assert conditions.smt(tmp_path, [0]) is None
-    assert conditions.clock_hz(tmp_path, [0]) is None
-    assert conditions.waiting({}) == {}
-
-
-def test_half_a_core_in_a_container(tmp_path: Path) -> None:
-    """Version 2: Docker with --cpus=0.5, the limit in the cgroup above the process's own."""
-    pod = "sys/fs/cgroup/system.slice/docker-1.scope"
-    trees.put(
-        tmp_path,
-        {
-            "proc/self/cgroup": "0::/system.slice/docker-1.scope/init",
-            f"{pod}/cpu.max": "50000 100000",
-            f"{pod}/init/cpu.max": "max 100000",
-            f"{pod}/init/cpu.stat": "usage_usec 9000000\nnr_throttled 7\nthrottled_usec 1500000",
-        },
-    )
-    assert conditions.quota_cores(tmp_path) == 0.5
-    assert conditions.quota_throttled_s(tmp_path) == 1.5
-
-
-@pytest.mark.parametrize(("quota", "cores"), [(-1, None), (250_000, 2.5)])
-def test_a_quota_of_version_1(tmp_path: Path, quota: int, cores: float | None) -> None:
-    """Kubernetes on an older kernel; -1 is no limit. The path is the host's, not its own."""
-    group = "sys/fs/cgroup/cpu,cpuacct"
-    trees.put(
-        tmp_path,
-        {
-            "proc/self/cgroup": "5:memory:/kubepods/x\n4:cpu,cpuacct:/kubepods/x\n0::/kubepods/x",
-            f"{group}/cpu.cfs_quota_us": quota,
-            f"{group}/cpu.cfs_period_us": 100_000,
-            f"{group}/cpu.stat": "nr_periods 10\nnr_throttled 1\nthrottled_time 20000000",
-        },
-    )
-    assert conditions.quota_cores(tmp_path) == cores
-    assert conditions.quota_throttled_s(tmp_path) == pytest.approx(0.02)
-
-
-def test_how_threads_wait_is_kept() -> None:
-    environment = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "PATH": "/bin"}
-    assert conditions.waiting(environment) == {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 
 
 # ---- who used the cores --------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from joulia.analysis import compare, record_table, tables
 from joulia.records import store
-from joulia.records.parts import Conditions, GpuConditions
+from joulia.records.conditions import Conditions, GpuConditions
 from joulia.records.record import Record
 from joulia.report import page
 
@@ -54,7 +54,8 @@ def test_show_and_report_name_the_disturbed_cases_in_a_line() -> None:
     ]
     line = (
         "3 cases were disturbed: other programs used up to 61 % of the cores "
-        "(numba euler 32x32x32, numpy heat 64x64x64, numba heat 64x64x64)"
+        "(euler numba 32x32x32 float64 1r x 1t, heat numpy 64x64x64 float64 1r x 1t, "
+        "heat numba 64x64x64 float64 1r x 1t)"
     )
     shape = "x".join(map(str, records[1].case.shape))
     line = line.replace("32x32x32", shape)
@@ -67,8 +68,9 @@ def test_show_and_report_name_the_disturbed_cases_in_a_line() -> None:
 def test_show_tells_who_was_held_back_and_throttled() -> None:
     records = [under(record(), quota_throttled_s=1.5, throttlings=3)]
     notes = record_table.notes(records)
-    assert "1 case was held back by a CPU quota, for up to 1.5 s (numpy heat 64x64x64)" in notes
-    assert "1 case was throttled by the processor, up to 3 times (numpy heat 64x64x64)" in notes
+    case = "(heat numpy 64x64x64 float64 1r x 1t)"
+    assert f"1 case was held back by a CPU quota, for up to 1.5 s {case}" in notes
+    assert f"1 case was throttled by the processor, up to 3 times {case}" in notes
 
 
 UNLIKE = (

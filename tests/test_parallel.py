@@ -177,7 +177,7 @@ def test_a_prediction_meets_the_measurement_it_rests_on():
 def test_the_scale_command_prints_tables_and_draws_a_plot(joulia, tmp_path):
     plot = tmp_path / "scale.png"
     done = joulia(
-        "scale", "heat", "--backend", "numba", "--size", "tiny", "--ranks", "1,2",
+        "scale", "heat", "--backend", "numpy,numba", "--size", "tiny", "--ranks", "1,2",
         "--window", "0.01", "--repeats", "6", "--predict", "64", "--plot", plot,
         "--output", tmp_path / "s.jsonl",
     )  # fmt: skip

@@ -105,7 +105,7 @@ def work(case: Case) -> Work:
     return Work(2.0 * np.dtype(case.dtype).itemsize * cells, 8.0 * cells)
 
 
-def allowed(case: Case) -> None:
+def require(case: Case) -> None:
     if case.param("cfl") > LIMIT:
         raise JouliaError(f"heat is unstable at cfl={case.param('cfl')}. Allowed: up to {LIMIT}")
 
@@ -138,7 +138,7 @@ KERNEL = Kernel(
         conserved=Conserved(totals, within(1e-13, 1e-5)),
     ),
     halo=Halo(1),
-    allowed=allowed,
+    require=require,
     ends_at=ends_at,
     frontier=Frontier(
         until=0.25,

@@ -163,7 +163,7 @@ def work(case: Case) -> Work:
     return Work(3.0 * rk3.VALUES * item * cells, 60.0 * STAGES * cells)
 
 
-def allowed(case: Case) -> None:
+def require(case: Case) -> None:
     cfl = time_step(case) * wave_speed(case) / min(spacing(case))
     if cfl > CFL_LIMIT * (1.0 + 1e-12):
         raise JouliaError(
@@ -228,7 +228,7 @@ KERNEL = Kernel(
         vectors=(("u", "v"),),
     ),
     halo=Halo(1, exchanges=STAGES, corners=True),
-    allowed=allowed,
+    require=require,
     ends_at=by_dt(time_step),
     frontier=Frontier(
         until=2.0,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from joulia.case import Case
 from joulia.grid import Tile
@@ -23,7 +22,9 @@ from joulia.kernel import (
     Host,
     Kernel,
     Param,
+    Words,
     Work,
+    mixed,
     within,
 )
 
@@ -57,19 +58,14 @@ def initial(case: Case, tile: Tile) -> dict[str, Host]:
     }
 
 
-def scattered(index: NDArray[np.uint64], which: int) -> Host:
+def scattered(index: Words, which: int) -> Host:
     """Numbers from -1 to 1 that look random and depend on the global index alone.
 
-    SplitMix64's mixing (Steele, Lea and Flood, 2014): a generator of NumPy would draw everything
-    before a tile's first number.
+    A generator of NumPy would draw everything before a tile's first number.
     """
-    mixed = index * np.uint64(2) + np.uint64(which)
-    mixed = mixed * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    sign = 1.0 - 2.0 * (mixed & np.uint64(1))
-    return sign * ((mixed >> np.uint64(11)) * 2.0**-53)
+    bits = mixed(index * np.uint64(2) + np.uint64(which))
+    sign = 1.0 - 2.0 * (bits & np.uint64(1))
+    return sign * ((bits >> np.uint64(11)) * 2.0**-53)
 
 
 def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:

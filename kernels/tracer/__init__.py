@@ -111,7 +111,7 @@ def work(case: Case) -> Work:
     return Work((rk3.VALUES + 3.0 * STAGES) * item * cells, 219.0 * STAGES * cells)
 
 
-def allowed(case: Case) -> None:
+def require(case: Case) -> None:
     rate = speed_per_cell(case)
     if rate == 0.0 and not case.param("dt"):
         raise JouliaError(
@@ -175,7 +175,7 @@ KERNEL = Kernel(
     halo=Halo(HALO, exchanges=STAGES),
     periodic=lambda case: (case.param("z") == "periodic", True, True),
     constants=lambda case: {"single": int(case.dtype == "float32")},
-    allowed=allowed,
+    require=require,
     ends_at=by_dt(time_step),
     frontier=Frontier(
         until=1.0,

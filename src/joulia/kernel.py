@@ -16,6 +16,8 @@ from joulia.grid import Box, Layout, Tile
 
 Host = NDArray[Any]
 """A NumPy array in host memory."""
+Words = NDArray[np.uint64]
+"""Bits, as NumPy computes with them."""
 Arrays = dict[str, Any]
 """A runtime's own arrays by field name; only the bridge that made them looks inside."""
 
@@ -171,7 +173,7 @@ class Halo:
     """What a step needs of neighbouring tiles: `width` cells on every side, diagonal neighbours'
     as well where `corners`, filled `exchanges` times a step."""
 
-    width: int = 0
+    width: int
     exchanges: int = 1
     corners: bool = False
 
@@ -219,7 +221,7 @@ class Kernel:
     nodes on faces only, and results are known by the names of the components.
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
-    compiled; `allowed` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
+    compiled; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
     the case with its time step shortened so that whole steps end there, and their number: the
     least, none longer than the case's own.
 
@@ -239,13 +241,13 @@ class Kernel:
     work: Callable[[Case], Work]
     checks: Checks
 
-    halo: Halo = Halo(width=0, exchanges=0)
+    halo: Halo = Halo(0, exchanges=0)
     periodic: Callable[[Case], tuple[bool, ...]] | None = None
     layout: Callable[[Case], Layout] | None = None
 
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
-    allowed: Callable[[Case], None] | None = None
+    require: Callable[[Case], None] | None = None
     ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
 
     quick: str = "medium"
@@ -310,10 +312,21 @@ class Kernel:
                 f"{self.name} needs at least {least} cells an axis, not "
                 f"{'x'.join(map(str, case.shape))}"
             )
-        if self.allowed is not None:
-            self.allowed(case)
+        if self.require is not None:
+            self.require(case)
 
     def bytes_held(self, case: Case) -> float:
         """Memory of all fields in bytes, halos left out."""
         values = np.prod(self.cells(case).shape(case.shape), dtype=float)
         return float(values) * len(self.fields) * np.dtype(case.dtype).itemsize
+
+
+def mixed(words: Words) -> Words:
+    """Numbers that look random, of the indices of cells: the same wherever a grid is cut.
+
+    SplitMix64's finaliser (Steele, Lea and Flood, 2014) of the words plus its increment.
+    """
+    z = words + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

@@ -22,7 +22,6 @@ from joulia.grid import factorisations
 from joulia.parallel.comm import OneRank
 from joulia.simulation.digest import fields_digest
 
-STEPS = 2
 CUTS = {1: 1, 2: 3, 3: 1, 4: 3}
 """At most so many cuts of each number of ranks; the first, along x, also without overlap."""
 
@@ -60,7 +59,7 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
             solution = solve(
                 case["kernel"],
                 backend,
-                steps=STEPS,
+                steps=case["steps"],
                 shape=shape,
                 dtype=case["dtype"],
                 params=case["params"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from joulia import registry
 from joulia.analysis import conditions, ranksum
 from joulia.analysis.break_even import BreakEven, break_even
+from joulia.analysis.labels import chosen
 from joulia.analysis.ranksum import Ratio
 from joulia.analysis.uncertain import Uncertain, uncertain
 from joulia.case import Case, Shape, Value
@@ -113,14 +113,7 @@ class Problem:
     def title(self) -> str:
         shape = "x".join(map(str, self.shape))
         size = f" ({self.size})" if self.size else ""
-        return f"{self.kernel} {shape}{size} {self.dtype}" + params_text(self.kernel, self.params)
-
-
-def params_text(kernel: str, params: Iterable[tuple[str, Value]]) -> str:
-    """The parameters that are not the kernel's defaults (all, of a kernel that is not here)."""
-    known = registry.kernels().get(kernel)
-    defaults = {name: p.default for name, p in known.kernel.params.items()} if known else {}
-    return "".join(f" {k}={v}" for k, v in params if k not in defaults or defaults[k] != v)
+        return " ".join([self.kernel, shape + size, self.dtype, *chosen(self.kernel, self.params)])
 
 
 def comparisons(records: Sequence[Record], baseline: str | None = None) -> list[Problem]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from joulia.records.parts import Conditions
+from joulia.analysis.labels import label
+from joulia.records.conditions import Conditions
 from joulia.records.record import Record
 from joulia.system.conditions import WAITING
 
@@ -28,7 +29,7 @@ def line(records: Sequence[Record], what: str, amount: Callable[[Conditions], fl
     concerned = sorted((a for a in amounts if a[0] > 0.0), key=lambda a: -a[0])
     if not concerned:
         return []
-    labels = [label(record) for _, record in concerned]
+    labels = [label(record.case) for _, record in concerned]
     names = list(dict.fromkeys(labels))[:NAMED]
     more = len(concerned) - sum(name in names for name in labels)
     rest = [f"and {more} more"] if more else []
@@ -37,26 +38,12 @@ def line(records: Sequence[Record], what: str, amount: Callable[[Conditions], fl
     return [f"{count} {worst} ({', '.join([*names, *rest])})"]
 
 
-def label(record: Record) -> str:
-    case = record.case
-    where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
-    return f"{case.backend} {case.kernel} {'x'.join(map(str, case.shape))}{where}"
-
-
 def others(conditions: Conditions) -> float:
-    """The largest share of other programs in a disturbed sample; 0 where others did not matter."""
-    return _most(conditions, conditions.others)
+    return conditions.disturbing(conditions.others)
 
 
 def stolen(conditions: Conditions) -> float:
-    """The same of the hypervisor."""
-    return _most(conditions, conditions.stolen)
-
-
-def _most(conditions: Conditions, shares: Sequence[float | None]) -> float:
-    most = max((shares[i] or 0.0 for i in conditions.disturbed), default=0.0)
-    # Of what disturbs together, at least one has half of the limit.
-    return most if most > 0.5 * conditions.limit else 0.0
+    return conditions.disturbing(conditions.stolen)
 
 
 def held_back(conditions: Conditions) -> float:
@@ -81,9 +68,7 @@ def differences(base: Sequence[Record], other: Sequence[Record]) -> list[str]:
         values = [sorted({each[name] for each in side if name in each}) for side in sides]
         if all(values) and values[0] != values[1]:
             lines.append(f"{name} {'+'.join(values[0])} | {'+'.join(values[1])}")
-    julia = [r.case.bridge == "julia" for side in (base, other) for r in side]
-    # A variable of Julia's matters to nobody else.
-    return lines if all(julia) else [each for each in lines if not each.startswith("JULIA_")]
+    return lines
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -99,9 +84,14 @@ def facts(record: Record) -> dict[str, str]:
         "GPU power limit": _watts(limits),
         "CPU quota": f"{known.quota_cores:g} cores" if known.quota_cores else "none",
         "huge pages": known.huge_pages,
-        **{name: known.wait.get(name, "unset") for name in WAITING},
+        **{name: known.wait.get(name, "unset") for name in WAITING if matters(name, record)},
     }
     return {name: word for name, word in words.items() if word is not None}
+
+
+def matters(variable: str, record: Record) -> bool:
+    """Julia's matter to Julia alone."""
+    return record.case.bridge == "julia" or not variable.startswith("JULIA_")
 
 
 def _watts(limits: Sequence[float]) -> str | None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from joulia import registry
 from joulia.analysis import conditions
+from joulia.analysis.labels import label, shape
 from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Case, Place, count_of
@@ -48,24 +49,9 @@ def table(records: Sequence[Record]) -> Grid:
     return Grid(COLUMNS, [row(r) for r in measured_or_failed(records)], "`joulia export`")
 
 
-def label(case: Case) -> str:
-    """The case in a line, without the parameters that are at their defaults."""
-    shape = "x".join(map(str, case.shape))
-    where = f"{case.ranks}r x {case.threads}t"
-    return " ".join([case.kernel, case.backend, shape, case.dtype, where, *chosen(case)])
-
-
-def chosen(case: Case) -> list[str]:
-    """The parameters that are not at their defaults, as name=value."""
-    known = registry.kernels().get(case.kernel)
-    defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
-    return [f"{k}={v}" for k, v in case.params if defaults.get(k) != v]
-
-
 def case_cells(case: Case, kernel: str) -> list[Cell]:
     """A case under the columns of `CASE`; the kernel with what of its parameters matters."""
-    shape = "x".join(map(str, case.shape))
-    return [kernel, case.backend, shape, case.dtype, f"{case.ranks} x {case.threads}"]
+    return [kernel, case.backend, shape(case), case.dtype, f"{case.ranks} x {case.threads}"]
 
 
 def status(record: Record) -> Text:
@@ -181,7 +167,7 @@ def other_code(records: Sequence[Record]) -> list[str]:
         values = {name: dict.fromkeys(v.get(name, "not set") for v in variants) for name in names}
         differing = [f"{k} {' and '.join(v)}" for k, v in values.items() if len(v) > 1]
         if differing:
-            lines.append(f"{case.label}: measured with different code: {'; '.join(differing)}")
+            lines.append(f"{label(case)}: measured with different code: {'; '.join(differing)}")
     return lines
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from joulia import registry
-from joulia.analysis.record_table import VERDICT, label, status
+from joulia.analysis.labels import label
+from joulia.analysis.record_table import VERDICT, status
 from joulia.analysis.terminal import Cell, Column, Grid
 from joulia.analysis.units import quantity, seconds
 from joulia.case import Case, Shape

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from joulia import meters
@@ -81,8 +81,8 @@ def meter(
         energy.infer_periods()
         energy.idle()
         with signals.held():
-            result = measured([program, *command[1:]], energy, intensity)
-            tell(replace(result, command=tuple(command)), energy, output)
+            result = measured(command, program, energy, intensity)
+            tell(result, energy, output)
             signals.drop()
     finally:
         energy.close()
@@ -90,12 +90,15 @@ def meter(
 
 
 def measured(
-    command: Sequence[str], energy: EnergyMonitor, intensity: carbon.Intensity | None
+    command: Sequence[str],
+    program: str,
+    energy: EnergyMonitor,
+    intensity: carbon.Intensity | None,
 ) -> Metered:
     """The command's seconds and joules, however it ends; its idle after it."""
     before = energy.read()
     began = raw_clock()
-    code = exit_code(command)
+    code = exit_code([program, *command[1:]])
     seconds = raw_clock() - began
     after = energy.read()
     window = energy.between(before, after) if energy.seen else "no meter"

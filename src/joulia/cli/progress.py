@@ -19,7 +19,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from joulia.analysis.record_table import label, show, status
+from joulia.analysis.labels import label
+from joulia.analysis.record_table import show, status
 from joulia.analysis.terminal import console
 from joulia.case import Settings
 from joulia.runner import session

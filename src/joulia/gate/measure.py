@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from joulia.analysis.record_table import label
+from joulia.analysis.labels import label
 from joulia.case import Case
 from joulia.errors import JouliaError
 from joulia.gate.builds import Build

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
-from joulia.analysis.record_table import CASE, VERDICT, case_cells, chosen, label
+from joulia.analysis.labels import chosen, label
+from joulia.analysis.record_table import CASE, VERDICT, case_cells
 from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity
 from joulia.gate.compare import METRICS, Verdict, exit_code
@@ -89,7 +90,7 @@ def table(verdicts: Sequence[Verdict]) -> None:
 def row(verdict: Verdict) -> list[Cell]:
     """A verdict under `COLUMNS`."""
     case = verdict.case
-    kernel = " ".join([case.kernel, *chosen(case)])
+    kernel = " ".join([case.kernel, *chosen(case.kernel, case.params)])
     judged = Text(verdict.verdict, style=COLOURS[verdict.verdict])
     metric = verdict.metric, verdict.source or ""
     return [judged, *case_cells(case, kernel), *metric, *cells(verdict)]

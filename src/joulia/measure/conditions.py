@@ -13,7 +13,7 @@ from typing import Any
 from joulia import meters
 from joulia.meters import Clock, nvml
 from joulia.parallel.comm import Comm
-from joulia.records.parts import Conditions, GpuConditions
+from joulia.records.conditions import Conditions, GpuConditions
 from joulia.system import conditions as system
 from joulia.system.conditions import DISTURBED, SPELL_S, CpuTime, Shares
 
@@ -127,9 +127,9 @@ class Watch:
         disturbed = tuple(i for i, each in enumerate(taken) if each and each.taken > DISTURBED)
         node_facts = [leader.facts for leader in leaders]
         looks = [leader.samples for leader in leaders]
-        return Conditions(
+        seen = Conditions(
             disturbed=disturbed,
-            note=note(disturbed, taken),
+            note=None,
             limit=DISTURBED,
             others=tuple(each.others if each else None for each in taken),
             stolen=tuple(each.stolen if each else None for each in taken),
@@ -150,6 +150,7 @@ class Watch:
             wait=node_facts[0]["wait"],
             gpus=gpus(ranks),
         )
+        return replace(seen, note=note(seen))
 
 
 def shares_by_sample(leader: Watched, ranks: Sequence[Watched]) -> list[Shares | None]:
@@ -186,18 +187,17 @@ def worst(shares: Iterable[Shares]) -> Shares | None:
     return max(shares, key=lambda each: each.taken, default=None)
 
 
-def note(disturbed: Sequence[int], taken: Sequence[Shares | None]) -> str | None:
+def note(seen: Conditions) -> str | None:
     """In a line, how many samples were disturbed, and by whom."""
-    if not disturbed:
+    if not seen.disturbed:
         return None
-    among = [each for i in disturbed if (each := taken[i])]
     causes = []
-    # Of what disturbs together, at least one has half of the limit.
-    if (others := max(each.others for each in among)) > 0.5 * DISTURBED:
+    if others := seen.disturbing(seen.others):
         causes.append(f"other programs used up to {others:.0%} of the cores".replace("%", " %"))
-    if (stolen := max(each.stolen for each in among)) > 0.5 * DISTURBED:
+    if stolen := seen.disturbing(seen.stolen):
         causes.append(f"the hypervisor took up to {stolen:.0%}".replace("%", " %"))
-    return f"{len(disturbed)} of {len(taken)} samples were disturbed: {', '.join(causes)}"
+    disturbed = f"{len(seen.disturbed)} of {len(seen.others)} samples were disturbed"
+    return f"{disturbed}: {', '.join(causes)}"
 
 
 def gpus(ranks: Sequence[Watched]) -> tuple[GpuConditions, ...]:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from joulia.case import Case, Settings
-from joulia.records import parts
+from joulia.records import conditions, parts
 from joulia.records.codec import to_json
 from joulia.records.record import SCHEMA, Record
 from joulia.system.machine import Machine
@@ -40,11 +40,11 @@ def document() -> str:
 
 def kinds() -> list[type]:
     """The record and all that it is made of."""
-    members = [member for member in vars(parts).values() if dataclasses.is_dataclass(member)]
     own = [
         member
-        for member in members
-        if isinstance(member, type) and member.__module__ == parts.__name__
+        for module in (parts, conditions)
+        for member in vars(module).values()
+        if isinstance(member, type) and member.__module__ == module.__name__
     ]
     return [Record, Case, Settings, Machine, *own]
 

@@ -8,8 +8,8 @@ from typing import Any
 from joulia.case import Case, Settings
 from joulia.errors import JouliaError
 from joulia.records.codec import fields_to_json, from_json
+from joulia.records.conditions import Conditions
 from joulia.records.parts import (
-    Conditions,
     DeclaredWork,
     EndTimeError,
     Energy,

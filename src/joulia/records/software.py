@@ -42,7 +42,8 @@ WORKER = (
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
     "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py",
-    "records/__init__.py", "records/codec.py", "records/parts.py", "records/record.py",
+    "records/__init__.py", "records/codec.py", "records/conditions.py", "records/parts.py",
+    "records/record.py",
     "records/stats.py",
     "meters", "kernels/__init__.py", "bridges/__init__.py",
 )  # fmt: skip

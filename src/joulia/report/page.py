@@ -13,6 +13,7 @@ from typing import Any
 from joulia import registry
 from joulia.analysis import advice, columns, conditions, portability, tables
 from joulia.analysis.compare import Problem, comparisons
+from joulia.analysis.labels import chosen, defaults
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.records.record import Record
@@ -194,7 +195,7 @@ def table(problems: Sequence[Problem]) -> dict[str, Any]:
     heads = (["machine"] if several else []) + ["kernel", "shape", "dtype"]
     rows = []
     for problem in problems:
-        name = problem.kernel + tables_params(problem)
+        name = problem.kernel + " ".join(["", *chosen(problem.kernel, problem.params)])
         where: list[tuple[str, float | str]] = [(problem.hostname, problem.hostname)] * several
         shape = "x".join(map(str, problem.shape))
         where += [(name, name), (shape, math.prod(problem.shape))]
@@ -203,12 +204,6 @@ def table(problems: Sequence[Problem]) -> dict[str, Any]:
             cells = [*where, *((column.cell(e), column.by(e)) for column in shown)]
             rows.append([(text, key(by)) for text, by in cells])
     return {"heads": heads + [column.title for column in shown], "rows": rows}
-
-
-def tables_params(problem: Problem) -> str:
-    from joulia.analysis.compare import params_text
-
-    return params_text(problem.kernel, problem.params)
 
 
 def key(by: float | str) -> str:
@@ -276,14 +271,11 @@ def commands(records: Sequence[Record]) -> list[str]:
 
 def varied(kernel: str, records: Sequence[Record]) -> dict[str, list[str]]:
     """Parameters that are not at their default, with all values."""
-    known = registry.kernels().get(kernel)
-    defaults = {n: p.default for n, p in known.kernel.params.items()} if known else {}
+    known = defaults(kernel)
     values: dict[str, dict[str, None]] = {}
     for record in records:
         for name, given in record.case.params:
             values.setdefault(name, {})[str(given)] = None
     return {
-        name: list(given)
-        for name, given in values.items()
-        if list(given) != [str(defaults.get(name))]
+        name: list(given) for name, given in values.items() if list(given) != [str(known.get(name))]
     }

@@ -144,14 +144,29 @@ class Ceilings:
             best = self.flops_per_s.get((case.place, case.dtype), 0.0)
             self.flops_per_s[case.place, case.dtype] = max(best, faster * rates.flops_per_s)
 
+    def triad(self, case: Case) -> tuple[int | None, float | None]:
+        """The footprint and bytes a second of the triad that a case's bytes are held to.
+
+        The one of its own footprint where that was measured; a triad over more bytes that was
+        faster shows that other programs held this one back, and stands in for it.
+        """
+        level = footprint(case)
+        if level is None or (case.place, level) not in self.bytes_per_s:
+            return None, None
+        rate, held = max(
+            (rate, -held)
+            for (place, held), rate in self.bytes_per_s.items()
+            if place == case.place and held >= level
+        )
+        return -held, rate
+
     def held_against(self, case: Case, rates: Rates) -> Rates:
         """Rates with their ceilings and the fraction of the bound; None where none was measured.
 
         The bound on the time is the larger of bytes / triad, where the case has a footprint, and
         flops / multiply-add rate, where it is heavy.
         """
-        level = footprint(case)
-        bandwidth = self.bytes_per_s.get((case.place, level)) if level else None
+        level, bandwidth = self.triad(case)
         peak = self.flops_per_s.get((case.place, case.dtype)) if is_heavy(case) else None
         fraction = None
         if registry.ranked(case.kernel) and (bandwidth or peak):
@@ -161,7 +176,7 @@ class Ceilings:
         return replace(
             rates,
             ceiling_bytes_per_s=bandwidth,
-            ceiling_footprint_bytes=level if bandwidth else None,
+            ceiling_footprint_bytes=level,
             ceiling_flops_per_s=peak,
             fraction_of_bound=fraction,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,10 +36,12 @@ def variant_of(case: Case, settings: Settings) -> dict[str, str]:
     return variant(case, launch.environment(case, settings, Path()))
 
 
-def identify(case: Case, settings: Settings) -> str:
+def identify(case: Case, settings: Settings, decides: Mapping[str, str] | None = None) -> str:
+    """The id of a case's record; `decides` is its `variant_of`, where that is known already."""
     code = software.code(case.kernel, case.bridge)
     where = machine.describe(settings.machine)
-    return identity(case, settings, code, where.id, variant_of(case, settings))
+    known = variant_of(case, settings) if decides is None else decides
+    return identity(case, settings, code, where.id, known)
 
 
 def outcomes(
@@ -89,7 +91,8 @@ def after(wait: Wait | None, record: Record) -> Record:
 def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
     # What may fail comes before the measurement: nothing that was measured is lost.
     case = planned.case
-    name, decides = identify(case, settings), variant_of(case, settings)
+    decides = variant_of(case, settings)
+    name = identify(case, settings, decides)
     where, commit = machine.describe(settings.machine), software.commit()
     versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
     began = time.monotonic()

@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from joulia.grid import Tile
-from joulia.kernel import Host
+from joulia.kernel import Host, Words, mixed
 from joulia.parallel.comm import Comm
 
-Words = NDArray[np.uint64]
 CHUNK = 1 << 16
 """Values that are mixed at a time: their words stay in a cache."""
 
@@ -21,9 +19,9 @@ def fields_digest(comm: Comm, tile: Tile, fields: dict[str, Host]) -> dict[str, 
     """Sixteen hexadecimal digits a field: two are alike where every bit of every cell is.
 
     `fields` are those of the tile's own cells, [z][y][...][x], with the axes inside a cell before
-    the last. Each value's bits are mixed with its index in the whole grid (SplitMix64 of Steele,
-    Lea and Flood, 2014) and added up modulo 2^64: the order of the cells, and so the cut, does not
-    matter. The same on every rank; every rank must call it.
+    the last. Each value's bits are mixed with its index in the whole grid and added up modulo 2^64:
+    the order of the cells, and so the cut, does not matter. The same on every rank; every rank must
+    call it.
     """
     sums = {name: _tile_sum(tile, host) for name, host in fields.items()}
     every = comm.allgather(sums)
@@ -36,7 +34,7 @@ def _tile_sum(tile: Tile, host: Host) -> int:
     with np.errstate(over="ignore"):
         for values, index in _chunks(tile, host):
             bits = np.ascontiguousarray(values).view(word).astype(np.uint64)
-            total += int(np.sum(_mixed(_mixed(index) ^ bits), dtype=np.uint64))
+            total += int(np.sum(mixed(mixed(index) ^ bits), dtype=np.uint64))
     return total
 
 
@@ -58,11 +56,3 @@ def _chunks(tile: Tile, host: Host) -> Iterator[tuple[Host, Words]]:
         first = np.arange(start[0] + low, start[0] + low + len(part), dtype=np.uint64)
         index = (first * np.uint64(strides[0])).reshape(-1, *[1] * rest.ndim) + rest
         yield part, np.broadcast_to(index, part.shape)
-
-
-def _mixed(words: Words) -> Words:
-    """SplitMix64's finaliser of the words plus its increment."""
-    z = words + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

@@ -83,7 +83,7 @@ def worst(differences: dict[str, float], allowed: Tolerance, case: Case, steps: 
     checks = [
         Check.of(difference, allowed(case, steps, name)) for name, difference in differences.items()
     ]
-    return max(checks, key=lambda check: check.error / check.tolerance)
+    return max(checks, key=lambda check: (not check.passed, check.error / (check.tolerance or 1.0)))
 
 
 def reference_check(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from joulia.system.files import number, text
+from joulia.system.files import cores_of, number, text
 
 DISTURBED = 0.10
 """Share of the cores above which what others took disturbs a sample."""
@@ -116,15 +116,6 @@ def smt(root: Path, cores: Sequence[int]) -> int | None:
         return None
     siblings = text(root / CPU / f"cpu{cores[0]}/topology/thread_siblings_list")
     return len(cores_of(siblings)) if siblings else None
-
-
-def cores_of(listed: str) -> list[int]:
-    """The cores of a list as the kernel writes it: `0-3,8`."""
-    cores: list[int] = []
-    for part in listed.split(","):
-        first, _, last = part.partition("-")
-        cores += range(int(first), int(last or first) + 1)
-    return cores
 
 
 def clock_hz(root: Path, cores: Sequence[int]) -> float | None:

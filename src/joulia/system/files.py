@@ -20,3 +20,12 @@ def number(path: Path) -> float | None:
         return float(words[0])
     except (IndexError, ValueError):
         return None
+
+
+def cores_of(listed: str) -> list[int]:
+    """The cores of a list as the kernel writes it: `0-3,8`."""
+    cores: list[int] = []
+    for part in listed.split(","):
+        first, _, last = part.partition("-")
+        cores += range(int(first), int(last or first) + 1)
+    return cores

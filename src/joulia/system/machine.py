@@ -14,6 +14,7 @@ from typing import Any
 
 from joulia.case import digest
 from joulia.errors import JouliaError
+from joulia.system.files import cores_of, text
 from joulia.system.places import cache_dir
 
 
@@ -55,12 +56,11 @@ class Machine:
 @cache
 def cpu_model(root: Path = Path("/")) -> str:
     """The processor's name, as the system tells it."""
-    try:
-        text = (root / "proc/cpuinfo").read_text()
-    except OSError:
+    cpuinfo = text(root / "proc/cpuinfo")
+    if cpuinfo is None:
         return platform.processor() or platform.machine()
     for key in ("model name", "cpu", "Processor"):
-        if match := re.search(rf"^{key}\s*:\s*(.+)$", text, re.MULTILINE):
+        if match := re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE):
             return match[1].strip()
     return platform.machine()
 
@@ -92,11 +92,9 @@ def last_level_cache_bytes(root: Path = Path("/")) -> int:
     """The largest data cache of core 0 in bytes; 32 MiB where the system does not tell."""
     sizes = []
     for index in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        try:
-            text = (index / "size").read_text().strip()
-            sizes.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]])
-        except (OSError, KeyError, ValueError):
-            continue
+        size = re.fullmatch(r"(\d+)([KM])", text(index / "size") or "")
+        if size:
+            sizes.append(int(size[1]) * {"K": 1 << 10, "M": 1 << 20}[size[2]])
     return max(sizes, default=32 << 20)
 
 
@@ -109,12 +107,8 @@ def memory_bytes() -> int:
 
 def present_cores(root: Path = Path("/")) -> int:
     """All logical cores of the machine, also those that this process may not use, or that sleep."""
-    try:
-        ranges = (root / "sys/devices/system/cpu/present").read_text().strip().split(",")
-        ends = [tuple(map(int, part.split("-"))) for part in ranges]
-        return sum(end[-1] - end[0] + 1 for end in ends)
-    except (OSError, ValueError):
-        return os.cpu_count() or 1
+    listed = text(root / "sys/devices/system/cpu/present")
+    return len(cores_of(listed)) if listed else os.cpu_count() or 1
 
 
 def hardware(root: Path = Path("/")) -> dict[str, Any]:
