@@ -72,7 +72,7 @@ class Entry:
         case = self.record.case
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
         overlap = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
-        return case.backend + where + overlap
+        return " ".join(filter(None, [case.backend + where + overlap, case.cap]))
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
     latest: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         case = record.case
-        key = (case.backend, case.ranks, case.threads, record.settings.overlap)
+        key = (case.backend, case.ranks, case.threads, case.cap, record.settings.overlap)
         latest.setdefault(key, []).append(record)
     entries, absent = [], []
     for runs in latest.values():
