@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from joulia import registry
 from joulia.analysis import ranksum
-from joulia.analysis.columns import digits
-from joulia.analysis.compare import MARGIN, verdict
+from joulia.analysis.compare import verdict
+from joulia.analysis.power import MARGIN
 from joulia.analysis.uncertain import Uncertain, uncertain
-from joulia.analysis.units import quantity
+from joulia.analysis.units import digits, quantity
 from joulia.case import DTYPES, Case, Shape, Value
 from joulia.errors import JouliaError
 from joulia.kernel import Frontier, Kernel
