@@ -43,7 +43,7 @@ def plots(records: Sequence[Record], series: Series) -> list[Plot]:
         diagrams.append(diagram(title, points, series, "time"))
         if any(p.energy for p in points):
             diagrams.append(diagram(title, points, series, "energy"))
-        if limited := [group for group in frontier.by_method(points) if group[0].energy]:
+        if limited := frontier.by_method([p for p in points if p.energy]):
             diagrams.append(limits_diagram(title, limited, series))
     return diagrams
 

@@ -26,7 +26,7 @@ from joulia.errors import JouliaError, Unavailable
 from joulia.records.record import Measured
 from joulia.runner import launch, limits
 from joulia.runner.limits import FILE, GPU_CLOCK, GPU_POWER, Left, Refused, Setting
-from joulia.runner.limits_guard import HOLDING
+from joulia.runner.limits_guard import HOLDING, READY
 from joulia.system import cuda
 from joulia.system.files import number, text
 from joulia.system.interpreter import python
@@ -188,8 +188,13 @@ class Caps:
         self.root, self.library = root or meters.root(), library
         self.known: dict[tuple[bool, int, str], list[Control]] = {}
         self.guard: subprocess.Popen[str] | None = None
-        self.file = limits.left_file()
-        for case, name in itertools.product(cases, OPTIONS):
+        self.cases = cases
+        self._look()
+
+    def _look(self) -> None:
+        """Read what holds now, and check every case against what is allowed."""
+        self.known.clear()
+        for case, name in itertools.product(self.cases, OPTIONS):
             if getattr(case, name) is not None:
                 self._check(case, name)
 
@@ -232,23 +237,23 @@ class Caps:
     def measured(self, case: Case, settings: Settings) -> Measured:
         """As `launch.measured`, under the case's limits: `failed` where they did not hold."""
         self.hold()
-        wanted = self.wanted(case)
-        try:
-            for setting in wanted:
-                limits.put(setting, self.library)
-            self._require(wanted)
-            part = launch.measured(case, settings)
-            self._require(wanted)
-        except Unavailable as error:
-            return Measured("failed", (str(error),))
-        return part
-
-    def _require(self, wanted: Sequence[Setting]) -> None:
         if self.guard is None or self.guard.poll() is not None:
             raise JouliaError(
                 "the process that puts limits back ended; what was measured is kept. Allowed: the "
                 "same command again"
             )
+        wanted = self.wanted(case)
+        try:
+            for setting in wanted:
+                limits.put(setting, self.library)
+            self._require_held(wanted)
+            part = launch.measured(case, settings)
+            self._require_held(wanted)
+        except Unavailable as error:
+            return Measured("failed", (str(error),))
+        return part
+
+    def _require_held(self, wanted: Sequence[Setting]) -> None:
         for setting in wanted:
             holds = limits.present(setting, self.library)
             if holds is not None and not HELD[0] <= holds / max(1, setting.value) <= HELD[1]:
@@ -258,9 +263,19 @@ class Caps:
                 )
 
     def hold(self) -> None:
-        """See that limits may be set, and have the old values held. JouliaError where not."""
+        """Have the old values held, and see that they may be set. JouliaError where not."""
         if self.guard is not None:
             return
+        self.guard = subprocess.Popen(
+            python("-m", "joulia.runner.limits_guard", str(limits.left_file())),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._hear(READY)
+        # Only now nobody else changes them: what was seen before may have been another's limit.
+        self._look()
         before = self.before()
         try:
             for setting in before:  # to what it is: whether this user may
@@ -270,21 +285,18 @@ class Caps:
         except Unavailable as error:
             raise JouliaError(f"limits cannot be set: {error}") from None
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self.guard = subprocess.Popen(
-            python("-m", "joulia.runner.limits_guard", str(self.file)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self.guard.stdin is not None
-        assert self.guard.stdout is not None
-        left = Left(os.getpid(), since, tuple(before))
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(asdict(left)), file=self.guard.stdin, flush=True)
+            left = asdict(Left(os.getpid(), since, tuple(before)))
+            print(json.dumps(left), file=self.guard.stdin, flush=True)
+        self._hear(HOLDING)
+
+    def _hear(self, expected: str) -> None:
+        """The guard's next line. JouliaError, with what it says, where that is another one."""
+        assert self.guard is not None
+        assert self.guard.stdout is not None
         answer = self.guard.stdout.readline().strip()
-        if answer != HOLDING:
-            raise JouliaError(f"limits are not changed: {answer or 'their guard did not start'}")
+        if answer != expected:
+            raise JouliaError(f"limits are not changed: {answer or 'their guard ended'}")
 
     def close(self) -> None:
         """Put back what held before; NotBack is warned where something is not."""
