@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from joulia.analysis import advice, compare, tables
+from joulia.records.conditions import Conditions
 
 from .results import noisy, record
 
@@ -79,6 +80,30 @@ def test_power_is_compared_only_where_the_same_parts_were_measured():
     assert by_label["numba"].power_ratio is None
     void = record("numba", 1e-3, energy=[0.1] * 7)
     assert entries([record("numpy", 1e-3, energy=0.1), void])["numba"].power_ratio is None
+
+
+def under(watts, limited=True, **figures):
+    """A record of numpy under a limit that was asked for, or only seen."""
+    made = record(**figures)
+    seen = Conditions(**dict.fromkeys((f.name for f in fields(Conditions)), None) | {
+        "disturbed": (), "others": (), "stolen": (), "limit": 0.1, "wait": {}, "gpus": (),
+        "package_limits_w": (watts,),
+    })  # fmt: skip
+    case = replace(made.case, power_limit_w=watts if limited else None)
+    return replace(made, case=case, conditions=seen)
+
+
+def test_limits_that_were_asked_for_are_compared_and_others_refuse_a_verdict():
+    records = [under(250.0, time=1e-3, energy=0.2), under(150.0, time=1.2e-3, energy=0.17)]
+    by_label = entries(records)
+    assert by_label["numpy at 250 W"].is_baseline
+    slower = by_label["numpy at 150 W"]
+    assert slower.power_ratio.verdict == "less"
+    assert slower.energy_difference.verdict == "better"
+    base = under(250.0, limited=False, backend="numpy", time=1e-3, energy=0.2)
+    other = under(150.0, limited=False, backend="numba", time=1.2e-3, energy=0.17)
+    refused = entries([base, other])["numba"].power_ratio
+    assert refused.verdict == "conditions differ: power limit 250 W | 150 W"
 
 
 # ---- docs/power.md -------------------------------------------------------------------------
