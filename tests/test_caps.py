@@ -97,6 +97,40 @@ def test_a_limit_that_something_else_changes_makes_the_case_fail(
     assert limits_of(root) == BEFORE
 
 
+def test_an_ac922_is_limited_as_a_node(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documentation/ABI/testing/sysfs-firmware-opal-powercap: whole watts of the system."""
+    folder = "sys/firmware/opal/powercap/system-powercap"
+    files = {"powercap-current": 3050, "powercap-min": 2000, "powercap-max": 3050}
+    trees.put(root, {f"{folder}/{name}": watts for name, watts in files.items()})
+    under = []
+
+    def measured(case: Case, settings: Settings) -> Measured:
+        under.append((root / folder / "powercap-current").read_text())
+        return Measured("valid")
+
+    monkeypatch.setattr(launch, "measured", measured)
+    cases = [capped(power_limit_w=2500.0), capped(power_limit_w=2000.0)]
+    with caps.holding(cases) as held:
+        assert held is not None
+        for case in cases:
+            held.measured(case, Settings())
+    assert under == ["2500\n", "2000\n"]
+    assert (root / folder / "powercap-current").read_text() == "3050\n"
+    with pytest.raises(JouliaError, match=r"\(the node\). Allowed: 2000 to 3050 W"):
+        caps.Caps([capped(power_limit_w=1500.0)])
+
+
+def test_the_lower_limit_of_a_packages_two_interfaces_counts(root: Path) -> None:
+    """Laptops show a package through MSRs and through MMIO (`intel-rapl-mmio`, thermald's)."""
+    mmio = "sys/class/powercap/intel-rapl-mmio:0"
+    trees.put(
+        powercap(root),
+        {f"{mmio}/name": "package-0", f"{mmio}/constraint_0_power_limit_uw": 15_000_000},
+    )
+    with pytest.raises(JouliaError, match="Allowed: 1 to 15 W"):
+        caps.Caps([capped(power_limit_w=20.0)])
+
+
 def test_a_zone_that_does_not_enforce_its_limit_does_meanwhile(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """Power limits and clocks as an axis: what the hardware allows, set for each case, then put back.
 
 Of a processor, powercap's `constraint_0_power_limit_uw` of every package, and its short-term limit
-with it, which would hold for whole samples instead; cpufreq's `scaling_max_freq` of every policy.
+with it, which would hold for whole samples instead; of a POWER9 the node's limit, through OPAL's
+`powercap-current`; cpufreq's `scaling_max_freq` of every policy.
 Of NVIDIA GPUs, NVML's power limit and locked clock of those that the case computes on.
 """
 
@@ -11,8 +12,10 @@ import contextlib
 import datetime
 import itertools
 import json
+import math
 import os
 import subprocess
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -34,6 +37,8 @@ from joulia.system.interpreter import python
 OPTIONS = {"power_limit_w": ("--power-limit", "W"), "clock_mhz": ("--clock", "MHz")}
 HELD = (0.9, 1.01)
 """What a limit may read as, of what was set: drivers round down to steps of the hardware."""
+SETTLE_S = 2.0
+"""Seconds within which a limit holds after it was set: OPAL passes it on to another processor."""
 PATIENCE_S = 30.0
 """Seconds that the guard gets to put limits back."""
 
@@ -83,9 +88,13 @@ def _zone_power(zone: Path, name: str, now: float) -> Control:
             *([replace(enabled, value=1)] if enabled else []),
         )
 
-    # RAPL tells no least value; the highest is the thermal design power, or what holds now.
+    # RAPL tells no least value; the highest is the thermal design power, or what holds now, unless
+    # the package's second interface (MMIO) holds it lower: the lower of both counts.
     low = 1e-6 * (number(zone / "constraint_0_min_power_uw") or 1e6)
-    high = 1e-6 * max(now, number(zone / "constraint_0_max_power_uw") or 0.0)
+    twin = number(
+        zone.with_name(zone.name.replace("rapl", "rapl-mmio")) / Path(long_term.where).name
+    )
+    high = 1e-6 * min(max(now, number(zone / "constraint_0_max_power_uw") or 0.0), twin or math.inf)
     return Control(name, low, high, (long_term, *short_term, *([enabled] if enabled else [])), at)
 
 
@@ -95,6 +104,20 @@ def _short_term(zone: Path) -> tuple[Setting, ...]:
     if value is None or text(zone / "constraint_1_name") != "short_term":
         return ()
     return (Setting(FILE, str(file), round(value)),)
+
+
+def node_power(root: Path) -> list[Control]:
+    """The power limit of a POWER9 node, W: OPAL's, which is in whole watts."""
+    folder = root / "sys/firmware/opal/powercap/system-powercap"
+    now, low, high = (number(folder / f"powercap-{name}") for name in ("current", "min", "max"))
+    if now is None or low is None or high is None:
+        return []
+    setting = Setting(FILE, str(folder / "powercap-current"), round(now))
+    return [Control("the node", low, high, (setting,), partial(_node_limit, setting))]
+
+
+def _node_limit(setting: Setting, watts: float) -> tuple[Setting, ...]:
+    return (replace(setting, value=round(watts)),)
 
 
 def processor_clock(root: Path) -> list[Control]:
@@ -161,7 +184,8 @@ def controls(case: Case, name: str, root: Path, library: Any = None) -> list[Con
         of_gpu = {"power_limit_w": gpu_power, "clock_mhz": gpu_clock}[name]
         return [of_gpu(library, uuid) for uuid in uuids(case)]
     if name == "power_limit_w":
-        found, place = package_power(root), "no package with constraint_0_power_limit_uw below"
+        found = package_power(root) or node_power(root)
+        place = "no package with constraint_0_power_limit_uw below"
         where = root / "sys/class/powercap"
     else:
         found, place = processor_clock(root), "no policy with scaling_max_freq below"
@@ -175,6 +199,11 @@ def controls(case: Case, name: str, root: Path, library: Any = None) -> list[Con
 
 
 # ---- set for a case, and put back ----------------------------------------------------------
+
+
+def held(setting: Setting, holds: int | None) -> bool:
+    """Whether a limit is as it was set, as far as anybody tells."""
+    return holds is None or HELD[0] <= holds / max(1, setting.value) <= HELD[1]
 
 
 class Caps:
@@ -246,17 +275,21 @@ class Caps:
         try:
             for setting in wanted:
                 limits.put(setting, self.library)
-            self._require_held(wanted)
+            self._require_held(wanted, SETTLE_S)
             part = launch.measured(case, settings)
             self._require_held(wanted)
         except Unavailable as error:
             return Measured("failed", (str(error),))
         return part
 
-    def _require_held(self, wanted: Sequence[Setting]) -> None:
+    def _require_held(self, wanted: Sequence[Setting], within_s: float = 0.0) -> None:
+        """Raise Unavailable where a setting does not hold, at the latest after so many seconds."""
+        end = time.monotonic() + within_s
         for setting in wanted:
-            holds = limits.present(setting, self.library)
-            if holds is not None and not HELD[0] <= holds / max(1, setting.value) <= HELD[1]:
+            while not held(setting, holds := limits.present(setting, self.library)):
+                if time.monotonic() < end:
+                    time.sleep(0.01)
+                    continue
                 raise Unavailable(
                     f"{setting.name} is {holds}, where {setting.value} was set: something else "
                     "changes it"
