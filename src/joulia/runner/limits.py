@@ -191,8 +191,11 @@ def recover() -> str | None:
     None where nothing was left, or where a joulia that lives holds it.
     """
     path = left_file()
-    if not path.is_file():
-        return None
+    try:
+        if not path.is_file():
+            return None
+    except OSError:
+        return None  # a folder that this user cannot look into holds nothing of his
     try:
         with locked(lock_file(path), wait=False):
             left = Left.parse(path.read_text())
