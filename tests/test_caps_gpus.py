@@ -120,6 +120,9 @@ def test_on_a_v100_250_w_is_quickest_and_150_w_takes_the_fewest_joules(
     html = page.build(swept)
     assert "fewest joules at 150 W" in html
     assert html.count('data-plot="limits"') == 1
+    diagram = html[html.index('data-plot="limits"') :]
+    for tick in ("30 s", "50 s", "4 kJ", "6 kJ"):
+        assert f">{tick}<" in diagram
     assert seen(v100) == (250_000, 0), "as before"
 
 
