@@ -112,23 +112,56 @@ class Ac922:
         clock.every(period_s, lambda: self.update(clock.now), first=phase_s)
 
 
-def grace(root: Path, hopper: bool = True) -> Path:
+def grace(root: Path, hopper: bool = True, device: bool = True) -> Path:
+    """Grace's sensors, each an ACPI power meter with a name: `hwmonN/device/power1_oem_info`.
+
+    Names and places are those that DCGM's DcgmSystemMonitor and Alumet's plug-in grace-hopper read.
+    """
     node(root)
     names = ["Grace Power Socket 0", "CPU Power Socket 0", "SysIO Power Socket 0"]
     watts = [180, 120, 40]
     if hopper:
         names, watts = ["Module Power Socket 0", *names], [600, *watts]
     for i, (name, power) in enumerate(zip(names, watts, strict=True), 2):
-        put(
-            root / f"sys/class/hwmon/hwmon{i}",
-            {
-                "name": "power_meter",
-                "power1_oem_info": name,
-                "power1_average": power * 1_000_000,
-                "power1_average_interval": 50,
-            },
+        acpi_meter(
+            root,
+            {"power1_oem_info": name, "power1_average_interval": 50},
+            microwatts=power * 1_000_000,
+            number=i,
+            device=device,
         )
     return root
+
+
+def acpi_meter(
+    root: Path,
+    files: Mapping[str, object],
+    *,
+    microwatts: int = 250_000_000,
+    number: int = 1,
+    device: bool = True,
+) -> Path:
+    """An ACPI power meter (ACPI000D) as Linux' drivers/hwmon/acpi_power_meter.c shows it.
+
+    Its files belong to the ACPI device, which `hwmonN/device` links to: they are those of the
+    listing in lm-sensors issue 460. `files` replaces their contents. A driver that registers with
+    hwmon_device_register_with_info() has them in `hwmonN` itself (not `device`).
+    """
+    own = {
+        "name": "power_meter",
+        "power1_accuracy": "95.500%",
+        "power1_average": microwatts,
+        "power1_average_interval": 1000,
+        "power1_average_interval_max": 300_000,
+        "power1_average_interval_min": 1000,
+        "power1_is_battery": 0,
+        "power1_model_number": "",
+        "power1_oem_info": "",
+        "power1_serial_number": "",
+    }
+    folder = root / f"sys/class/hwmon/hwmon{number}"
+    put(folder / "device" if device else folder, {**own, **files})
+    return node(root)
 
 
 def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path:

@@ -1,0 +1,144 @@
+"""hwmon: Grace, ACPI power meters of ordinary servers, rails, and the energy counters beside them.
+
+Trees imitate the drivers' sources in Linux and listings of real machines, named at each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trees
+from virtual import LocalSampler, VirtualClock
+
+from joulia.errors import Unavailable
+from joulia.meters import Base, Missing, hwmon
+
+
+def opened(root: Path, clock: VirtualClock | None = None) -> Base:
+    (meter,) = hwmon.open(root, clock or VirtualClock(), LocalSampler)
+    return meter
+
+
+def kinds(meter: Base) -> dict[str, str]:
+    return {name: domain.kind for name, domain in meter.domains.items()}
+
+
+@pytest.mark.parametrize("device", [True, False])
+def test_grace_hopper_domains_are_nested(tmp_path: Path, device: bool) -> None:
+    """In `hwmonN/device/`, or in `hwmonN/` where the driver registers with information."""
+    meter = opened(trees.grace(tmp_path, device=device))
+    assert kinds(meter) == {
+        "Module Power Socket 0": "module",
+        "Grace Power Socket 0": "package",
+        "CPU Power Socket 0": "part",
+        "SysIO Power Socket 0": "part",
+    }
+    assert meter.domains["Grace Power Socket 0"].period_s == 0.05
+    assert meter.source == "sampled"
+
+
+def test_grace_is_integrated(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    meter = opened(trees.grace(tmp_path, hopper=False), clock)
+    meter.start(())
+    before = meter.read()
+    clock.sleep(3.0)
+    assert meter.read()["Grace Power Socket 0"] - before["Grace Power Socket 0"] == pytest.approx(
+        540
+    )
+
+
+@pytest.mark.parametrize("interval_ms", [1_000, 10_000, 300_000])
+def test_an_acpi_power_meter_measures_the_node_as_slowly_as_it_says(
+    tmp_path: Path, interval_ms: int
+) -> None:
+    """Intel's Node Manager has the name and 1 s; HP's DL360p tells 300 s; others are between."""
+    name = {"power1_oem_info": "Meter measures total domain"}
+    meter = opened(trees.acpi_meter(tmp_path, {**name, "power1_average_interval": interval_ms}))
+    assert kinds(meter) == {"power_meter power1": "node"}
+    domain = meter.domains["power_meter power1"]
+    assert domain.period_s == interval_ms * 1e-3
+    assert domain.systematic_rel == pytest.approx(0.045)
+
+
+@pytest.mark.parametrize(
+    ("stated", "error"),
+    [
+        ("97.500%", 0.025),
+        ("95.5%", 0.04995),  # 95005 thousandths: the driver's format drops the zeros between
+        ("0.0%", hwmon.SYSTEMATIC_REL),
+        ("1.0%", hwmon.SYSTEMATIC_REL),
+        ("100.0%", hwmon.SYSTEMATIC_REL),
+        ("", hwmon.SYSTEMATIC_REL),
+    ],
+)
+def test_a_stated_accuracy_is_the_gain_error(tmp_path: Path, stated: str, error: float) -> None:
+    """show_accuracy() in acpi_power_meter.c: `%u.%u%%` of thousandths of a per cent."""
+    meter = opened(trees.acpi_meter(tmp_path, {"power1_accuracy": stated}))
+    assert meter.domains["power_meter power1"].systematic_rel == pytest.approx(error)
+
+
+@pytest.mark.parametrize(
+    ("microwatts", "reason"),
+    [
+        # HP ProLiant DL360p Gen8: "power1: 0.00 W (interval = 300.00 s)".
+        (0, "tells 0 W"),
+        # "4.29 MW (interval = 4294967.29 s)", lm-sensors issues 130 and 460.
+        (4_294_967_295_000, "4.29 MW"),
+    ],
+)
+def test_a_node_meter_that_knows_nothing_is_named(
+    tmp_path: Path, microwatts: int, reason: str
+) -> None:
+    trees.acpi_meter(tmp_path, {}, microwatts=microwatts)
+    with pytest.raises(Missing, match=reason) as error:
+        opened(tmp_path)
+    assert "firmware" in error.value.remedy
+
+
+def test_a_dead_sensor_does_not_silence_the_living(tmp_path: Path) -> None:
+    trees.acpi_meter(tmp_path, {}, microwatts=0, number=9)
+    assert "Grace Power Socket 0" in opened(trees.grace(tmp_path)).domains
+
+
+def test_a_reading_of_4_megawatts_is_no_sample(tmp_path: Path) -> None:
+    file = trees.put(tmp_path, {"power1_average": 4_294_967_295_000}) / "power1_average"
+    with pytest.raises(Unavailable, match="not known"):
+        hwmon.power_reader({"node": str(file)})()
+
+
+def test_a_meter_of_a_battery_is_not_the_node(tmp_path: Path) -> None:
+    meter = opened(trees.acpi_meter(tmp_path, {"power1_is_battery": 1}))
+    assert list(kinds(meter).values()) == ["part"]
+
+
+def test_what_an_acpi_meter_measures_may_be_told_by_links(tmp_path: Path) -> None:
+    """Documentation/hwmon/acpi_power_meter.rst: `measures/` links to what the meter measures."""
+    trees.acpi_meter(tmp_path, {"power1_oem_info": "Vendor meter"})
+    assert kinds(opened(tmp_path)) == {"Vendor meter": "part"}
+    measures = tmp_path / "sys/class/hwmon/hwmon1/device/measures"
+    measures.mkdir()
+    (measures / "LNXSYBUS:00").symlink_to("../..")
+    assert kinds(opened(tmp_path)) == {"power_meter power1": "node"}
+
+
+def test_two_that_claim_the_node_are_not_added(tmp_path: Path) -> None:
+    for number in (1, 2):
+        trees.acpi_meter(tmp_path, {}, number=number)
+    assert list(kinds(opened(tmp_path)).values()) == ["part", "part"]
+
+
+def test_rails_of_unknown_nesting_are_parts(tmp_path: Path) -> None:
+    """Documentation/hwmon/ina3221.rst has labels of rails; amdgpu is amdsmi's."""
+    trees.put(
+        trees.node(tmp_path),
+        {
+            "sys/class/hwmon/hwmon1/name": "ina3221",
+            "sys/class/hwmon/hwmon1/power1_input": 9,
+            "sys/class/hwmon/hwmon1/power1_label": "VDD_IN",
+            "sys/class/hwmon/hwmon2/name": "amdgpu",
+            "sys/class/hwmon/hwmon2/power1_average": 9,
+        },
+    )
+    assert kinds(opened(tmp_path)) == {"VDD_IN": "part"}
