@@ -11,8 +11,9 @@ import pytest
 import trees
 from virtual import LocalSampler, VirtualClock
 
+from joulia.energy.accounting import Seen, User, account
 from joulia.errors import Unavailable
-from joulia.meters import Base, Missing, hwmon
+from joulia.meters import Base, Missing, hwmon, hwmon_energy
 
 
 def opened(root: Path, clock: VirtualClock | None = None) -> Base:
@@ -142,3 +143,93 @@ def test_rails_of_unknown_nesting_are_parts(tmp_path: Path) -> None:
         },
     )
     assert kinds(opened(tmp_path)) == {"VDD_IN": "part"}
+
+
+GPU = "0000:03:00.0"
+
+
+def test_an_xe_card_holds_its_package(tmp_path: Path) -> None:
+    """sysfs-driver-intel-xe-hwmon: energy1 is the card, energy2 its package."""
+    labels = {"energy1_label": "card", "energy2_label": "pkg"}
+    counts = {"energy1_input": 9_000_000, "energy2_input": 7_000_000}
+    trees.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **labels, **counts})
+    (meter,) = hwmon_energy.open(tmp_path, VirtualClock())
+    assert (meter.source, meter.bus_id) == ("counter", GPU)
+    assert kinds(meter) == {"card": "gpu", "pkg": "part"}
+    before = meter.read()
+    trees.put(tmp_path / "sys/class/hwmon/hwmon2", {"energy1_input": 12_000_000})
+    assert meter.read()["card"] - before["card"] == pytest.approx(3.0)
+
+
+def test_a_card_counter_at_zero_leaves_the_package(tmp_path: Path) -> None:
+    """Without labels, as xe was before Linux 6.8, and with one counter that the board lacks."""
+    counts = {"energy1_input": 0, "energy2_input": 7_000_000}
+    trees.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **counts})
+    (meter,) = hwmon_energy.open(tmp_path, VirtualClock())
+    assert kinds(meter) == {"card": "part", "pkg": "gpu"}
+
+
+def test_tiles_lie_inside_an_i915_device(tmp_path: Path) -> None:
+    """sysfs-driver-intel-i915-hwmon: `i915` is the entire device, `i915_gtN` a tile of it."""
+    for number, name in enumerate(("i915", "i915_gt0", "i915_gt1"), 4):
+        trees.intel_gpu(tmp_path, GPU, number, {"name": name, "energy1_input": number})
+    trees.intel_gpu(tmp_path, "0000:4d:00.0", 7, {"name": "i915", "energy1_input": 5})
+    first, second = hwmon_energy.open(tmp_path, VirtualClock())
+    assert kinds(first) == {"i915": "gpu", "i915_gt0": "part", "i915_gt1": "part"}
+    assert second.bus_id == "0000:4d:00.0"
+    total = account(
+        [
+            Seen("n", meter.id, name, domain.kind, device=meter.device, bus_id=meter.bus_id)
+            for meter in (first, second)
+            for name, domain in meter.domains.items()
+        ],
+        [User("n")],
+        everything=True,
+    )
+    assert [seen.domain for seen in total.counted] == ["i915", "i915"]
+
+
+def amd_energy(root: Path) -> Path:
+    """Documentation/hwmon/amd_energy.rst: a core each, then the sockets, no DRAM."""
+    labels = [*(f"Ecore{core:03d}" for core in range(4)), "Esocket0", "Esocket1"]
+    files: dict[str, object] = {"name": "amd_energy"}
+    for number, label in enumerate(labels, 1):
+        files |= {f"energy{number}_label": label, f"energy{number}_input": 1_000_000 * number}
+    trees.put(root / "sys/class/hwmon/hwmon1", files)
+    return trees.node(root)
+
+
+def test_amd_energy_counts_sockets(tmp_path: Path) -> None:
+    (meter,) = hwmon_energy.open(amd_energy(tmp_path), VirtualClock())
+    assert kinds(meter) == {"Esocket0": "package", "Esocket1": "package"}
+    assert set(meter.read()) == {"Esocket0", "Esocket1"}
+
+
+def test_amd_energy_closed_to_users_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since CVE-2020-12912 the files are 0440; root, which tests may run as, reads them anyhow."""
+    amd_energy(tmp_path)
+    monkeypatch.setattr(hwmon_energy, "state", lambda file: "unreadable")
+    with pytest.raises(Missing, match="unreadable: energy counters .Esocket0, Esocket1"):
+        hwmon_energy.open(tmp_path, VirtualClock())
+
+
+def test_rails_count_but_are_not_added(tmp_path: Path) -> None:
+    """Documentation/hwmon/ina238.rst (ina228) and ltc2947.rst, which may count backwards."""
+    ina, ltc = (tmp_path / f"sys/class/hwmon/hwmon{n}" for n in (1, 2))
+    trees.put(trees.node(tmp_path), {})
+    trees.put(ina, {"name": "ina228", "energy1_input": 5_000_000})
+    trees.put(ltc, {"name": "ltc2947", "energy1_input": 9_000_000, "energy2_input": 2})
+    (meter,) = hwmon_energy.open(tmp_path, VirtualClock())
+    assert set(kinds(meter).values()) == {"part"}
+    meter.read()
+    trees.put(ltc, {"energy1_input": 8_000_000})
+    assert "ltc2947 energy1 (hwmon2)" not in meter.read()
+    assert "ina228 energy1 (hwmon1)" in meter.read()
+
+
+def test_a_machine_without_energy_counters(tmp_path: Path) -> None:
+    trees.put(trees.node(tmp_path), {"sys/class/hwmon/hwmon0/name": "k10temp"})
+    with pytest.raises(Missing, match="no energy counter"):
+        hwmon_energy.open(tmp_path, VirtualClock())

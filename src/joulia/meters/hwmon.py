@@ -91,6 +91,7 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
     meter = Sampled(domain_id(root, "hwmon"), domains, sampling(reader, every_s, clock))
     kinds = {domain.kind for domain in domains.values()}
     meter.not_covered = ("power supply loss",) + (() if "node" in kinds else ("network card",))
+    meter.not_covered += tuple(trouble.reason for trouble in lost.values())
     return [meter]
 
 
