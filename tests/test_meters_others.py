@@ -180,7 +180,10 @@ def test_the_sampler_ends_with_its_parent(power_file: Path) -> None:
 
 
 def test_every_meter_is_found_by_place() -> None:
-    known = {"amdsmi", "battery", "fake", "hwmon", "nvml", "occ", "rapl"}
+    known = {
+        "amdsmi", "battery", "fake", "hwmon", "hwmon_energy", "ipmi", "nvml", "occ", "pm_counters",
+        "rapl", "redfish", "slurm",
+    }  # fmt: skip
     assert known <= registry.meters().keys()
     assert not any(name.startswith("_") for name in registry.meters())
 
@@ -188,7 +191,7 @@ def test_every_meter_is_found_by_place() -> None:
 def test_an_empty_virtual_machine_names_what_it_lacks(tmp_path: Path) -> None:
     opened, missing = meters.open_all(trees.virtual_machine(tmp_path), VirtualClock())
     assert all(meter.id.startswith("GPU-") for meter in opened)
-    assert {"battery", "hwmon", "occ", "rapl"} <= missing.keys()
+    assert {"battery", "hwmon", "hwmon_energy", "occ", "pm_counters", "rapl"} <= missing.keys()
     assert "fake" not in missing
     for error in missing.values():
         assert error.reason

@@ -95,7 +95,7 @@ def node(root: Path, counters: list[Counter], clock: Clock) -> HwmonEnergy:
 
 
 def gpu(root: Path, bus_id: str, counters: list[Counter], clock: Clock) -> HwmonEnergy:
-    """One level of a GPU: the card where it counts, else its package; what lies inside is a part."""
+    """One level of a GPU: the card where it counts, else its package; the rest is parts."""
     whole = sorted((c for c in counters if c.kind == "gpu"), key=_stands_still)
     kept = [
         counter if counter in whole[:1] else Counter(counter.file, counter.name, "part")
