@@ -126,6 +126,17 @@ def test_slurms_joules_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert meter.read()[domain] - before == 2000.0
 
 
+def test_joules_that_go_back_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_job(monkeypatch, SLURM_STEP_NUM_NODES="4")
+    trees.put(tmp_path, {"joules": "52143"})
+    site_services.slurm(tmp_path, f"$(cat {tmp_path}/joules)")
+    (meter,) = slurm.open(tmp_path, VirtualClock())
+    assert list(meter.domains) == ["step 1234.batch (ipmi, 4 nodes)"]
+    trees.put(tmp_path, {"joules": "143"})
+    with pytest.raises(Unavailable, match="went back"):
+        meter.read()
+
+
 @pytest.mark.parametrize("plugin", ["acct_gather_energy/none", "(null)"])
 def test_zero_of_a_cluster_that_does_not_measure_is_no_meter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: str
@@ -217,6 +228,21 @@ def test_several_chassis_ask_for_a_name(tmp_path: Path, monkeypatch: pytest.Monk
         assert list(outer.domains) == ["chassis 1U"]
 
 
+@pytest.mark.parametrize(
+    "odd", [None, [], {"PowerWatts": 374}, {"PowerWatts": {"Reading": "374"}}, {"PowerWatts": None}]
+)
+def test_a_service_of_another_shape_tells_no_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: Any
+) -> None:
+    login(tmp_path, monkeypatch)
+    resources = {**site_services.RACK, "/redfish/v1/Chassis/1U/EnvironmentMetrics": odd}
+    if odd is None:
+        del resources["/redfish/v1/Chassis/1U/EnvironmentMetrics"]
+    with site_services.bmc(resources) as address, pytest.raises(Unavailable) as error:
+        redfish_meter(address, monkeypatch, VirtualClock())
+    assert "tells power" in error.value.reason or "no object" in error.value.reason
+
+
 def test_a_reading_of_null_is_no_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     login(tmp_path, monkeypatch)
     resources: dict[str, Any] = copy.deepcopy(site_services.CISCO)
@@ -245,7 +271,13 @@ def test_a_wrong_login_an_unknown_certificate_and_nobody_there(
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"), [("", "names no service"), ("https://me:word@bmc", "a login in")]
+    ("given", "reason"),
+    [
+        ("", "names no service"),
+        ("bmc", "names no service"),
+        ("https://me:word@bmc", "a login in"),
+        ("http://bmc", "is not https"),
+    ],
 )
 def test_a_service_is_named_without_a_login(
     monkeypatch: pytest.MonkeyPatch, given: str, reason: str
@@ -285,24 +317,27 @@ def test_all_meters_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     in_job(monkeypatch)
     site_services.ipmitool(tmp_path)
     site_services.slurm(tmp_path, "$(( $(date +%s%N) / 5000000 ))")  # 200 W
+    login(tmp_path, monkeypatch)
     fake = {"id": f"{trees.BOOT}/rapl", "watts": {"package-0": 50.0, "package-1": 30.0}}
     trees.put(tmp_path, {"run/joulia/fake-meter.json": json.dumps(fake)})
     out = tmp_path / "out.json"
-    done = all_meters(tmp_path, "--energy-tolerance", "5", "-o", str(out), "--", "sleep", "0.3")
+    with site_services.bmc(site_services.RACK) as address:
+        monkeypatch.setenv(redfish.VARIABLE, address)
+        done = all_meters(tmp_path, "--energy-tolerance", "5", "-o", str(out), "--", "sleep", "0.3")
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
     rows = {domain["domain"]: domain for domain in result["domains"]}
     assert rows["package-0"]["ratio"] == pytest.approx(50.0 / 80.0, rel=0.01)
     assert rows["package-0"]["counted"]
-    assert not rows[ipmi.NODE]["counted"]
     # The BMC's figure is 5 s old at worst, and Slurm's 10 s: nothing can be said of 0.3 s.
-    assert rows[ipmi.NODE]["too_short"]
-    assert rows["step 1234.batch (ipmi)"]["too_short"]
+    for domain in (ipmi.NODE, "chassis 1U", "step 1234.batch (ipmi)"):
+        assert not rows[domain]["counted"]
+        assert rows[domain]["too_short"]
     assert result["total"]["watts"] == pytest.approx(80.0, rel=0.01)
-    assert "JOULIA_REDFISH" in result["missing"]["redfish"]
+    assert "amdsmi" in result["missing"]["amdsmi"]["reason"]
     lines = done.stderr.splitlines()
     assert max(map(len, lines)) <= 80
-    for text in ("too short", "cross-check: what the site says", "redfish: "):
+    for text in ("too short", "cross-check: what the site says", "-> ROCm brings"):
         assert text in done.stderr
     assert trees.BOOT not in done.stderr
 

@@ -55,6 +55,14 @@ class MeteredDomain:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """Why a meter is not here, and what would bring it."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Metered:
     """What `joulia meter` prints and writes."""
 
@@ -67,8 +75,8 @@ class Metered:
     domains: tuple[MeteredDomain, ...]
     carbon: Carbon | None = None
     """CO2e, where the user named a grid."""
-    missing: dict[str, str] = field(default_factory=dict)
-    """Meters that are not here: the reason and the remedy of each."""
+    missing: dict[str, Lack] = field(default_factory=dict)
+    """Meters that are not here."""
 
 
 def meter(
@@ -141,7 +149,10 @@ def measured(
     )
     if data:
         domains = tuple(beside(domain, data.watts) for domain in domains)
-    missing = {name: str(error) for name, error in (energy.missing | checks.missing).items()}
+    missing = {
+        name: Lack(error.reason, error.remedy)
+        for name, error in sorted((energy.missing | checks.missing).items())
+    }
     return Metered(tuple(command), code, seconds, data, reason, domains, note, missing)
 
 
@@ -282,14 +293,13 @@ def reason_of(result: Metered) -> str:
     return str(result.reason)
 
 
-def not_here(out: Console, missing: Mapping[str, str]) -> None:
-    """A line for each reason and remedy; what several have in common is said once."""
+def not_here(out: Console, missing: Mapping[str, Lack]) -> None:
+    """A line for each reason and remedy; a remedy that several have in common stands for them."""
     names: dict[str, list[str]] = {}
-    for name, why in sorted(missing.items()):
-        reason, separator, remedy = why.partition("; ")
-        shared = sum(other.endswith(separator + remedy) for other in missing.values()) > 1
-        text = remedy if separator and shared else f"{reason} -> {remedy}" if remedy else reason
-        names.setdefault(text, []).append(name)
+    for name, lack in missing.items():
+        shared = sum(other.remedy == lack.remedy for other in missing.values()) > 1
+        text = lack.reason + (f" -> {lack.remedy}" if lack.remedy else "")
+        names.setdefault(lack.remedy if lack.remedy and shared else text, []).append(name)
     for text, who in names.items():
         line = textwrap.fill(
             f"{', '.join(who)}: {text}",

@@ -42,7 +42,7 @@ class Service:
         self.session = self.requests.Session()
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """A resource. Raises Unavailable with what the service or the network says."""
+        """A resource, empty where there is none. Raises Unavailable with what the service says."""
         host = urlsplit(self.address).hostname
         try:
             answer = self.session.get(self.address + path, timeout=PATIENCE_S)
@@ -52,6 +52,8 @@ class Service:
                     f"{host} refuses {path} ({answer.status_code})",
                     f"put a login into ~/.netrc: machine {host} login ... password ...",
                 )
+            if answer.status_code == 404:
+                return {}  # a link to nothing: it tells nothing
             answer.raise_for_status()
             resource = answer.json()
         except self.requests.exceptions.SSLError:
@@ -73,10 +75,19 @@ def reason(error: Exception) -> str:
     return " ".join(str(error).split())[:160]
 
 
-def linked(resource: Mapping[str, Any], name: str) -> str | None:
+def inside(resource: Any, *keys: str | int) -> Any:
+    """What lies under names and positions; None where a service has another shape."""
+    for key in keys:
+        try:
+            resource = resource[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return resource
+
+
+def linked(resource: Any, *keys: str | int) -> str | None:
     """The path that a property links to."""
-    link = resource.get(name)
-    path = link.get("@odata.id") if isinstance(link, dict) else None
+    path = inside(resource, *keys, "@odata.id")
     return path if isinstance(path, str) else None
 
 
@@ -87,11 +98,10 @@ def watts(service: Service, chassis: Mapping[str, Any]) -> float | None:
     """
     figure: Any = None
     if path := linked(chassis, "EnvironmentMetrics"):
-        figure = (service.get(path).get("PowerWatts") or {}).get("Reading")
+        figure = inside(service.get(path), "PowerWatts", "Reading")
     if figure is None and (path := linked(chassis, "Power")):
         # The first control is the chassis; others, where there are any, are parts of it.
-        controls = service.get(path).get("PowerControl") or [{}]
-        figure = controls[0].get("PowerConsumedWatts")
+        figure = inside(service.get(path), "PowerControl", 0, "PowerConsumedWatts")
     return float(figure) if isinstance(figure, int | float) and figure > 0 else None
 
 
@@ -116,14 +126,14 @@ def label(path: str) -> str:
 def outermost(service: Service) -> list[str]:
     """The chassis that tell power and lie in no other."""
     collection = linked(service.get(ROOT), "Chassis")
-    members = service.get(collection).get("Members", []) if collection else []
-    paths = []
-    for member in members:
-        chassis = service.get(member["@odata.id"])
-        inside = (chassis.get("Links") or {}).get("ContainedBy")
-        if not inside and watts(service, chassis) is not None:
-            paths.append(member["@odata.id"])
-    return paths
+    members = inside(service.get(collection), "Members") if collection else None
+    paths = [linked(member) for member in members or []]
+    return [path for path in paths if path and _outermost(service, service.get(path))]
+
+
+def _outermost(service: Service, chassis: Mapping[str, Any]) -> bool:
+    within = inside(chassis, "Links", "ContainedBy")
+    return not within and watts(service, chassis) is not None
 
 
 def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[Base]:
@@ -133,6 +143,8 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
         raise Missing("absent", f"{VARIABLE} names no service", f"{VARIABLE}=https://BMC")
     if given.username or given.password:
         raise Missing("absent", f"a login in {VARIABLE}", "put it into ~/.netrc, for others see it")
+    if given.scheme != "https":
+        raise Missing("absent", f"{VARIABLE} is not https, and would send a login in the clear", "")
     address = f"{given.scheme}://{given.netloc}"
     path = given.path if given.path not in ("", "/") else _only(Service(address))
     reader = Reader(power_reader(address, path), f"{__name__}:power_reader", [address, path])

@@ -3,6 +3,7 @@
 What it covers is the plug-in's business (`AcctGatherEnergyType`): the whole node by the BMC (ipmi,
 xcc) or by Cray's counters (pm_counters), or the processors alone (rapl), or GPUs (gpu), on every
 node of the step, with whatever else runs there. So it is shown beside the meters, never in a total.
+sacct tells the same figure, but not before the step has ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Domain, Missing
 from joulia.meters._commands import output, where
-from joulia.meters._counter import Accumulator
 
 CROSS_CHECK = True
 PLUGIN = "acct_gather_energy/"
@@ -33,16 +33,20 @@ NO_VALUE = 2**63
 class Slurm(Base):
     """The joules of one step so far."""
 
-    def __init__(self, sstat: str, step: str, plugin: str, period_s: float, clock: Clock) -> None:
+    def __init__(self, sstat: str, step: str, what: str, period_s: float) -> None:
         self.id = f"slurm/{step}"
         self.command = [sstat, "--noheader", "--parsable2", "--format=ConsumedEnergyRaw"]
         self.command += [f"--jobs={step}"]
-        self.domain = f"step {step} ({plugin})"
+        self.domain = f"step {step} ({what})"
         self.domains = {self.domain: Domain("cross-check", period_s, 1.0, SYSTEMATIC_REL)}
-        self.sum = Accumulator(self.domain, None, clock)
+        self.highest = 0.0
 
     def read(self) -> dict[str, float]:
-        return {self.domain: self.sum.update(joules(output(self.command, PATIENCE_S)))}
+        used = joules(output(self.command, PATIENCE_S))
+        if used < self.highest:
+            raise Unavailable(f"sstat went back from {self.highest:g} J to {used:g} J")
+        self.highest = used
+        return {self.domain: used}
 
 
 def joules(text: str) -> float:
@@ -89,7 +93,9 @@ def open(root: Path, clock: Clock) -> list[Slurm]:
             "Slurm measures no energy on this cluster",
             f"an administrator sets AcctGatherEnergyType={PLUGIN}...",
         )
-    meter = Slurm(sstat, step, plugin[1], frequency_s(configuration), clock)
+    nodes = os.environ.get("SLURM_STEP_NUM_NODES", "1")
+    what = plugin[1] + (f", {nodes} nodes" if nodes != "1" else "")
+    meter = Slurm(sstat, step, what, frequency_s(configuration))
     try:
         meter.read()
     except Unavailable as error:
