@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trees
+import trees_cray
 from virtual import VirtualClock
 
 from joulia.energy.accounting import User, account
@@ -19,7 +20,7 @@ from joulia.parallel.comm import OneRank
 @pytest.mark.parametrize("times", [True, False])
 def test_a_node_with_its_accelerators(tmp_path: Path, times: bool) -> None:
     clock = VirtualClock()
-    trees.CrayEx(tmp_path, times=times).run(clock)
+    trees_cray.CrayEx(tmp_path, times=times).run(clock)
     (meter,) = pm_counters.open(tmp_path, clock)
     assert {name: domain.kind for name, domain in meter.domains.items()} == {
         "energy": "node",
@@ -31,14 +32,14 @@ def test_a_node_with_its_accelerators(tmp_path: Path, times: bool) -> None:
     before = meter.read()
     clock.sleep(10.0)
     after = meter.read()
-    for name, (_, watts) in trees.LUMI_G.items():
+    for name, (_, watts) in trees_cray.LUMI_G.items():
         assert after[name] - before[name] == pytest.approx(10.0 * watts, abs=2.0)
 
 
 def test_one_level_is_counted(tmp_path: Path) -> None:
     """2000 W, not the 3821 W that all counters of the node would add up to."""
     clock = VirtualClock()
-    trees.CrayEx(tmp_path).run(clock)
+    trees_cray.CrayEx(tmp_path).run(clock)
     opened: Any = (pm_counters.open(tmp_path, clock), {})
     energy = EnergyMonitor(OneRank(), clock=clock, sleep=clock.sleep, opened=opened)
     assert [domain.domain for domain in energy.account.counted] == ["energy"]
@@ -50,7 +51,7 @@ def test_one_level_is_counted(tmp_path: Path) -> None:
 
 
 def test_without_the_nodes_counter_processors_and_memory_count(tmp_path: Path) -> None:
-    cray = trees.CrayEx(tmp_path)
+    cray = trees_cray.CrayEx(tmp_path)
     (cray.folder / "energy").unlink()
     (meter,) = pm_counters.open(tmp_path, VirtualClock())
     energy = EnergyMonitor(OneRank(), opened=([meter], {}))
@@ -61,7 +62,7 @@ def test_without_the_nodes_counter_processors_and_memory_count(tmp_path: Path) -
 
 def test_counters_that_are_not_scanned_any_more_are_an_error(tmp_path: Path) -> None:
     clock = VirtualClock()
-    trees.CrayEx(tmp_path)
+    trees_cray.CrayEx(tmp_path)
     (meter,) = pm_counters.open(tmp_path, clock)
     meter.read()
     clock.sleep(5.0)
@@ -70,7 +71,7 @@ def test_counters_that_are_not_scanned_any_more_are_an_error(tmp_path: Path) -> 
 
 
 def test_a_blade_that_restarts_voids_the_window(tmp_path: Path) -> None:
-    cray = trees.CrayEx(tmp_path)
+    cray = trees_cray.CrayEx(tmp_path)
     clock = VirtualClock()
     (meter,) = pm_counters.open(tmp_path, clock)
     meter.read()

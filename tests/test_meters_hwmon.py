@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trees
+import trees_hwmon
 from virtual import LocalSampler, VirtualClock
 
 from joulia.energy.accounting import Seen, User, account
@@ -59,7 +60,9 @@ def test_an_acpi_power_meter_measures_the_node_as_slowly_as_it_says(
 ) -> None:
     """Intel's Node Manager has the name and 1 s; HP's DL360p tells 300 s; others are between."""
     name = {"power1_oem_info": "Meter measures total domain"}
-    meter = opened(trees.acpi_meter(tmp_path, {**name, "power1_average_interval": interval_ms}))
+    meter = opened(
+        trees_hwmon.acpi_meter(tmp_path, {**name, "power1_average_interval": interval_ms})
+    )
     assert kinds(meter) == {"power_meter power1": "node"}
     domain = meter.domains["power_meter power1"]
     assert domain.period_s == interval_ms * 1e-3
@@ -79,7 +82,7 @@ def test_an_acpi_power_meter_measures_the_node_as_slowly_as_it_says(
 )
 def test_a_stated_accuracy_is_the_gain_error(tmp_path: Path, stated: str, error: float) -> None:
     """show_accuracy() in acpi_power_meter.c: `%u.%u%%` of thousandths of a per cent."""
-    meter = opened(trees.acpi_meter(tmp_path, {"power1_accuracy": stated}))
+    meter = opened(trees_hwmon.acpi_meter(tmp_path, {"power1_accuracy": stated}))
     assert meter.domains["power_meter power1"].systematic_rel == pytest.approx(error)
 
 
@@ -95,14 +98,14 @@ def test_a_stated_accuracy_is_the_gain_error(tmp_path: Path, stated: str, error:
 def test_a_node_meter_that_knows_nothing_is_named(
     tmp_path: Path, microwatts: int, reason: str
 ) -> None:
-    trees.acpi_meter(tmp_path, {}, microwatts=microwatts)
+    trees_hwmon.acpi_meter(tmp_path, {}, microwatts=microwatts)
     with pytest.raises(Missing, match=reason) as error:
         opened(tmp_path)
     assert "firmware" in error.value.remedy
 
 
 def test_a_dead_sensor_does_not_silence_the_living(tmp_path: Path) -> None:
-    trees.acpi_meter(tmp_path, {}, microwatts=0, number=9)
+    trees_hwmon.acpi_meter(tmp_path, {}, microwatts=0, number=9)
     assert "Grace Power Socket 0" in opened(trees.grace(tmp_path)).domains
 
 
@@ -113,13 +116,13 @@ def test_a_reading_of_4_megawatts_is_no_sample(tmp_path: Path) -> None:
 
 
 def test_a_meter_of_a_battery_is_not_the_node(tmp_path: Path) -> None:
-    meter = opened(trees.acpi_meter(tmp_path, {"power1_is_battery": 1}))
+    meter = opened(trees_hwmon.acpi_meter(tmp_path, {"power1_is_battery": 1}))
     assert list(kinds(meter).values()) == ["part"]
 
 
 def test_what_an_acpi_meter_measures_may_be_told_by_links(tmp_path: Path) -> None:
     """Documentation/hwmon/acpi_power_meter.rst: `measures/` links to what the meter measures."""
-    trees.acpi_meter(tmp_path, {"power1_oem_info": "Vendor meter"})
+    trees_hwmon.acpi_meter(tmp_path, {"power1_oem_info": "Vendor meter"})
     assert kinds(opened(tmp_path)) == {"Vendor meter": "part"}
     measures = tmp_path / "sys/class/hwmon/hwmon1/device/measures"
     measures.mkdir()
@@ -129,7 +132,7 @@ def test_what_an_acpi_meter_measures_may_be_told_by_links(tmp_path: Path) -> Non
 
 def test_two_that_claim_the_node_are_not_added(tmp_path: Path) -> None:
     for number in (1, 2):
-        trees.acpi_meter(tmp_path, {}, number=number)
+        trees_hwmon.acpi_meter(tmp_path, {}, number=number)
     assert list(kinds(opened(tmp_path)).values()) == ["part", "part"]
 
 
@@ -155,7 +158,7 @@ def test_an_xe_card_holds_its_package(tmp_path: Path) -> None:
     """sysfs-driver-intel-xe-hwmon: energy1 is the card, energy2 its package."""
     labels = {"energy1_label": "card", "energy2_label": "pkg"}
     counts = {"energy1_input": 9_000_000, "energy2_input": 7_000_000}
-    trees.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **labels, **counts})
+    trees_hwmon.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **labels, **counts})
     (meter,) = hwmon_energy.open(tmp_path, VirtualClock())
     assert (meter.source, meter.bus_id) == ("counter", GPU)
     assert kinds(meter) == {"card": "gpu", "pkg": "part"}
@@ -167,7 +170,7 @@ def test_an_xe_card_holds_its_package(tmp_path: Path) -> None:
 def test_a_card_counter_at_zero_leaves_the_package(tmp_path: Path) -> None:
     """Without labels, as xe was before Linux 6.8, and with one counter that the board lacks."""
     counts = {"energy1_input": 0, "energy2_input": 7_000_000}
-    trees.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **counts})
+    trees_hwmon.intel_gpu(tmp_path, GPU, 2, {"name": "xe", **counts})
     (meter,) = hwmon_energy.open(tmp_path, VirtualClock())
     assert kinds(meter) == {"card": "part", "pkg": "gpu"}
 
@@ -175,8 +178,8 @@ def test_a_card_counter_at_zero_leaves_the_package(tmp_path: Path) -> None:
 def test_tiles_lie_inside_an_i915_device(tmp_path: Path) -> None:
     """sysfs-driver-intel-i915-hwmon: `i915` is the entire device, `i915_gtN` a tile of it."""
     for number, name in enumerate(("i915", "i915_gt0", "i915_gt1"), 4):
-        trees.intel_gpu(tmp_path, GPU, number, {"name": name, "energy1_input": number})
-    trees.intel_gpu(tmp_path, "0000:4d:00.0", 7, {"name": "i915", "energy1_input": 5})
+        trees_hwmon.intel_gpu(tmp_path, GPU, number, {"name": name, "energy1_input": number})
+    trees_hwmon.intel_gpu(tmp_path, "0000:4d:00.0", 7, {"name": "i915", "energy1_input": 5})
     first, second = hwmon_energy.open(tmp_path, VirtualClock())
     assert kinds(first) == {"i915": "gpu", "i915_gt0": "part", "i915_gt1": "part"}
     assert second.bus_id == "0000:4d:00.0"
@@ -247,7 +250,7 @@ def test_a_run_stretches_windows_tenfold_for_the_node(
 ) -> None:
     """An ordinary server: RAPL, and an ACPI power meter with a mean over 1 s or 300 s."""
     clock = VirtualClock()
-    trees.acpi_meter(trees.intel(tmp_path), {"power1_average_interval": interval_ms})
+    trees_hwmon.acpi_meter(trees.intel(tmp_path), {"power1_average_interval": interval_ms})
     opened: Any = ([*rapl.open(tmp_path, clock), *hwmon.open(tmp_path, clock, LocalSampler)], {})
     energy = EnergyMonitor(
         OneRank(), window_s=window_s, clock=clock, sleep=clock.sleep, opened=opened

@@ -123,102 +123,17 @@ def grace(root: Path, hopper: bool = True, device: bool = True) -> Path:
     if hopper:
         names, watts = ["Module Power Socket 0", *names], [600, *watts]
     for i, (name, power) in enumerate(zip(names, watts, strict=True), 2):
-        acpi_meter(
-            root,
-            {"power1_oem_info": name, "power1_average_interval": 50},
-            microwatts=power * 1_000_000,
-            number=i,
-            device=device,
+        folder = root / f"sys/class/hwmon/hwmon{i}"
+        put(
+            folder / "device" if device else folder,
+            {
+                "name": "power_meter",
+                "power1_oem_info": name,
+                "power1_average": power * 1_000_000,
+                "power1_average_interval": 50,
+            },
         )
     return root
-
-
-def acpi_meter(
-    root: Path,
-    files: Mapping[str, object],
-    *,
-    microwatts: int = 250_000_000,
-    number: int = 1,
-    device: bool = True,
-) -> Path:
-    """An ACPI power meter (ACPI000D) as Linux' drivers/hwmon/acpi_power_meter.c shows it.
-
-    Its files belong to the ACPI device, which `hwmonN/device` links to: they are those of the
-    listing in lm-sensors issue 460. `files` replaces their contents. A driver that registers with
-    hwmon_device_register_with_info() has them in `hwmonN` itself (not `device`).
-    """
-    own = {
-        "name": "power_meter",
-        "power1_accuracy": "95.500%",
-        "power1_average": microwatts,
-        "power1_average_interval": 1000,
-        "power1_average_interval_max": 300_000,
-        "power1_average_interval_min": 1000,
-        "power1_is_battery": 0,
-        "power1_model_number": "",
-        "power1_oem_info": "",
-        "power1_serial_number": "",
-    }
-    folder = root / f"sys/class/hwmon/hwmon{number}"
-    put(folder / "device" if device else folder, {**own, **files})
-    return node(root)
-
-
-LUMI_G = {
-    "energy": (1_360_621_494, 2_000),
-    "cpu_energy": (301_415_913, 250),
-    "memory_energy": (81_147_367, 71),
-    "accel0_energy": (212_365_101, 380),
-    "accel1_energy": (211_887_020, 370),
-    "accel2_energy": (213_004_411, 390),
-    "accel3_energy": (210_600_982, 360),
-}
-"""Joules since the blade's start, and watts, of a node with four MI250X."""
-
-
-class CrayEx:
-    """/sys/cray/pm_counters of a node with accelerators. `update(t)` writes the scan at t.
-
-    Names are those of a listing of LUMI (BSC-ES/autosubmit issue 1385) and of docs-csm's "User
-    Access to Compute Node Power Data"; lines with and without a time those of Frontier and of
-    geopm's CNLIOGroupTest.
-    """
-
-    def __init__(self, root: Path, *, times: bool = True) -> None:
-        self.folder = node(root) / "sys/cray/pm_counters"
-        self.times = times
-        put(self.folder, {"raw_scan_hz": 10, "version": 3, "generation": 1, "startup": 17})
-        put(self.folder, {"cpu0_temp": self.line(48, "C"), "power_cap": self.line(0, "W")})
-        self.update(0.0)
-
-    def line(self, number: int, unit: str, t: float = 0.0) -> str:
-        at = f" {1_700_061_210_920_464 + round(t * 1e6)} us" if self.times else ""
-        return f"{number} {unit}{at}"
-
-    def update(self, t: float) -> None:
-        files: dict[str, object] = {"freshness": 5_212_345 + round(t * 10)}
-        for name, (joules, watts) in LUMI_G.items():
-            files[name] = self.line(joules + round(watts * t), "J", t)
-            files[name.replace("energy", "power")] = self.line(watts, "W", t)
-        put(self.folder, files)
-
-    def run(self, clock: VirtualClock) -> None:
-        """Scan on a virtual clock."""
-        clock.every(0.1, lambda: self.update(clock.now))
-
-
-def intel_gpu(root: Path, bus_id: str, number: int, files: Mapping[str, object]) -> Path:
-    """A hwmon device of an Intel GPU; names and files as the kernel's ABI documents of xe and i915.
-
-    Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon and sysfs-driver-intel-i915-hwmon:
-    `hwmonN/device` links to the PCI device.
-    """
-    device = root / "sys/devices/pci0000:00" / bus_id
-    device.mkdir(parents=True, exist_ok=True)
-    folder = root / f"sys/class/hwmon/hwmon{number}"
-    put(folder, files)
-    (folder / "device").symlink_to(device)
-    return node(root)
 
 
 def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path:

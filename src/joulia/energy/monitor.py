@@ -93,14 +93,18 @@ class EnergyMonitor:
         own = [domain for meter in self.meters for domain in _seen(node, meter)]
         seen = [domain for part in self.comm.allgather(own) for domain in part]
         self.seen = sorted(seen, key=lambda domain: domain.key)
+        self._choose(self.seen)
+        self.nominal = {domain.key: domain.period_s for domain in seen}
+        self.periods = dict(self.nominal)
+        self.sources = {domain.meter: domain.source for domain in seen}
+
+    def _choose(self, seen: Sequence[Seen]) -> None:
+        """What counts of these."""
         self.account = accounting.account(
             seen, self.users, everything=self.everything, slowest_s=self.bearable_s
         )
         self.counted = {domain.key for domain in self.account.counted}
         self.active = bool(self.counted) and not self.account.problem
-        self.nominal = {domain.key: domain.period_s for domain in seen}
-        self.periods = dict(self.nominal)
-        self.sources = {domain.meter: domain.source for domain in seen}
 
     def _start(self, busy: set[int]) -> bool:
         """Start the samplers of what counts, and read nothing that would need another one.
@@ -208,12 +212,9 @@ class EnergyMonitor:
     def give_way(self, window_s: float) -> None:
         """Count the parts of a node whose own meter is too slow for a window of this length."""
         self.bearable_s = uncertainty.slowest_period(window_s, self.tolerance)
-        total = accounting.account(
-            self.seen, self.users, everything=self.everything, slowest_s=self.bearable_s
-        )
-        if {domain.key for domain in total.counted} != self.counted:
-            self.account = total
-            self.counted = {domain.key for domain in total.counted}
+        whole = [domain for domain in self.account.counted if domain.kind == "node"]
+        if any(domain.period_s > self.bearable_s for domain in whole):
+            self._choose(self.seen)
 
     @property
     def nodes(self) -> int:
