@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import site_services
@@ -19,7 +19,7 @@ from joulia import meters, registry
 from joulia.cli.cross_checks import CrossChecks
 from joulia.energy.accounting import Seen, User, account
 from joulia.errors import Unavailable
-from joulia.meters import Base, Missing, ipmi, redfish, slurm
+from joulia.meters import Base, Domain, Missing, ipmi, redfish, slurm
 from joulia.setup import doctor
 
 SUPPORT = Path(__file__).parent / "support"
@@ -299,6 +299,19 @@ def test_windows_of_cross_checks_hold_that_of_the_meters(tmp_path: Path) -> None
     (unread,) = checks.between({}, {})
     assert unread.reason == "not read"
     checks.close()
+
+
+def test_an_error_that_nobody_foresaw_ends_one_cross_check(tmp_path: Path) -> None:
+    class Odd(Base):
+        id = "odd"
+        domains: ClassVar = {"node": Domain("cross-check", 1.0)}
+
+        def read(self) -> dict[str, float]:
+            raise ZeroDivisionError("in a driver")
+
+    checks = CrossChecks(VirtualClock(), [Odd()])
+    (row,) = checks.between(checks.read(), checks.read())
+    assert row.reason == "ZeroDivisionError: in a driver"
 
 
 def all_meters(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -30,10 +30,10 @@ def test_a_node_with_its_accelerators(tmp_path: Path, times: bool) -> None:
     }
     assert meter.domains["energy"].period_s == 0.1
     before = meter.read()
-    clock.sleep(10.0)
+    clock.sleep(4.0)
     after = meter.read()
     for name, (_, watts) in trees_cray.LUMI_G.items():
-        assert after[name] - before[name] == pytest.approx(10.0 * watts, abs=2.0)
+        assert after[name] - before[name] == pytest.approx(4.0 * watts, rel=0.05)
 
 
 def test_one_level_is_counted(tmp_path: Path) -> None:

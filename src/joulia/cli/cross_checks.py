@@ -68,6 +68,9 @@ class CrossChecks:
             except Unavailable as error:
                 self.failed[meter.id] = error.reason
                 continue
+            except Exception as error:  # a service may answer anything; the others go on
+                self.failed[meter.id] = f"{type(error).__name__}: {error}"
+                continue
             readings[meter.id] = 0.5 * (began + self.clock()), joules
         return readings
 

@@ -24,6 +24,7 @@ SYSTEMATIC_REL = 0.05
 """Their makers state no bound; the order of magnitude found for NVML is assumed."""
 ELSEWHERE = ("ibmpowernv", "amdgpu")
 """Drivers that another meter reads."""
+FILES = "energy*_input"
 INTEL = re.compile(r"xe|i915(_gt\d+)?")
 CARD, PACKAGE = "energy1", "energy2"
 """Of xe (Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon); some GPUs have one of the two."""
@@ -116,7 +117,7 @@ def counters_of(folder: Path) -> list[Counter]:
     driver = attribute(folder, "name") or folder.name
     if driver.startswith(ELSEWHERE):
         return []
-    files = [f for place in (folder, folder / "device") for f in place.glob("energy*_input")]
+    files = [*folder.glob(FILES)] or [*(folder / "device").glob(FILES)]
     counters = []
     for file in sorted(files, key=lambda file: numbered(file.name)):
         stem = file.name.partition("_")[0]
