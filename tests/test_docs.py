@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from joulia import registry
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = ("add-a-kernel.md", "add-a-backend.md", "add-a-gpu-backend.md", "add-a-meter.md")
@@ -64,6 +66,14 @@ def test_a_page_works_as_it_is_written(page, tmp_path):
         assert done.returncode in allowed, f"{command}\n{output}"
         for line in expected:
             assert line in output, f"{command}\n{output}"
+
+
+def test_the_page_of_meters_has_a_row_for_each():
+    rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "meters.md").read_text(), re.MULTILINE)
+    own = {
+        name for name, module in registry.meters().items() if "joulia.meters." in module.__name__
+    }
+    assert sorted(rows) == sorted(own - {"fake"})
 
 
 def checkout(target: Path) -> Path:

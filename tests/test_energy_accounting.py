@@ -225,3 +225,26 @@ def test_nothing_counted_lies_inside_something_counted(seen: list[Seen]) -> None
         assert "module" not in kinds or kinds == {"module"}
         assert not {"platform", "package"} <= kinds
         assert not {"gpus", "gpu"} <= kinds
+
+
+ACPI = Seen("a", "a/hwmon", "power_meter power1", "node", source="sampled", period_s=300.0)
+
+
+def test_a_node_meter_too_slow_for_the_window_gives_way_and_says_so() -> None:
+    total = account([*rapl("a"), ACPI], [User("a")], slowest_s=0.1)
+    assert names(total) == ["package-0", "package-0-dram", "package-1", "package-1-dram"]
+    (line,) = [text for text in total.not_covered if "too slow" in text]
+    assert "power_meter power1 tells one figure in 300 s" in line
+    assert names(account([*rapl("a"), ACPI], [User("a")], slowest_s=300.0)) == [ACPI.domain]
+
+
+def test_a_slow_node_meter_stays_where_nothing_else_measures_the_processor() -> None:
+    assert names(account([ACPI], [User("a")], slowest_s=0.1)) == [ACPI.domain]
+    seen = [ACPI, gpu("a", GPUS[0])]
+    assert names(account(seen, [User("a", GPUS[0])], slowest_s=0.1)) == [ACPI.domain]
+
+
+def test_of_two_node_meters_the_quick_one_counts() -> None:
+    pm_counters = Seen("a", "a/pm_counters", "energy", "node", period_s=0.1)
+    slow = replace(ACPI, meter="a/aaa", source="counter")
+    assert names(account([slow, pm_counters], [User("a")], slowest_s=1.0)) == ["energy"]

@@ -1,4 +1,4 @@
-"""hwmon (Grace and generic), amdsmi, battery, the sampler's process, and all of them together."""
+"""amdsmi, battery, the sampler's process, and all of them together."""
 
 from __future__ import annotations
 
@@ -13,69 +13,9 @@ from virtual import LocalSampler, VirtualClock
 
 from joulia import meters, registry
 from joulia.errors import JouliaError, Unavailable
-from joulia.meters import Domain, Missing, amdsmi, battery, fake, hwmon
+from joulia.meters import Domain, Missing, amdsmi, battery, fake
 from joulia.meters._sampled import Integral, ProcessSampler, Reader, Sampled
 from joulia.system.clock import raw_clock
-
-
-def test_grace_hopper_domains_are_nested(tmp_path: Path) -> None:
-    (meter,) = hwmon.open(trees.grace(tmp_path), VirtualClock(), LocalSampler)
-    assert {name: domain.kind for name, domain in meter.domains.items()} == {
-        "Module Power Socket 0": "module",
-        "Grace Power Socket 0": "package",
-        "CPU Power Socket 0": "part",
-        "SysIO Power Socket 0": "part",
-    }
-    assert meter.domains["Grace Power Socket 0"].period_s == 0.05
-    assert meter.source == "sampled"
-
-
-def test_grace_is_integrated(tmp_path: Path) -> None:
-    clock = VirtualClock()
-    (meter,) = hwmon.open(trees.grace(tmp_path, hopper=False), clock, LocalSampler)
-    meter.start(())
-    before = meter.read()
-    clock.sleep(3.0)
-    assert meter.read()["Grace Power Socket 0"] - before["Grace Power Socket 0"] == pytest.approx(
-        540
-    )
-
-
-def test_an_acpi_power_meter_without_a_name_measures_the_node(tmp_path: Path) -> None:
-    trees.put(
-        trees.node(tmp_path),
-        {"sys/class/hwmon/hwmon1/name": "power_meter", "sys/class/hwmon/hwmon1/power1_average": 9},
-    )
-    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
-    assert [domain.kind for domain in meter.domains.values()] == ["node"]
-
-
-def test_two_that_claim_the_node_are_not_added(tmp_path: Path) -> None:
-    for i in (1, 2):
-        trees.put(
-            trees.node(tmp_path),
-            {
-                f"sys/class/hwmon/hwmon{i}/name": "power_meter",
-                f"sys/class/hwmon/hwmon{i}/power1_average": 9,
-            },
-        )
-    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
-    assert [domain.kind for domain in meter.domains.values()] == ["part", "part"]
-
-
-def test_rails_of_unknown_nesting_are_parts(tmp_path: Path) -> None:
-    trees.put(
-        trees.node(tmp_path),
-        {
-            "sys/class/hwmon/hwmon1/name": "ina3221",
-            "sys/class/hwmon/hwmon1/power1_input": 9,
-            "sys/class/hwmon/hwmon1/power1_label": "VDD_IN",
-            "sys/class/hwmon/hwmon2/name": "amdgpu",
-            "sys/class/hwmon/hwmon2/power1_average": 9,
-        },
-    )
-    (meter,) = hwmon.open(tmp_path, VirtualClock(), LocalSampler)
-    assert {name: domain.kind for name, domain in meter.domains.items()} == {"VDD_IN": "part"}
 
 
 class AmdSmiException(Exception):
@@ -240,7 +180,10 @@ def test_the_sampler_ends_with_its_parent(power_file: Path) -> None:
 
 
 def test_every_meter_is_found_by_place() -> None:
-    known = {"amdsmi", "battery", "fake", "hwmon", "nvml", "occ", "rapl"}
+    known = {
+        "amdsmi", "battery", "fake", "hwmon", "hwmon_energy", "ipmi", "nvml", "occ", "pm_counters",
+        "rapl", "redfish", "slurm",
+    }  # fmt: skip
     assert known <= registry.meters().keys()
     assert not any(name.startswith("_") for name in registry.meters())
 
@@ -248,7 +191,7 @@ def test_every_meter_is_found_by_place() -> None:
 def test_an_empty_virtual_machine_names_what_it_lacks(tmp_path: Path) -> None:
     opened, missing = meters.open_all(trees.virtual_machine(tmp_path), VirtualClock())
     assert all(meter.id.startswith("GPU-") for meter in opened)
-    assert {"battery", "hwmon", "occ", "rapl"} <= missing.keys()
+    assert {"battery", "hwmon", "hwmon_energy", "occ", "pm_counters", "rapl"} <= missing.keys()
     assert "fake" not in missing
     for error in missing.values():
         assert error.reason

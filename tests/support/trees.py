@@ -112,15 +112,20 @@ class Ac922:
         clock.every(period_s, lambda: self.update(clock.now), first=phase_s)
 
 
-def grace(root: Path, hopper: bool = True) -> Path:
+def grace(root: Path, hopper: bool = True, device: bool = True) -> Path:
+    """Grace's sensors, each an ACPI power meter with a name: `hwmonN/device/power1_oem_info`.
+
+    Names and places are those that DCGM's DcgmSystemMonitor and Alumet's plug-in grace-hopper read.
+    """
     node(root)
     names = ["Grace Power Socket 0", "CPU Power Socket 0", "SysIO Power Socket 0"]
     watts = [180, 120, 40]
     if hopper:
         names, watts = ["Module Power Socket 0", *names], [600, *watts]
     for i, (name, power) in enumerate(zip(names, watts, strict=True), 2):
+        folder = root / f"sys/class/hwmon/hwmon{i}"
         put(
-            root / f"sys/class/hwmon/hwmon{i}",
+            folder / "device" if device else folder,
             {
                 "name": "power_meter",
                 "power1_oem_info": name,

@@ -12,6 +12,12 @@ from joulia.cli import arguments
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--only", multiple=True, help="a meter to use: rapl, nvml, occ, ... (all)")
 @click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="every meter side by side, also the site's; what lacks",
+)
+@click.option(
     "--energy-tolerance",
     type=click.FloatRange(0.0, 100.0, min_open=True),
     default=2.0,
@@ -22,6 +28,7 @@ from joulia.cli import arguments
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def meter(
     only: tuple[str, ...],
+    everything: bool,
     energy_tolerance: float,
     carbon: str | None,
     output: Path | None,
@@ -31,7 +38,12 @@ def meter(
     from joulia.cli.metering import meter as meter_
 
     return meter_(
-        command, tolerance=energy_tolerance / 100.0, only=only, grid=carbon, output=output
+        command,
+        tolerance=energy_tolerance / 100.0,
+        only=only,
+        everything=everything,
+        grid=carbon,
+        output=output,
     )
 
 

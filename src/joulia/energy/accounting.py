@@ -5,6 +5,7 @@ Pure functions of what the meters of all nodes show, the same on every rank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -59,11 +60,18 @@ class User:
     device: str | None = None
 
 
-def account(seen: Iterable[Seen], users: Sequence[User], *, everything: bool = False) -> Account:
+def account(
+    seen: Iterable[Seen],
+    users: Sequence[User],
+    *,
+    everything: bool = False,
+    slowest_s: float = math.inf,
+) -> Account:
     """Choose what counts for the ranks of a case, given all that the meters show.
 
     A node counts once however many ranks run on it, a GPU once however many share it. GPUs that no
     rank uses are left out and named, unless `everything` counts or the node's own meter holds them.
+    A node's meter that is updated less often than every `slowest_s` gives way to the node's parts.
     """
     # One meter is one meter, whoever reads it; the order of ranks decides nothing.
     unique = sorted(
@@ -77,7 +85,7 @@ def account(seen: Iterable[Seen], users: Sequence[User], *, everything: bool = F
         used, trouble = _devices(here, [user for user in users if user.node == node])
         if everything:
             used = {domain.device for domain in here if domain.device}
-        chosen, missing = _node(here, used)
+        chosen, missing = _node(here, used, slowest_s)
         if trouble and not any(domain.kind == "node" for domain in chosen):
             problems += trouble
         elif not chosen:
@@ -119,12 +127,25 @@ def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], lis
     return used, trouble
 
 
-def _node(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]:
+def _node(here: Sequence[Seen], used: set[str], slowest_s: float) -> tuple[list[Seen], list[str]]:
     """One level of each part of a node, the widest that says for certain what it holds."""
     whole = [domain for domain in here if domain.kind == "node"]
-    if whole:
+    quick = [domain for domain in whole if domain.period_s <= slowest_s]
+    if quick:
         # Everything else lies inside. Of two meters for the node one counts, a counter first.
-        return [domain for domain in whole if domain.meter == whole[0].meter][:1], []
+        return quick[:1], []
+    chosen, missing = _parts(here, used)
+    if whole and not any(domain.kind in ("package", "platform", "module") for domain in chosen):
+        return whole[:1], []
+    return chosen, missing + [
+        f"the rest of the node ({domain.domain} tells one figure in {domain.period_s:g} s, too "
+        "slow for this window: the node's parts are counted)"
+        for domain in whole[:1]
+    ]
+
+
+def _parts(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]:
+    """A node's processors and the GPUs that are used, each by the meter that holds most of it."""
     gpus = [domain for domain in here if domain.kind == "gpu" and domain.device in used]
     attributable = [domain for domain in gpus if not domain.unattributable]
     missing = [str(domain.unattributable) for domain in gpus if domain.unattributable]

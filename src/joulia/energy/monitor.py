@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
@@ -24,6 +25,8 @@ from joulia.system.conditions import cpu_time
 LEAST_IDLE_S, MOST_IDLE_S = 0.2, 5.0
 NODE_CORES = os.cpu_count() or 1
 """A sampler takes one core of these; the work has the others."""
+STRETCHED = 10.0
+"""Windows grow up to so many times what was asked for, for the sake of the whole node's meter."""
 MARGIN, LEAST_MARGIN = 1.5, 1.2
 """A window is planned this much longer than it must be: steps are counted before it, not in it."""
 
@@ -34,7 +37,9 @@ class EnergyMonitor:
     One rank a node opens and reads them: the lowest of those with the node's boot id. `device` is
     the UUID or PCI bus id of the GPU that this rank computes on; None where it uses none.
     `everything` counts all GPUs. `tolerance` is the relative error (one sigma) above which a
-    window is too short. `opened` replaces the meters of the file tree in tests.
+    window is too short. `window_s` is the window asked for, where that is known beforehand: a
+    node's meter that would stretch it more than `STRETCHED` times gives way to the node's parts.
+    `opened` replaces the meters of the file tree in tests.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class EnergyMonitor:
         tolerance: float = 0.02,
         device: str | None = None,
         everything: bool = False,
+        window_s: float = math.inf,
         clock: Clock = raw_clock,
         sleep: Callable[[float], None] = time.sleep,
         opened: tuple[list[Meter], dict[str, Unavailable]] | None = None,
@@ -54,6 +60,7 @@ class EnergyMonitor:
         self.clock = clock
         self.sleep = sleep
         self.everything = everything
+        self.bearable_s = uncertainty.slowest_period(STRETCHED * window_s, tolerance)
         self.random = random.Random(0)
         root = meters.root()
         self.root = root
@@ -86,12 +93,18 @@ class EnergyMonitor:
         own = [domain for meter in self.meters for domain in _seen(node, meter)]
         seen = [domain for part in self.comm.allgather(own) for domain in part]
         self.seen = sorted(seen, key=lambda domain: domain.key)
-        self.account = accounting.account(seen, self.users, everything=self.everything)
-        self.counted = {domain.key for domain in self.account.counted}
-        self.active = bool(self.counted) and not self.account.problem
+        self._choose(self.seen)
         self.nominal = {domain.key: domain.period_s for domain in seen}
         self.periods = dict(self.nominal)
         self.sources = {domain.meter: domain.source for domain in seen}
+
+    def _choose(self, seen: Sequence[Seen]) -> None:
+        """What counts of these."""
+        self.account = accounting.account(
+            seen, self.users, everything=self.everything, slowest_s=self.bearable_s
+        )
+        self.counted = {domain.key for domain in self.account.counted}
+        self.active = bool(self.counted) and not self.account.problem
 
     def _start(self, busy: set[int]) -> bool:
         """Start the samplers of what counts, and read nothing that would need another one.
@@ -195,6 +208,13 @@ class EnergyMonitor:
             self._fault(meter, error)
             return {}
         return {(meter.id, name): seconds for name, seconds in periods.items()}
+
+    def give_way(self, window_s: float) -> None:
+        """Count the parts of a node whose own meter is too slow for a window of this length."""
+        self.bearable_s = uncertainty.slowest_period(window_s, self.tolerance)
+        whole = [domain for domain in self.account.counted if domain.kind == "node"]
+        if any(domain.period_s > self.bearable_s for domain in whole):
+            self._choose(self.seen)
 
     @property
     def nodes(self) -> int:

@@ -64,3 +64,8 @@ def spread(parts: Sequence[Part], seconds: float) -> Spread:
 def window_needed(period_s: float, tolerance: float) -> float:
     """Seconds that a window must last at least for a tolerance (relative, one sigma)."""
     return END_SIGMA * period_s / tolerance
+
+
+def slowest_period(window_s: float, tolerance: float) -> float:
+    """The longest time between updates that a window of this length bears."""
+    return window_s * tolerance / END_SIGMA

@@ -47,7 +47,12 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     want = reference_step(case, run.tile)
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
-    energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
+    energy = EnergyMonitor(
+        comm,
+        tolerance=settings.energy_tolerance,
+        device=run.ops.device_id(),
+        window_s=settings.window_s,
+    )
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
     energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)

@@ -17,13 +17,17 @@ from joulia.errors import Unavailable
 Clock = Callable[[], float]
 """Seconds, never going back."""
 
-KINDS = ("node", "platform", "module", "package", "dram", "gpus", "gpu", "battery", "part")
+KINDS = (
+    "node", "platform", "module", "package", "dram", "gpus", "gpu", "battery", "part",
+    "cross-check",
+)  # fmt: skip
 """What a domain covers, from wide to narrow.
 
 `node`: the whole node behind its power supply. `platform`: a whole system on chip (psys).
 `module`: a superchip, processor and GPU. `package`: a processor socket. `dram`: its memory.
 `gpus`: the GPU rail of a socket. `gpu`: one GPU. `battery`: everything that drains it.
 `part`: lies inside another domain, or nobody knows in which: shown, never added up.
+`cross-check`: what a site says of the node or the job, slowly and of its own scope: shown only.
 """
 
 
@@ -138,12 +142,30 @@ def domain_id(root: Path, path: str) -> str:
     return f"{node_id(root) or socket.gethostname()}/{path}"
 
 
+def is_cross_check(module: object) -> bool:
+    """Whether a module's meters are shown beside the others and never counted."""
+    return bool(getattr(module, "CROSS_CHECK", False))
+
+
+def any_cross_check(names: Collection[str]) -> bool:
+    """Whether a name among these is that of a cross-check."""
+    from joulia import registry
+
+    known = registry.meters()
+    return any(is_cross_check(known[name]) for name in names if name in known)
+
+
 def open_all(
-    root: Path, clock: Clock, only: Collection[str] | None = None
+    root: Path,
+    clock: Clock,
+    only: Collection[str] | None = None,
+    *,
+    cross_checks: bool = False,
 ) -> tuple[list[Meter], dict[str, Unavailable]]:
     """Every meter that is there, and the reason for each kind that is not.
 
-    `only` names the kinds to open; JouliaError where one does not exist.
+    `only` names the kinds to open; JouliaError where one does not exist. Modules that declare
+    `CROSS_CHECK` ask the site's services, which takes seconds: they are opened apart.
     """
     from joulia import registry
     from joulia.errors import suggest
@@ -155,7 +177,7 @@ def open_all(
     opened: list[Meter] = []
     missing: dict[str, Unavailable] = {}
     for name, module in known.items():
-        if only and name not in only:
+        if (only and name not in only) or cross_checks is not is_cross_check(module):
             continue
         try:
             opened += module.open(root, clock)

@@ -176,12 +176,15 @@ def backend(name: str, device: Device) -> str:
 
 def energy_meters() -> dict[str, dict[str, str]]:
     opened, missing = meters.open_all(meters.root(), raw_clock)
+    checks, no_checks = meters.open_all(meters.root(), raw_clock, cross_checks=True)
+    missing |= no_checks
     states = {
         meter.id: {
             "state": "ok",
-            "detail": f"found: {meter.source}, {', '.join(meters.domains(meter))}",
+            "detail": f"{what}: {meter.source}, {', '.join(meters.domains(meter))}",
         }
-        for meter in opened
+        for what, kinds in (("found", opened), ("cross-check", checks))
+        for meter in kinds
     }
     return states | {
         name: {
