@@ -270,6 +270,13 @@ def test_a_wrong_login_an_unknown_certificate_and_nobody_there(
         redfish_meter(address, monkeypatch, VirtualClock())
 
 
+def test_redfish_says_which_library_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "requests", None)
+    with pytest.raises(Missing, match="no requests") as error:
+        redfish_meter("https://localhost:1", monkeypatch, VirtualClock())
+    assert "joulia[redfish]" in error.value.remedy
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -314,14 +321,14 @@ def test_an_error_that_nobody_foresaw_ends_one_cross_check(tmp_path: Path) -> No
     assert row.reason == "ZeroDivisionError: in a driver"
 
 
-def all_meters(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def meter(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(SUPPORT / "site"), str(SUPPORT)]),
         "JOULIA_ROOT": str(root),
         "COLUMNS": "80",
     }
     return subprocess.run(
-        [sys.executable, "-m", "joulia", "meter", "--all", *arguments],
+        [sys.executable, "-m", "joulia", "meter", *arguments],
         env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -336,7 +343,8 @@ def test_all_meters_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     out = tmp_path / "out.json"
     with site_services.bmc(site_services.RACK) as address:
         monkeypatch.setenv(redfish.VARIABLE, address)
-        done = all_meters(tmp_path, "--energy-tolerance", "5", "-o", str(out), "--", "sleep", "0.3")
+        tolerance = ("--energy-tolerance", "5")
+        done = meter(tmp_path, "--all", *tolerance, "-o", str(out), "--", "sleep", "0.3")
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
     rows = {domain["domain"]: domain for domain in result["domains"]}
@@ -356,7 +364,7 @@ def test_all_meters_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_all_meters_of_a_bare_virtual_machine_are_one_screen(tmp_path: Path) -> None:
-    done = all_meters(trees.virtual_machine(tmp_path), "--", "true")
+    done = meter(trees.virtual_machine(tmp_path), "--all", "--", "true")
     lines = done.stderr.splitlines()
     assert "No joules: no meter on this machine" in lines[0]
     assert len(lines) <= 24
@@ -366,9 +374,18 @@ def test_all_meters_of_a_bare_virtual_machine_are_one_screen(tmp_path: Path) -> 
     assert done.stderr.count("measure on the bare machine") == 1
 
 
+def test_without_all_a_bare_virtual_machine_takes_less_than_half_a_screen(tmp_path: Path) -> None:
+    done = meter(trees.virtual_machine(tmp_path), "--", "true")
+    lines = done.stderr.splitlines()
+    assert "No joules: no meter on this machine" in lines[0]
+    assert len(lines) <= 10
+    assert done.stderr.count("measure on the bare machine") == 1
+    assert not any(name in done.stderr for name in ("ipmi", "redfish", "slurm"))
+
+
 def test_a_cross_check_alone_is_never_a_total(tmp_path: Path) -> None:
     site_services.ipmitool(tmp_path)
-    done = all_meters(tmp_path, "--only", "ipmi", "--", "true")
+    done = meter(tmp_path, "--only", "ipmi", "--", "true")
     assert done.returncode == 0
     assert "No joules: a cross-check is never a total" in done.stderr
     assert ipmi.NODE in done.stderr

@@ -244,6 +244,15 @@ def test_a_slow_node_meter_stays_where_nothing_else_measures_the_processor() -> 
     assert names(account(seen, [User("a", GPUS[0])], slowest_s=0.1)) == [ACPI.domain]
 
 
+def test_a_node_meter_does_not_give_way_to_parts_that_are_as_slow() -> None:
+    """Cray's counters of a node and of its processors are scanned together, ten times a second."""
+    seen = [
+        Seen("a", "a/pm_counters", name, kind, period_s=0.1)
+        for name, kind in (("energy", "node"), ("cpu_energy", "package"))
+    ]
+    assert names(account(seen, [User("a")], slowest_s=0.05)) == ["energy"]
+
+
 def test_of_two_node_meters_the_quick_one_counts() -> None:
     pm_counters = Seen("a", "a/pm_counters", "energy", "node", period_s=0.1)
     slow = replace(ACPI, meter="a/aaa", source="counter")

@@ -135,13 +135,19 @@ def _node(here: Sequence[Seen], used: set[str], slowest_s: float) -> tuple[list[
         # Everything else lies inside. Of two meters for the node one counts, a counter first.
         return quick[:1], []
     chosen, missing = _parts(here, used)
-    if whole and not any(domain.kind in ("package", "platform", "module") for domain in chosen):
+    if whole and not _stand_in(chosen, whole[0]):
         return whole[:1], []
     return chosen, missing + [
         f"the rest of the node ({domain.domain} tells one figure in {domain.period_s:g} s, too "
         "slow for this window: the node's parts are counted)"
         for domain in whole[:1]
     ]
+
+
+def _stand_in(parts: Sequence[Seen], whole: Seen) -> bool:
+    """Whether parts may stand for their node: processors are among them, and all are quicker."""
+    processors = any(domain.kind in ("package", "platform", "module") for domain in parts)
+    return processors and all(domain.period_s < whole.period_s for domain in parts)
 
 
 def _parts(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]:
