@@ -258,9 +258,11 @@ class Perf:
         if not self.allowed:
             raise PermissionError(13, "Permission denied")
         self.opened.append((kind, config, cpu))
-        path = self.folder / f"{config}-{cpu}"
-        path.write_bytes(struct.pack("=Q", 2**34))
-        return os.open(path, os.O_RDONLY)
+        self.count(0, config, cpu)
+        return os.open(self.folder / f"{config}-{cpu}", os.O_RDONLY)
+
+    def count(self, counts: int, config: int, cpu: int) -> None:
+        (self.folder / f"{config}-{cpu}").write_bytes(struct.pack("=Q", counts))
 
 
 def test_perf_events_come_first_where_allowed(tmp_path: Path) -> None:
@@ -269,6 +271,8 @@ def test_perf_events_come_first_where_allowed(tmp_path: Path) -> None:
     (meter,) = rapl.open(tmp_path, VirtualClock(), perf)
     assert sorted(meter.domains) == ["dram-0", "dram-1", "package-0", "package-1"]
     assert perf.opened == [(23, 2, 0), (23, 2, 18), (23, 3, 0), (23, 3, 18)]
+    assert meter.read()["package-1"] == 0.0
+    perf.count(2**34, config=2, cpu=18)
     assert meter.read()["package-1"] == pytest.approx(4.0)
     assert meter.poll_s is None
 

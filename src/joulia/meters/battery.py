@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._files import number
-from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampling
+from joulia.meters._sampled import Interrupted, ProcessSampler, Reader, Sampled, Sampling
 from joulia.system.files import text
 
 SUPPLIES = "sys/class/power_supply"
@@ -19,16 +20,18 @@ SYSTEMATIC_REL = 0.1
 
 
 def power_reader(folders: dict[str, str]) -> Callable[[], dict[str, float]]:
-    """Watts that each battery gives; Unavailable as soon as the machine is on mains."""
+    """Watts that each battery gives; Interrupted as soon as the machine is on mains."""
 
     def watts(folder: Path) -> float:
         if text(folder / "status") != "Discharging":
-            raise Unavailable("the machine went on mains power: the battery tells nothing")
+            raise Interrupted("the machine went on mains power: the battery tells nothing")
         if (folder / "power_now").exists():
             return abs(number(folder / "power_now")) * 1e-6
         return abs(number(folder / "current_now") * 1e-6 * number(folder / "voltage_now") * 1e-6)
 
-    return lambda: {name: watts(Path(folder)) for name, folder in folders.items()}
+    return partial(
+        read_each, {name: partial(watts, Path(folder)) for name, folder in folders.items()}
+    )
 
 
 def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[Base]:
@@ -43,7 +46,8 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
     if any(text(folder / "status") != "Discharging" for folder in batteries.values()):
         raise Missing("absent", "the battery does not drain", "unplug the machine to measure by it")
     names = {name: str(folder) for name, folder in batteries.items()}
-    reader = Reader(power_reader(names), f"{__name__}:power_reader", [names])
+    most_w = dict.fromkeys(names, MOST_WATTS["battery"])
+    reader = Reader(power_reader(names), f"{__name__}:power_reader", [names], most_w)
     try:
         reader.local()
     except Unavailable as error:

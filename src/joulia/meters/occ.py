@@ -8,11 +8,12 @@ and is left out. Old kernels (RHEL 7) tell power only: it is sampled.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import nothing, number, state
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampler, Sampling
@@ -47,7 +48,7 @@ class Occ(Base):
     ) -> None:
         self.id = name
         self.files = files
-        self.sums = {label: Accumulator(label, WRAP_J, clock) for label in files}
+        self.sums = {label: Accumulator(label, WRAP_J, clock, most_w(label)) for label in files}
         self.domains = {label: domain(label) for label in files}
         self.not_covered = uncovered(files)
         self.sampler = sampler
@@ -57,10 +58,10 @@ class Occ(Base):
         return sum(s.wraps for s in self.sums.values())
 
     def read(self) -> dict[str, float]:
-        return {
-            label: self.sums[label].update(number(file) * 1e-6)
-            for label, file in self.files.items()
-        }
+        return read_each({label: partial(self._joules, label) for label in self.files})
+
+    def _joules(self, label: str) -> float:
+        return self.sums[label].update(number(self.files[label]) * 1e-6)
 
     def start(self, busy: Collection[int]) -> None:
         if self.sampler is not None:
@@ -82,6 +83,10 @@ class Occ(Base):
 
 def domain(label: str) -> Domain:
     return Domain(kind_of(label) or "part", PERIOD_S, 1e-6, SYSTEMATIC_REL)
+
+
+def most_w(label: str) -> float:
+    return MOST_WATTS[kind_of(label) or "part"]
 
 
 def uncovered(labels: Container[str]) -> tuple[str, ...]:
@@ -114,14 +119,27 @@ def _number(file: Path) -> int:
 
 def power_reader(files: dict[str, str]) -> Callable[[], dict[str, float]]:
     """Watts by label from files in microwatts."""
-    paths = {label: Path(file) for label, file in files.items()}
-    return lambda: {label: number(path) * 1e-6 for label, path in paths.items()}
+    readers = {label: partial(_watts, Path(file)) for label, file in files.items()}
+    return partial(read_each, readers)
+
+
+def _watts(path: Path) -> float:
+    return number(path) * 1e-6
+
+
+def files_reader(files: Mapping[str, str], most_w: Mapping[str, float]) -> Reader:
+    """How to read power by label from files in microwatts; `most_w` bounds each."""
+
+    def narrow(labels: Collection[str]) -> Reader:
+        return files_reader({k: file for k, file in files.items() if k in labels}, most_w)
+
+    names = dict(files)
+    return Reader(power_reader(names), f"{__name__}:power_reader", [names], most_w, narrow)
 
 
 def powers(files: dict[str, Path], clock: Clock, sampling: Sampling) -> Sampler:
     names = {label: str(path) for label, path in files.items()}
-    reader = Reader(power_reader(names), f"{__name__}:power_reader", [names])
-    return sampling(reader, PERIOD_S, clock)
+    return sampling(files_reader(names, {k: most_w(k) for k in names}), PERIOD_S, clock)
 
 
 def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[Base]:
