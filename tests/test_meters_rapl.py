@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trees
-from virtual import VirtualClock
+from real_machines import PerfEvents, Register
+from virtual import Curve, VirtualClock
 
 from joulia.errors import Unavailable
 from joulia.meters import Missing, _files, _perf, rapl
@@ -246,47 +246,41 @@ def test_a_device_over_a_file_is_masked(tmp_path: Path) -> None:
     assert _files.state(tmp_path / "energy_uj") == "masked"
 
 
-class Perf:
-    """A fake perf_event_open: counts in files of 8 bytes."""
+def fenced(kind: int, config: int, cpu: int) -> int:
+    raise PermissionError(13, "Permission denied")
 
-    def __init__(self, folder: Path, allowed: bool = True) -> None:
-        self.folder = folder
-        self.allowed = allowed
-        self.opened: list[tuple[int, int, int]] = []
 
-    def __call__(self, kind: int, config: int, cpu: int) -> int:
-        if not self.allowed:
-            raise PermissionError(13, "Permission denied")
-        self.opened.append((kind, config, cpu))
-        self.count(0, config, cpu)
-        return os.open(self.folder / f"{config}-{cpu}", os.O_RDONLY)
-
-    def count(self, counts: int, config: int, cpu: int) -> None:
-        (self.folder / f"{config}-{cpu}").write_bytes(struct.pack("=Q", counts))
+def of_cores(clock: VirtualClock) -> PerfEvents:
+    return PerfEvents(clock, lambda cpu, config: Register(Curve(10.0 * config + cpu), 2.0**-32))
 
 
 def test_perf_events_come_first_where_allowed(tmp_path: Path) -> None:
+    clock = VirtualClock()
     trees.perf(trees.intel(tmp_path, packages=2))
-    perf = Perf(tmp_path)
-    (meter,) = rapl.open(tmp_path, VirtualClock(), perf)
+    perf = of_cores(clock)
+    (meter,) = rapl.open(tmp_path, clock, perf)
     assert sorted(meter.domains) == ["dram-0", "dram-1", "package-0", "package-1"]
     assert perf.opened == [(23, 2, 0), (23, 2, 18), (23, 3, 0), (23, 3, 18)]
-    assert meter.read()["package-1"] == 0.0
-    perf.count(2**34, config=2, cpu=18)
-    assert meter.read()["package-1"] == pytest.approx(4.0)
+    before = meter.read()["package-1"]
+    clock.sleep(2.0)
+    assert meter.read()["package-1"] - before == pytest.approx(2.0 * 38.0, rel=1e-3)
     assert meter.poll_s is None
+    perf.close()
 
 
 def test_psys_is_opened_once(tmp_path: Path) -> None:
-    trees.perf(tmp_path, psys=True)
-    (meter,) = rapl.open(tmp_path, VirtualClock(), Perf(tmp_path))
+    clock = VirtualClock()
+    trees.perf(tmp_path, events=("energy-pkg", "energy-ram", "energy-psys"))
+    perf = of_cores(clock)
+    (meter,) = rapl.open(tmp_path, clock, perf)
     assert kinds(meter)["psys"] == "platform"
     assert len(meter.domains) == 5
+    perf.close()
 
 
 def test_powercap_where_perf_is_not_allowed(tmp_path: Path) -> None:
     trees.perf(trees.intel(tmp_path))
-    (meter,) = rapl.open(tmp_path, VirtualClock(), Perf(tmp_path, allowed=False))
+    (meter,) = rapl.open(tmp_path, VirtualClock(), fenced)
     assert "package-0-core" in meter.domains
 
 

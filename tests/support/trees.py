@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from virtual import Curve, VirtualClock
@@ -143,16 +143,35 @@ def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path
     return root
 
 
-def perf(root: Path, psys: bool = False) -> Path:
-    """The power PMU of a machine with two packages, cores 0 and 18."""
+def perf(
+    root: Path,
+    cores: Sequence[tuple[int, int, int]] = ((0, 0, 0), (18, 1, 0)),
+    events: Sequence[str] = ("energy-pkg", "energy-ram"),
+) -> Path:
+    """The power PMU (Linux, arch/x86/events/rapl.c): events, their scale, and the cores to read on.
+
+    `cores` are (core, package, die), those of `cpumask`: one a package, or one a die.
+    """
     pmu = "sys/bus/event_source/devices/power"
-    files: dict[str, object] = {f"{pmu}/type": 23, f"{pmu}/cpumask": "0,18"}
-    for i, event in enumerate(("energy-pkg", "energy-ram", *(["energy-psys"] if psys else [])), 2):
-        files[f"{pmu}/events/{event}"] = f"event=0x{i:02x}"
+    mask = ",".join(str(cpu) for cpu, _, _ in cores)
+    files: dict[str, object] = {f"{pmu}/type": 23, f"{pmu}/cpumask": mask}
+    for event in events:
+        files[f"{pmu}/events/{event}"] = f"event=0x{PERF_CODES[event]:02x}"
         files[f"{pmu}/events/{event}.scale"] = "2.3283064365386962890625e-10"
-    for cpu, package in ((0, 0), (18, 1)):
-        files[f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"] = package
+        files[f"{pmu}/events/{event}.unit"] = "Joules"
+    for cpu, package, die in cores:
+        topology = f"sys/devices/system/cpu/cpu{cpu}/topology"
+        files |= {f"{topology}/physical_package_id": package, f"{topology}/die_id": die}
     return put(node(root), files)
+
+
+PERF_CODES = {
+    "energy-cores": 1,
+    "energy-pkg": 2,
+    "energy-ram": 3,
+    "energy-gpu": 4,
+    "energy-psys": 5,
+}
 
 
 def near(value: float, truth: float, relative: float) -> bool:

@@ -190,7 +190,8 @@ class Missing(Unavailable):
     """
 
     def __init__(self, state: str, reason: str, remedy: str = "") -> None:
-        super().__init__(reason if state == "absent" else f"{state}: {reason}", remedy)
+        plain = state not in ("unreadable", "masked")
+        super().__init__(reason if plain else f"{state}: {reason}", remedy)
         self.state = state
 
 

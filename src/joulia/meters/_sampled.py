@@ -91,9 +91,8 @@ class Integral:
         grown = 0.0
         if name in self.at:
             gap = now - self.at[name]
-            if gap <= self.longest_s:
-                grown = 0.5 * (self.watts[name] + power) * gap
-            else:
+            grown = 0.5 * (self.watts[name] + power) * gap
+            if gap > self.longest_s:
                 self.breaks[name] = self.breaks.get(name, 0) + 1
         self.joules[name] = self.joules.get(name, 0.0) + grown
         self.samples[name] = self.samples.get(name, 0) + 1

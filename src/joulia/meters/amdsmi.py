@@ -86,11 +86,13 @@ def open(root: Path, clock: Clock, library: Any = None) -> list[Base]:
     if not handles:
         raise Missing("absent", "no AMD GPU", REMEDY)
     gpus = [_gpu(library, index, handle, clock) for index, handle in enumerate(handles)]
-    meters = _cards([gpu for gpu in gpus if isinstance(gpu, AmdGpu)])
-    lost = [gpu for gpu in gpus if isinstance(gpu, Lost)]
-    if lost and len(lost) == len(gpus):
-        raise Missing("unreadable", lost[0].error.reason, ACCESS)
-    return [*meters, *lost]
+    meters = [gpu for gpu in gpus if isinstance(gpu, Lost)] + _cards(
+        [gpu for gpu in gpus if isinstance(gpu, AmdGpu)]
+    )
+    if all(isinstance(meter, Lost) for meter in meters):
+        errors = dict.fromkeys(meter.error.reason for meter in meters if isinstance(meter, Lost))
+        raise Missing("unreadable", "; ".join(errors), ACCESS)
+    return meters
 
 
 def _gpu(library: Any, index: int, handle: Any, clock: Clock) -> AmdGpu | Lost:
