@@ -131,15 +131,23 @@ def grace(root: Path, hopper: bool = True) -> Path:
     return root
 
 
-def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path:
+def battery(
+    root: Path,
+    status: str = "Discharging",
+    power: bool = True,
+    name: str = "BAT0",
+    watts: float = 12.5,
+) -> Path:
+    """A battery in uW (a ThinkPad's, xmobar, issue 315), or in uA and uV (a Dell's, cnx, PR 31)."""
     node(root)
-    files: dict[str, object] = {"type": "Battery", "status": status}
+    files: dict[str, object] = {"type": "Battery", "status": status, "present": 1}
     files |= (
-        {"power_now": 12_500_000}
+        {"power_now": round(watts * 1e6)}
         if power
-        else {"current_now": 1_000_000, "voltage_now": 12_500_000}
+        else {"current_now": round(watts / 12.6 * 1e6), "voltage_now": 12_600_000}
     )
-    put(root / "sys/class/power_supply/BAT0", files)
+    put(root / "sys/class/power_supply" / name, files)
+    put(root, {"sys/class/power_supply/AC/type": "Mains", "sys/class/power_supply/AC/online": 0})
     return root
 
 

@@ -128,7 +128,7 @@ class Integral:
         if gap > self.longest_s:
             raise Unavailable(f"no sample of {name} for {gap:.1f} s" + (f": {why}" if why else ""))
         if noted[name] != before:
-            raise Unavailable(f"samples of {name} were missing for more than {self.longest_s:g} s")
+            raise Unavailable(f"samples of {name} were missing for too long")
         return self.joules[name] + self.watts[name] * max(0.0, gap)
 
     def period_s(self) -> float:
