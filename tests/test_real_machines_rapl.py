@@ -78,6 +78,17 @@ def test_dies_that_count_apart_stay_apart(tmp_path: Path, monkeypatch: pytest.Mo
     assert data["watts"] == pytest.approx(truth(*(r for _, r in zones.values())), rel=0.03)
 
 
+def test_packages_are_told_by_their_names_and_not_by_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = real_machines.four_sockets()
+    data = watts(tmp_path, zones, monkeypatch)
+    assert data["watts"] == pytest.approx(truth(*(r for _, r in zones.values())), rel=0.03)
+    package = data["domains"][f"{trees.BOOT}/rapl:package-3"]
+    assert package == pytest.approx(80.0 * data["window_s"], rel=0.06)
+    assert f"{trees.BOOT}/rapl:package-3-dram" in data["counted"]
+
+
 def test_two_sockets_that_draw_the_same_stay_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

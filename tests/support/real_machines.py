@@ -177,6 +177,59 @@ def laptop(package_w: float, psys: Register) -> dict[str, tuple[str, Register]]:
     }
 
 
+def four_sockets() -> dict[str, tuple[str, Register]]:
+    """Zones in the order in which the kernel found the sockets: intel-rapl:0 is package-3.
+
+    As a server of four Xeons lists them ("smp01": package-3 to package-0, each with dram).
+    """
+    zones: dict[str, tuple[str, Register]] = {}
+    for number in range(4):
+        power = 80.0 + 10.0 * number
+        zones[f"intel-rapl:{number}"] = (f"package-{3 - number}", Register(socket(power, number)))
+        zones[f"intel-rapl:{number}:0"] = ("dram", Register(socket(20.0 + number, number)))
+    return zones
+
+
+OPENPOWER_W = {
+    "Chip 0": 157.0,
+    "Chip 0 Vdd": 113.0,
+    "Chip 0 Vdn": 12.0,
+    "Chip 8": 99.0,
+    "Chip 8 Vdd": 62.0,
+    "Chip 8 Vdn": 12.0,
+    "System": 426.0,
+    "APSS 1": 127.0,
+    "APSS 2": 71.0,
+    "APSS 5": 31.0,
+    "APSS 6": 29.0,
+    "APSS 15": 426.0,
+}
+"""A POWER9 server without GPUs: watts as `sensors` lists them ("Hwmon sensors in P9")."""
+
+
+def openpower9(root: Path, clock: VirtualClock) -> Path:
+    """Its hwmon folder, driver ibmpowernv, whose counters move every 40 ms."""
+    folder = trees.node(root) / "sys/class/hwmon/hwmon0"
+    trees.put(folder, {"name": "ibmpowernv"})
+    files: dict[str, int] = {}
+    for number, label in enumerate(OPENPOWER_W, 1):
+        for kind in ("power", "energy"):
+            name = f"{kind}{number}_input"
+            trees.put(folder, {name: 0, f"{kind}{number}_label": f"{label} "})
+            files[name] = os.open(folder / name, os.O_WRONLY)
+
+    def update() -> None:
+        for number, watts in enumerate(OPENPOWER_W.values(), 1):
+            values = {"power": watts, "energy": watts * (clock.now + 5e4)}
+            for kind, value in values.items():
+                line = f"{round(value * 1e6):>24d}\n".encode()
+                os.pwrite(files[f"{kind}{number}_input"], line, 0)
+
+    update()
+    clock.every(0.04, update)
+    return folder
+
+
 class AmdSmiException(Exception):
     pass
 

@@ -1,4 +1,7 @@
-"""Fake file trees of machines, as their kernels would show them."""
+"""Fake file trees of machines, each after the listing or the kernel source that it names.
+
+`real_machines` has those whose counters move as registers do.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,29 @@ def node(root: Path, boot: str = BOOT) -> Path:
 
 
 def virtual_machine(root: Path) -> Path:
+    """A guest of KVM: /proc/cpuinfo has the flag (Linux, X86_FEATURE_HYPERVISOR), and no zones."""
     return put(node(root), {"proc/cpuinfo": "flags\t\t: fpu hypervisor lahf_lm"})
 
 
 def zone(
     root: Path, key: str, name: str, uj: int = 1_000_000, range_uj: int | None = 262_143_328_850
 ) -> Path:
-    """A powercap zone such as `intel-rapl:0:0`."""
-    files: dict[str, object] = {"name": name, "energy_uj": uj}
+    """A powercap zone such as `intel-rapl:0:0` (Linux, Documentation/power/powercap/powercap.rst).
+
+    262143328850 uJ is the range of a register of 2^32 counts of 61 uJ, as servers and laptops list.
+    """
+    files: dict[str, object] = {"name": name, "energy_uj": uj, "enabled": 0}
     if range_uj is not None:
         files["max_energy_range_uj"] = range_uj
     return put(root / "sys/class/powercap" / key, files)
 
 
 def intel(root: Path, packages: int = 1, dram: bool = True) -> Path:
+    """An i7-8550U's package with core and dram (powercap, issue 3), once or several times.
+
+    Memory has a range of its own: 65712999613 uJ, as Xeons list it (intel/powertelemetry, issue 3).
+    Without `dram` it is an AMD processor: package and core (Linux 26096aed255f, "After").
+    """
     node(root)
     for i in range(packages):
         zone(root, f"intel-rapl:{i}", f"package-{i}")
@@ -67,11 +79,17 @@ AC922 = {
     "Chip 8 Memory": 55.0,
     "Chip 8 GPU": 490.0,
 }
-"""Watts by label of a node like Satori's, two sockets and four GPUs."""
+"""Watts by label of an AC922 of two sockets and four GPUs under load: labels of skiboot's
+hw/occ-sensor.c; the node's 1641 W is Satori's average in its HPL run (Green500, November 2019)."""
 
 
 class Ac922:
-    """The hwmon folder of an AC922. `update(t)` writes what the sensors tell at t."""
+    """The hwmon folder of an AC922, as `ls` lists it ("Hwmon sensors in P9", OpenPOWER).
+
+    `powerN` and `energyN` with labels that end in a blank, counters in uJ every 40 ms, APSS
+    channels at the end. `update(t)` writes what the sensors tell at t. Without `energy` it is
+    RHEL 7's kernel, whose ibmpowernv driver has no such type.
+    """
 
     def __init__(
         self, root: Path, *, energy: bool = True, swing: float = 0.0, boot: str = BOOT
@@ -207,7 +225,10 @@ CPU = "sys/devices/system/cpu"
 
 
 def ac922_conditions(root: Path, throttled: int = 0) -> Path:
-    """What an AC922 tells: powernv's driver, SMT4 (four siblings a core), two memory nodes."""
+    """What an AC922 tells: powernv's driver, SMT4 (four siblings a core), two memory nodes.
+
+    Names as in Linux, drivers/cpufreq/powernv-cpufreq.c (`throttle_stats`) and ibmpowernv.c.
+    """
     policy = f"{CPU}/cpufreq/policy0/throttle_stats"
     return put(
         root,
@@ -232,7 +253,11 @@ def ac922_conditions(root: Path, throttled: int = 0) -> Path:
 
 
 def laptop_conditions(root: Path) -> Path:
-    """A laptop with intel_pstate on powersave, its turbo switched off, two threads a core."""
+    """A laptop with intel_pstate on powersave, its turbo switched off, two threads a core.
+
+    Names as in Linux, Documentation/admin-guide/pm/intel_pstate.rst, drivers/thermal/intel
+    (`x86_pkg_temp`) and Documentation/power/powercap/powercap.rst.
+    """
     return put(
         root,
         {

@@ -1,14 +1,16 @@
 """POWER9's on-chip controller (OCC) through the ibmpowernv driver, as in the IBM AC922.
 
-`System` is the whole node, DC, behind the power supply. `Chip n` is a socket, `Chip n Vdd` and
-`Chip n Vdn` lie inside it; `Chip n Memory` and `Chip n GPU` lie beside it. `APSS n` repeats others
-and is left out. Old kernels (RHEL 7) tell power only: it is sampled.
+Labels are those of skiboot's hw/occ-sensor.c. `System` is the whole node, DC, behind the power
+supply. `Chip n` is a socket, `Chip n Vdd` and `Chip n Vdn` lie inside it; `Chip n Memory` and
+`Chip n GPU` lie beside it, as do `Fan`, `IO` and `Storage`, of which nobody says where they end.
+`APSS n` are the channels that the others are made of, and are left out. Old kernels (RHEL 7) tell
+power only: it is sampled.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +33,7 @@ KINDS = (
     (r"Chip \d+ Memory", "dram"),
     (r"Chip \d+ GPU", "gpus"),
     (r"Chip \d+ Vd[dn]", "part"),
+    (r"(Chip \d+ )?(Fan|IO|Storage)", "part"),
 )
 REMEDY = "POWER9 on bare metal (PowerNV) has it: modprobe ibmpowernv"
 
@@ -44,13 +47,18 @@ class Occ(Base):
     """The OCC's energy counters, and the sampled power of the same sensors as a cross-check."""
 
     def __init__(
-        self, name: str, files: dict[str, Path], clock: Clock, sampler: Sampler | None
+        self,
+        name: str,
+        files: dict[str, Path],
+        lost: Mapping[str, str],
+        clock: Clock,
+        sampler: Sampler | None,
     ) -> None:
         self.id = name
         self.files = files
         self.sums = {label: Accumulator(label, WRAP_J, clock, most_w(label)) for label in files}
         self.domains = {label: domain(label) for label in files}
-        self.not_covered = uncovered(files)
+        self.not_covered = uncovered(files, lost)
         self.sampler = sampler
 
     @property
@@ -89,10 +97,14 @@ def most_w(label: str) -> float:
     return MOST_WATTS[kind_of(label) or "part"]
 
 
-def uncovered(labels: Container[str]) -> tuple[str, ...]:
-    if "System" in labels:
+def uncovered(labels: Iterable[str], lost: Mapping[str, str]) -> tuple[str, ...]:
+    """What the labels leave out; the `lost` ones with the reason, where the node is not told."""
+    kinds = {kind_of(label) for label in labels}
+    if "node" in kinds:
         return ("power supply loss",)
-    return ("power supply loss", "network card", "fans")
+    missing = tuple(f"{label} ({how})" for label, how in lost.items() if kind_of(label) != "part")
+    memory = () if "dram" in kinds else ("memory (no sensor)",)
+    return (*missing, *memory, "power supply loss", "network card", "fans")
 
 
 def sensors(folder: Path, quantity: str) -> tuple[dict[str, Path], dict[str, str]]:
@@ -154,7 +166,8 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
     power, no_power = sensors(folder, "power")
     if totals(energy):
         same = {label: file for label, file in power.items() if kind_of(label) == "node"}
-        return [Occ(name, energy, clock, powers(same, clock, sampling) if same else None)]
+        sampler = powers(same, clock, sampling) if same else None
+        return [Occ(name, energy, no_energy, clock, sampler)]
     if totals(power):
         # Each file costs the sampler time: the node alone where it is told, else its sum.
         node = {label: file for label, file in power.items() if kind_of(label) == "node"}
@@ -162,7 +175,7 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
         meter = Sampled(
             name, {label: domain(label) for label in power}, powers(power, clock, sampling)
         )
-        meter.not_covered = uncovered(power)
+        meter.not_covered = uncovered(power, no_power)
         return [meter]
     raise _lost(no_energy | no_power)
 
