@@ -157,15 +157,13 @@ def test_a_case_on_the_lost_gpu_says_so() -> None:
     lost = {meter.id: meter.error for meter in opened if isinstance(meter, Lost)}
     monitor = energy(clock, opened[:1], missing=lost, device="GPU-gone")
     window(monitor, clock, 2.0)
-    assert written_energy(monitor, 1) == (
-        None,
-        "no meter for the GPU named GPU-gone (NVML: GPU is lost)",
-    )
+    why = "the GPU of NVML's index 1: NVML: NVMLError: GPU is lost"
+    assert written_energy(monitor, 1) == (None, f"no meter for the GPU named GPU-gone ({why})")
 
 
 def test_all_gpus_lost_is_a_reason_with_its_remedy() -> None:
     cards = [FakeGpu("a", lost=True), FakeGpu("b", lost=True)]
-    with pytest.raises(Missing, match="GPU is lost; nvidia-smi"):
+    with pytest.raises(Missing, match="index 1: NVML: NVMLError: GPU is lost; nvidia-smi"):
         gpus(VirtualClock(), *cards)
 
 

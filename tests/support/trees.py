@@ -53,10 +53,11 @@ def intel(root: Path, packages: int = 1, dram: bool = True) -> Path:
     """
     node(root)
     for i in range(packages):
-        zone(root, f"intel-rapl:{i}", f"package-{i}")
-        zone(root, f"intel-rapl:{i}:0", "core")
+        # The eleventh is `intel-rapl:a` (procfs, testdata/fixtures, powercap: index 10).
+        zone(root, f"intel-rapl:{i:x}", f"package-{i}")
+        zone(root, f"intel-rapl:{i:x}:0", "core")
         if dram:
-            zone(root, f"intel-rapl:{i}:1", "dram", range_uj=65_712_999_613)
+            zone(root, f"intel-rapl:{i:x}:1", "dram", range_uj=65_712_999_613)
     return root
 
 

@@ -100,7 +100,7 @@ def _gpu(library: Any, index: int, handle: Any, clock: Clock) -> AmdGpu | Lost:
     try:
         return asked("amdsmi", lambda: AmdGpu(library, handle, clock))
     except Unavailable as error:
-        return Lost(name, error.reason, ACCESS)
+        return Lost(name, f"{name}: {error.reason}", ACCESS)
 
 
 def _cards(gpus: Sequence[AmdGpu]) -> list[Base]:

@@ -23,7 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from joulia.errors import Unavailable
-from joulia.meters import MOST_WATTS, Base, Clock, Domain, Lost, Missing, one_of, read_each
+from joulia.meters import (
+    MOST_WATTS,
+    Base,
+    Clock,
+    Domain,
+    Lost,
+    Missing,
+    asked,
+    one_of,
+    read_each,
+)
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container
 from joulia.meters._gpu import SHARED, bus_key
@@ -347,16 +357,18 @@ def open(
 
 def _of_index(library: Any, index: int, clock: Clock, sampling: Sampling) -> Base:
     """The meter of a GPU, or its loss. The index is a name only until the GPU has told its own."""
-    name = f"the GPU of NVML's index {index}"
-    try:
+    names = [f"the GPU of NVML's index {index}"]
+
+    def opened() -> Base:
         handle = library.nvmlDeviceGetHandleByIndex(index)
         gpu = describe(library, handle)
-        name = gpu.uuid
+        names.append(gpu.uuid)
         return _meter(library, handle, gpu, clock, sampling)
+
+    try:
+        return asked("NVML", opened)
     except Unavailable as error:
-        return Lost(name, error.reason, WELL)
-    except library.NVMLError as error:
-        return Lost(name, f"NVML: {error}", WELL)
+        return Lost(names[-1], f"{names[-1]}: {error.reason}", WELL)
 
 
 def _meter(library: Any, handle: Any, gpu: Gpu, clock: Clock, sampling: Sampling) -> Base:
