@@ -133,6 +133,8 @@ def exit_code(command: Sequence[str]) -> int:
 
 def domains_of(energy: EnergyMonitor, window: Window | str) -> tuple[MeteredDomain, ...]:
     """Every domain that counted anything, with how far each can be from the truth."""
+    if isinstance(window, str) and energy.told is not None:
+        window = energy.told  # no total; what lives is shown
     if not isinstance(window, Window):
         return ()
     domains = []

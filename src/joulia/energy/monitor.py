@@ -83,6 +83,8 @@ class EnergyMonitor:
         self.windows: list[Window] = []
         self.idles: list[Window] = []
         self.voids: list[str] = []
+        self.told: Window | None = None
+        """What all meters told in the last window, also where it is void."""
         self.busy: list[float] = []
         self._polling = threading.Event()
         self._poll()
@@ -380,6 +382,7 @@ class EnergyMonitor:
         for key in mad:
             del whole.joules[key]
         errors |= mad
+        self.told = whole
         self._leave_out(
             counters.less_than_parts(whole, [d for d in self.seen if d.key not in self.left_out])
         )

@@ -193,8 +193,8 @@ def state_reader(device: str, library: Any = None) -> Callable[[], State] | None
     def number(name: str, unit: float, *arguments: int) -> float | None:
         try:
             return unit * float(getattr(library, name)(handle, *arguments))
-        except library.NVMLError:
-            return None  # a failed read is never 0
+        except (library.NVMLError, AttributeError):
+            return None  # a failed read is never 0, and an older binding has not every function
 
     def read() -> State:
         bits = number("nvmlDeviceGetCurrentClocksThrottleReasons", 1.0)

@@ -9,12 +9,13 @@ itself.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, asked, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container, nothing, number, state
 from joulia.meters._perf import Event, Opener, events, open_event
@@ -88,10 +89,8 @@ def open(root: Path, clock: Clock, opener: Opener | None = None) -> list[Rapl]:
     # A tree that is not the system's has no perf events behind it.
     opener = opener or (open_event if root == Path("/") else None)
     if opener is not None:
-        try:
-            return [_from_perf(root, clock, opener)]
-        except Missing:
-            pass
+        with contextlib.suppress(Missing):
+            return [asked("perf events", partial(_from_perf, root, clock, opener))]
     return [_from_powercap(root, clock)]
 
 
