@@ -83,8 +83,11 @@ def is_volta(name: str) -> bool:
 
 
 def is_module(name: str) -> bool:
-    """Whether GPU and processor are one module: GH200, GB200, GB300."""
-    return re.search(r"\bG[HB]\d00\b", name) is not None
+    """Whether GPU and processor are one module: GH200, GB200, GB300 and their like.
+
+    One of another name would show: its counter and its power by the GPU's scope disagree.
+    """
+    return re.search(r"\bG[HBR]\d00\b", name) is not None
 
 
 def load() -> Any:
@@ -382,8 +385,7 @@ def _meter(library: Any, handle: Any, gpu: Gpu, clock: Clock, sampling: Sampling
     except library.NVMLError:  # before Volta: no counter
         names = ["gpu", "module"] if by_module else ["gpu"]
         return _sampled(library, handle, gpu, instant, [*names, *beside], clock, sampling)
-    whole = by_module or is_module(gpu.name)
-    domain, checks = ("module", by_module) if whole else ("gpu", instant)
+    domain, checks = ("module", by_module) if is_module(gpu.name) else ("gpu", instant)
     names = [domain, *beside] if checks else beside
     sampler = sampling(reader(gpu, names, library), SAMPLE_S, clock) if names else None
     return Nvml(library, handle, gpu, domain, sampler, checks, clock)
