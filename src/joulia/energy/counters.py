@@ -12,6 +12,7 @@ where it moves, and is at least what lies in it.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -26,11 +27,12 @@ STILL = "its counter stands still"
 LESS = "it tells less than the packages inside it"
 PARTS_LIMIT = 1.02
 """Parts may tell this much more than their whole: they are not read at the same instant."""
-LEAST_MOVES = 4
-"""Counters that were seen to move less often are not judged."""
-ALIKE = 0.5
-"""The share of looks with one and the same difference: 0.9 and more for one register that is
-updated every ms and looked at twice within 0.1 ms, at most 1 / LEAST_MOVES for two."""
+LEAST_MOVES, LEAST_STEPS = 4, 3
+"""Counters that were seen to move less often, or by fewer different steps, are not judged: two that
+move by the same few counts each time may be two."""
+ALIKE = 0.75
+"""The share of looks with one and the same difference. 0.9 and more for one register that is
+updated every ms and looked at twice within 0.1 ms; for two it changes with every update."""
 DIGITS = 7
 """Joules are compared to 0.1 uJ, well below one count of any register (15 or 61 uJ)."""
 
@@ -74,11 +76,16 @@ def repeats(
 def alike(readings: Sequence[Mapping[str, float]], one: str, other: str) -> bool:
     """Whether two counters moved as one."""
     pairs = [(now[one], now[other]) for now in readings if one in now and other in now]
-    moves = min(len({a for a, _ in pairs}), len({b for _, b in pairs})) - 1
-    if moves < LEAST_MOVES:
+    if not all(moves(values) for values in zip(*pairs, strict=True)):
         return False
     differences = Counter(round(a - b, DIGITS) for a, b in pairs)
-    return differences.most_common(1)[0][1] > ALIKE * len(pairs)
+    return bool(pairs) and differences.most_common(1)[0][1] > ALIKE * len(pairs)
+
+
+def moves(values: Sequence[float]) -> bool:
+    """Whether a counter moved often and variously enough to be told from another one."""
+    steps = [round(b - a, DIGITS) for a, b in itertools.pairwise(values) if b != a]
+    return len(steps) >= LEAST_MOVES and len(set(steps)) >= LEAST_STEPS
 
 
 def still(periods: Mapping[Key, float | None], seen: Iterable[Seen]) -> dict[Key, str]:
