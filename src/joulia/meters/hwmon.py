@@ -12,10 +12,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id
+from joulia.meters import Base, Clock, Domain, Missing, domain_id
 from joulia.meters._files import nothing, state
-from joulia.meters._sampled import ProcessSampler, Sampled, Sampling
-from joulia.meters.occ import HWMON, files_reader
+from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampling
+from joulia.meters.occ import HWMON, power_reader
 from joulia.system.files import text
 
 SYSTEMATIC_REL = 0.05
@@ -60,7 +60,7 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
         # Two meters that both claim the node: which lies in which is not known.
         domains |= {name: replace(domains[name], kind="part") for name in nodes}
     names = {name: str(path) for name, path in files.items()}
-    reader = files_reader(names, {name: MOST_WATTS[domains[name].kind] for name in names})
+    reader = Reader(power_reader(names), "joulia.meters.occ:power_reader", [names])
     meter = Sampled(
         domain_id(root, "hwmon"),
         domains,
