@@ -16,7 +16,7 @@ from virtual import Curve, LocalSampler, VirtualClock
 from windows import Steady, energy, gpus, measured, window, written_energy
 
 from joulia import meters
-from joulia.meters import Base, Lost, Missing, amdsmi, hwmon, nvml, rapl
+from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, rapl
 
 EIGHT = [FakeGpu(f"GPU-{i:02d}aaaaaa-0000", f"00000000:{i + 16:02x}:00.0") for i in range(8)]
 
@@ -62,6 +62,26 @@ def test_a_superchip_by_its_name_where_no_scope_is_told() -> None:
     (meter,) = gpus(clock, old)
     assert [domain.kind for domain in meter.domains.values()] == ["module"]
     assert meter.check() == {}
+
+
+def test_two_gpus_of_a_module_are_counted_with_it_once() -> None:
+    """GB200: two GPUs and a processor, a limit of its own (NVIDIA k8s-test-infra, issue 676)."""
+    clock = VirtualClock(2.0)
+    tray = [
+        FakeGpu(f"GPU-{i}b200000", f"0000000{i}:01:00.0", "NVIDIA GB200", Curve(900.0),
+                module=Curve(2100.0 + 50.0 * (i // 2)), period_s=0.1)
+        for i in range(4)
+    ]  # fmt: skip
+    monitor = energy(clock, gpus(clock, *tray), everything=True)
+    window(monitor, clock, 6.0)
+    data = measured(monitor)
+    assert data["watts"] == pytest.approx(2100.0 + 2150.0, rel=0.03)
+    assert data["meters"] == ["GPU-0b200000", "GPU-2b200000"]
+    second = energy(clock, gpus(clock, *tray), device="GPU-3b200000")
+    window(second, clock, 6.0)
+    data = measured(second)
+    assert data["watts"] == pytest.approx(2150.0, rel=0.03)
+    assert any("hold those of GPU-2b200000" in flag for flag in data["flags"])
 
 
 def amd(clock: VirtualClock, *dies: Die, **more: Any) -> Any:
@@ -227,7 +247,7 @@ def test_a_pynvml_of_another_distribution_ends_only_nvml(
     error = missing["nvml"]
     assert "nvidia-ml-py" in error.remedy
     assert "pynvml" in error.reason or broken == "import"
-    assert nvml.state_reader("GPU-1") is None, "conditions go without it too"
+    assert _nvml_state.state_reader("GPU-1") is None, "conditions go without it too"
 
 
 class Wild(Steady):

@@ -36,14 +36,13 @@ from joulia.meters import (
 )
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container
-from joulia.meters._gpu import SHARED, bus_key
+from joulia.meters._gpu import SHARED
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampler, Sampling
 
 OF_DEVICES = True
 SYSTEMATIC_REL = 0.05
 POWER_INSTANT = 186
 SCOPE_GPU, SCOPE_MODULE = 0, 1
-CLOCK_SM, TEMPERATURE_GPU = 1, 0
 AVERAGED_S = 1.0
 """nvmlDeviceGetPowerUsage averages over this long on Ampere (but GA100) and newer."""
 SAMPLE_S = 0.05
@@ -151,69 +150,6 @@ def utilisation(library: Any, handle: Any) -> float | None:
         return None
 
 
-THROTTLES = {
-    0x002: "application clocks",
-    0x004: "power cap",
-    0x008: "hardware slowdown",
-    0x010: "sync boost",
-    0x020: "temperature (software)",
-    0x040: "temperature (hardware)",
-    0x080: "power brake",
-    0x100: "display clocks",
-    0x200: "board limit",
-    0x400: "reliability voltage",
-}
-"""What holds a GPU's clocks down, by the bits of nvmlClocksThrottleReasons without idle (0x1)."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What a GPU tells of itself now: Hz, degrees Celsius, W; None where it does not tell."""
-
-    uuid: str
-    clock_hz: float | None
-    temperature_c: float | None
-    power_limit_w: float | None
-    throttles: tuple[str, ...] | None
-
-
-def state_reader(device: str, library: Any = None) -> Callable[[], State] | None:
-    """Reads the state of the GPU with this UUID or PCI bus id; None where NVML does not show it."""
-    try:
-        library = library or load()
-        find = (
-            library.nvmlDeviceGetHandleByUUID
-            if bus_key(device) is None
-            else library.nvmlDeviceGetHandleByPciBusId
-        )
-        handle = find(device)
-        uuid = _text(library.nvmlDeviceGetUUID(handle))
-    except Unavailable:
-        return None
-    except library.NVMLError:
-        return None
-
-    def number(name: str, unit: float, *arguments: int) -> float | None:
-        try:
-            return unit * float(getattr(library, name)(handle, *arguments))
-        except (library.NVMLError, AttributeError):
-            return None  # a failed read is never 0, and an older binding has not every function
-
-    def read() -> State:
-        bits = number("nvmlDeviceGetCurrentClocksThrottleReasons", 1.0)
-        return State(
-            uuid,
-            number("nvmlDeviceGetClockInfo", 1e6, CLOCK_SM),
-            number("nvmlDeviceGetTemperature", 1.0, TEMPERATURE_GPU),
-            number("nvmlDeviceGetEnforcedPowerLimit", 1e-3),
-            None
-            if bits is None
-            else tuple(reason for bit, reason in THROTTLES.items() if int(bits) & bit),
-        )
-
-    return read
-
-
 ACTIVE = "active"
 """Beside the watts, a sampler integrates the share of time in which the GPU computed: seconds."""
 
@@ -308,12 +244,15 @@ class Nvml(Base):
         }
         self.sum = Accumulator(f"NVML, {gpu.uuid}: the counter", None, clock, MOST_WATTS[domain])
 
-    def read(self) -> dict[str, float]:
+    def joules(self) -> float:
+        """The counter as it is."""
         try:
-            joules = self.library.nvmlDeviceGetTotalEnergyConsumption(self.handle) * 1e-3
+            return float(self.library.nvmlDeviceGetTotalEnergyConsumption(self.handle)) * 1e-3
         except self.library.NVMLError as error:
             raise Unavailable(f"NVML, {self.gpu.uuid}: {error}") from None
-        return {self.domain: self.sum.update(joules)}
+
+    def read(self) -> dict[str, float]:
+        return {self.domain: self.sum.update(self.joules())}
 
     def start(self, busy: Collection[int]) -> None:
         if self.sampler is not None:
@@ -355,7 +294,35 @@ def open(
     if all(isinstance(meter, Lost) for meter in meters):
         errors = dict.fromkeys(meter.error.reason for meter in meters if isinstance(meter, Lost))
         raise Missing("unreadable", "; ".join(errors), WELL)
-    return meters
+    return _modules(meters)
+
+
+def _modules(meters: Sequence[Base]) -> list[Base]:
+    """One meter for all GPUs of a module (two on GB200), where their counters are one.
+
+    Counters that tell the same count of millijoules at the same moment are one.
+    """
+    kept: list[Base] = []
+    for meter in meters:
+        first = next((other for other in kept if _one_counter(other, meter)), None)
+        if first is None:
+            kept.append(meter)
+        else:
+            first.covers += ((meter.id, meter.bus_id),)
+    return kept
+
+
+def _one_counter(first: Base, second: Base) -> bool:
+    if not isinstance(first, Nvml) or not isinstance(second, Nvml):
+        return False
+    if (first.domain, second.domain) != ("module", "module"):
+        return False
+    # An update may come between the two reads of a pair, and hardly between those of three.
+    pairs = ((first.joules(), second.joules()) for _ in range(3))
+    try:
+        return any(one == other > 0.0 for one, other in pairs)
+    except Unavailable:
+        return False
 
 
 def _of_index(library: Any, index: int, clock: Clock, sampling: Sampling) -> Base:
