@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import meters
-from joulia.meters import Clock
+from joulia.meters import Clock, _nvml_state
 from joulia.parallel.comm import Comm
 from joulia.records.conditions import Conditions, GpuConditions
 from joulia.system import conditions as system
