@@ -82,6 +82,24 @@ def test_a_command_too_short_for_a_figure_gets_none(metered: Path) -> None:
     assert all(domain["joules"] is None for domain in result["domains"] if domain["too_short"])
 
 
+def test_a_meter_that_dies_while_the_command_runs_leaves_the_others(metered: Path) -> None:
+    """No total, with the reason; and what the other meters told."""
+    # Ten reads tell its update period, two its idle power, one is before the command.
+    meter = {"id": "n/fake", "watts": {"package-0": 50.0}, "fails_after": 13}
+    trees.put(metered, {"run/joulia/fake-meter.json": json.dumps(meter)})
+    out = metered / "out.json"
+    done = command(
+        metered, "meter", "--energy-tolerance", "10", "-o", str(out), "--", sys.executable,
+        "-c", "import time; time.sleep(1.0)",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(out.read_text())
+    assert result["total"] is None
+    assert "the fake meter n/fake died" in result["reason"]
+    (gpu,) = result["domains"]
+    assert gpu["watts"] == pytest.approx(250.0, rel=0.12)
+
+
 @pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("kill -TERM $$", 143)])
 def test_the_exit_code_is_the_commands(tmp_path: Path, script: str, code: int) -> None:
     done = command(trees.virtual_machine(tmp_path), "meter", "sh", "-c", script)

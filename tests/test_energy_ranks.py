@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def nodes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def measured(nodes: Path, layout: list[tuple[str, str | None]]) -> Any:
+def measured(nodes: Path, layout: Sequence[tuple[object, ...]]) -> Any:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(launch.STRIPPED)}
     path = os.pathsep.join([str(SUPPORT / "site"), str(SUPPORT), clean.get("PYTHONPATH", "")])
     try:
@@ -92,6 +93,52 @@ def test_the_total_is_that_of_nodes_and_devices(
     assert energy["shared_by_ranks"][f"{BOOTS['a']}/fake"] == on_a
     second = [r for r, (_, d) in enumerate(layout) if d in ("GPU-0b000000-0", "0000:02:00.0")]
     assert energy["shared_by_ranks"]["GPU-0b000000-0"] == second
+
+
+P100 = ("GPU-b668a901-6b19-5c0c-554c-cce49d58af0a", "GPU-6fb6d3db-aafb-f8da-a089-89b8077580fe")
+"""`srun --ntasks=2 --gpus-per-task=1 nvidia-smi -L` says "GPU 0" twice, each another UUID (NVIDIA
+deepops, issue 1102)."""
+FENCED = {
+    "one rank a GPU": (True, [(P100[0], [0]), (P100[1], [1])]),
+    "a rank without": (True, [(P100[1], [1]), (None, []), (P100[0], [0])]),
+    "shared": (True, [(P100[0], [0]), (P100[1], [1]), (P100[0], [0]), (P100[1], [0, 1])]),
+    "sampled": (False, [(P100[1], [1]), (P100[0], [0])]),
+}
+"""Whether the GPUs have a counter; of each rank its GPU, and the GPUs that it sees."""
+
+
+@pytest.mark.parametrize("case", FENCED)
+def test_each_rank_reads_the_gpu_that_it_alone_sees(nodes: Path, case: str) -> None:
+    """Slurm's --gpus-per-task: the node's reader sees its own GPU, and no rank sees them all.
+
+    Tesla P100s have no counter: the rank that sees one samples it. One total, whoever sees what.
+    """
+    counter, layout = FENCED[case]
+    name = "Tesla V100-SXM2-16GB" if counter else "Tesla P100-SXM2-16GB"
+    gpus = [
+        {"uuid": uuid, "bus_id": f"00000000:0{i + 1}:00.0", "name": name, "counter": counter,
+         "curve": {"mean_w": 200.0 + 50.0 * i}}
+        for i, uuid in enumerate(P100)
+    ]  # fmt: skip
+    trees.put(nodes / "a", {"run/fake-gpus.json": json.dumps(gpus)})
+    seen = [("a", device, [P100[i] for i in indices]) for device, indices in layout]
+    result = measured(nodes, seen)
+    energy = result["energy"]
+    assert energy is not None, result["reason"]
+    assert energy["meters"] == sorted([*P100, f"{BOOTS['a']}/fake"])
+    for joules, seconds in zip(energy["samples"], energy["windows_s"], strict=True):
+        assert joules == pytest.approx(550.0 * seconds, rel=energy["uncertainty_rel"])
+    for uuid in P100:
+        ranks = [rank for rank, (device, _) in enumerate(layout) if device == uuid]
+        assert energy["shared_by_ranks"][uuid] == ranks
+
+
+def test_a_gpu_that_no_rank_may_read_is_no_total(nodes: Path) -> None:
+    result = measured(
+        nodes, [("a", "GPU-0a000000-0", ["GPU-0a000000-0"]), ("a", "GPU-0b000000-0", [])]
+    )
+    assert result["energy"] is None
+    assert result["reason"] == "no meter for the GPU named GPU-0b000000-0"
 
 
 def test_a_node_without_a_meter_is_no_total(nodes: Path) -> None:

@@ -15,7 +15,6 @@ from virtual import LocalSampler, VirtualClock
 
 from joulia.energy.accounting import Seen, User, account
 from joulia.energy.monitor import EnergyMonitor
-from joulia.errors import Unavailable
 from joulia.meters import Base, Missing, hwmon, hwmon_energy, rapl
 from joulia.parallel.comm import OneRank
 
@@ -110,9 +109,18 @@ def test_a_dead_sensor_does_not_silence_the_living(tmp_path: Path) -> None:
 
 
 def test_a_reading_of_4_megawatts_is_no_sample(tmp_path: Path) -> None:
-    file = trees.put(tmp_path, {"power1_average": 4_294_967_295_000}) / "power1_average"
-    with pytest.raises(Unavailable, match="not known"):
-        hwmon.power_reader({"node": str(file)})()
+    clock = VirtualClock()
+    meter = opened(trees_hwmon.acpi_meter(tmp_path, {}, microwatts=250_000_000), clock)
+    meter.start(())
+    before = meter.read()
+    clock.sleep(2.0)
+    (file,) = tmp_path.rglob("power1_average")
+    file.write_text("4294967295000\n")
+    clock.sleep(1.5)
+    file.write_text("250000000\n")
+    clock.sleep(2.0)
+    counted = meter.read()["power_meter power1"] - before["power_meter power1"]
+    assert counted == pytest.approx(250 * 5.5)
 
 
 def test_a_meter_of_a_battery_is_not_the_node(tmp_path: Path) -> None:

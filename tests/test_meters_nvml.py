@@ -111,18 +111,31 @@ def test_a_mig_instance_is_not_attributable() -> None:
     assert "shared, not attributable" in meter.unattributable
 
 
-def test_grace_hopper_asks_for_the_gpu_and_never_counts_the_module_with_it() -> None:
+def test_grace_hoppers_counter_is_its_modules() -> None:
+    """Zeus, pull request 172; power by scope: nvidia-smi -q lists it as Module Power Readings."""
     clock = VirtualClock()
     gpu = FakeGpu(UUIDS[0], name="NVIDIA GH200 480GB", curve=Curve(400.0), module=Curve(650.0))
     (meter,) = opened(clock, gpu)
-    assert list(meter.domains) == ["gpu"]
+    assert {n: d.kind for n, d in meter.domains.items()} == {"module": "module"}
     clock.sleep(1.0)
-    before = meter.check()["gpu"]
+    before, check = meter.read()["module"], meter.check()["module"]
     clock.sleep(1.0)
-    assert meter.check()["gpu"] - before == pytest.approx(400.0)
+    assert meter.read()["module"] - before == pytest.approx(650.0)
+    assert meter.check()["module"] - check == pytest.approx(650.0)
     gpu.counter = False
     (sampled,) = opened(clock, gpu)
     assert {n: d.kind for n, d in sampled.domains.items()} == {"gpu": "gpu", "module": "module"}
+
+
+def test_what_does_not_count_is_not_read() -> None:
+    clock = VirtualClock()
+    gpu = FakeGpu(UUIDS[0], name="NVIDIA GH200 480GB", module=Curve(650.0), counter=False)
+    (meter,) = opened(clock, gpu)
+    meter.only(["gpu"])
+    gpu.module = None  # it would be a failed read from now on
+    meter.start(())
+    clock.sleep(1.0)
+    assert meter.read().keys() == {"gpu"}
 
 
 def test_no_driver() -> None:

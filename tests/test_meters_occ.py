@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import real_machines
 import trees
 from virtual import LocalSampler, VirtualClock
+from windows import energy, measured, window
 
 from joulia.errors import Unavailable
 from joulia.meters import Missing, occ
@@ -97,3 +100,32 @@ def test_a_read_that_fails_is_an_error(tmp_path: Path) -> None:
 def test_absent_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="ibmpowernv"):
         occ.open(trees.virtual_machine(tmp_path), VirtualClock(), LocalSampler)
+
+
+def openpower(tmp_path: Path, *off: str) -> dict[str, Any]:
+    """What a second of a POWER9 server without GPUs costs, with these sensors switched off."""
+    clock = VirtualClock(10.0)
+    folder = real_machines.openpower9(tmp_path, clock)
+    for number, label in enumerate(real_machines.OPENPOWER_W, 1):
+        for kind in ("power", "energy") if label in off else ():
+            trees.put(folder, {f"{kind}{number}_enable": 0})
+    monitor = energy(clock, list(occ.open(tmp_path, clock, LocalSampler)), tolerance=0.05)
+    window(monitor, clock, 2.0)
+    return measured(monitor)
+
+
+def test_a_power9_as_sensors_lists_it(tmp_path: Path) -> None:
+    """426 W: neither the rails in the chips nor the APSS channels are added to it."""
+    data = openpower(tmp_path)
+    assert data["watts"] == pytest.approx(426.0, rel=0.03)
+    assert not any("APSS" in name for name in data["domains"])
+
+
+def test_chips_where_the_node_is_switched_off(tmp_path: Path) -> None:
+    """OPAL's OCC_SENSOR groups can be switched off (Linux, ibmpowernv.c: `powerN_enable`)."""
+    data = openpower(tmp_path, "System")
+    assert data["watts"] == pytest.approx(157.0 + 99.0, rel=0.03)
+    assert "memory (no sensor)" in data["not_covered"]
+    one = openpower(tmp_path / "one", "System", "Chip 8")
+    assert one["watts"] == pytest.approx(157.0, rel=0.03)
+    assert "Chip 8 (switched off)" in one["not_covered"], "the loss is named"

@@ -5,56 +5,30 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trees
+from real_machines import AmdSmi, Die
 from virtual import LocalSampler, VirtualClock
 
 from joulia import meters, registry
 from joulia.errors import JouliaError, Unavailable
-from joulia.meters import Domain, Missing, amdsmi, battery, fake
+from joulia.meters import Domain, Missing, SomeFailed, amdsmi, battery, fake
 from joulia.meters._sampled import Integral, ProcessSampler, Reader, Sampled
 from joulia.system.clock import raw_clock
 
 
-class AmdSmiException(Exception):
-    pass
-
-
-class FakeAmdsmi:
-    AmdSmiException = AmdSmiException
-
-    def __init__(self, key: str = "energy_accumulator", resolution: float = 15.3) -> None:
-        self.key = key
-        self.resolution = resolution
-        self.count = 1000
-        self.lost = False
-
-    def amdsmi_get_processor_handles(self) -> list[str]:
-        return ["a"]
-
-    def amdsmi_get_gpu_device_uuid(self, handle: str) -> str:
-        return "74ff0000-0000-1000-8000-000000000001"
-
-    def amdsmi_get_gpu_device_bdf(self, handle: str) -> str:
-        return "0000:c1:00.0"
-
-    def amdsmi_get_energy_count(self, handle: str) -> dict[str, Any]:
-        if self.lost:
-            raise AmdSmiException("device lost")
-        return {self.key: self.count, "counter_resolution": self.resolution, "timestamp": 1}
-
-
 @pytest.mark.parametrize("key", ["energy_accumulator", "power"])
 def test_amd_counts_times_resolution(key: str) -> None:
-    library = FakeAmdsmi(key)
-    (meter,) = amdsmi.open(Path("/"), VirtualClock(), library)
+    """`amdsmi_get_energy_count` of releases since 6.1, and before."""
+    clock = VirtualClock()
+    die = Die("74ff0000-0000-1000-8000-000000000001", "0000:c1:00.0", 15.3, "AMD INSTINCT MI210")
+    (meter,) = amdsmi.open(Path("/"), clock, AmdSmi(clock, [die], key))
     before = meter.read()["gpu"]
-    library.count += 2_000_000
-    assert meter.read()["gpu"] - before == pytest.approx(30.6)
+    clock.sleep(2.0)
+    assert meter.read()["gpu"] - before == pytest.approx(30.6, abs=1e-3)
     assert meter.bus_id == "0000:c1:00.0"
-    library.lost = True
+    die.lost = True
     with pytest.raises(Unavailable, match="device lost"):
         meter.read()
 
@@ -81,13 +55,42 @@ def test_a_battery_on_mains_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_goes_on_mains_is_an_error(tmp_path: Path) -> None:
-    read = battery.power_reader(
-        {"BAT0": str(trees.battery(tmp_path) / "sys/class/power_supply/BAT0")}
-    )
-    assert read() == {"BAT0": pytest.approx(12.5)}
+    """However shortly: what it drew meanwhile did not come from the battery."""
+    clock = VirtualClock()
+    (meter,) = battery.open(trees.battery(tmp_path), clock, LocalSampler)
+    meter.start(())
+    clock.sleep(3.5)
+    meter.read()
     trees.battery(tmp_path, "Charging")
+    clock.sleep(1.0)
     with pytest.raises(Unavailable, match="mains"):
-        read()
+        meter.read()
+    trees.battery(tmp_path)
+    clock.sleep(2.0)
+    trees.battery(tmp_path, "Charging")
+    clock.sleep(1.0)
+    trees.battery(tmp_path)
+    clock.sleep(2.0)
+    with pytest.raises(Unavailable, match="missing for too long"):
+        meter.read()
+    before = meter.read()["BAT0"]
+    clock.sleep(10.0)
+    assert meter.read()["BAT0"] - before == pytest.approx(125.0)
+
+
+def test_of_two_batteries_one_drains_and_the_other_waits(tmp_path: Path) -> None:
+    """BAT0 `Discharging` at 27.758 W, BAT1 `Unknown` (xmobar, issue 315, a ThinkPad)."""
+    clock = VirtualClock()
+    trees.battery(tmp_path, watts=27.758)
+    trees.battery(tmp_path, "Unknown", name="BAT1", watts=0.0)
+    (meter,) = battery.open(tmp_path, clock, LocalSampler)
+    meter.start(())
+    before = meter.read()["BAT0+BAT1"]
+    clock.sleep(30.0)
+    trees.battery(tmp_path, "Unknown", watts=0.0)
+    trees.battery(tmp_path, name="BAT1", watts=27.758)
+    clock.sleep(30.0)
+    assert meter.read()["BAT0+BAT1"] - before == pytest.approx(60.0 * 27.758)
 
 
 def test_the_integral_is_trapezoidal_and_a_gap_is_an_error() -> None:
@@ -98,7 +101,7 @@ def test_the_integral_is_trapezoidal_and_a_gap_is_an_error() -> None:
         integral.add(float(t), {"a": 10.0 * t})
     assert integral.until(10.0) == {"a": pytest.approx(500.0)}
     assert integral.until(10.5) == {"a": pytest.approx(550.0)}
-    with pytest.raises(Unavailable, match="no sample for"):
+    with pytest.raises(Unavailable, match="no sample of a for"):
         integral.until(13.0)
 
 
@@ -146,16 +149,60 @@ def test_the_samplers_process_integrates_away_from_the_work(power_file: Path) ->
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_sampler_whose_file_vanishes_is_an_error(power_file: Path) -> None:
+def test_a_failed_read_is_a_gap_and_not_the_samplers_end(power_file: Path) -> None:
+    """`powerN_input` that says ENODATA now and then (Linux, drivers/hwmon/ibmpowernv.c)."""
     rail_sampler = sampler(power_file)
     rail_sampler.start(())
     rail_sampler.joules()
-    power_file.unlink()
-    assert rail_sampler.process is not None
-    rail_sampler.process.wait(10.0)
-    with pytest.raises(Unavailable, match="the sampler ended: cannot read"):
-        rail_sampler.joules()
+    assert rail_sampler.page is not None
+    power_file.rename(power_file.with_name("gone"))
+    seen: dict[str, str] = {}
+    deadline = time.monotonic() + 10.0
+    while not seen and time.monotonic() < deadline:
+        report = rail_sampler.page.load()
+        seen = report.integral.errors if report else {}
+    assert "cannot read" in seen["rail"]
+    power_file.with_name("gone").rename(power_file)
+    before, first = raw_clock(), rail_sampler.joules()["rail"]
+    time.sleep(0.3)
+    after, last = raw_clock(), rail_sampler.joules()["rail"]
+    assert last - first == pytest.approx(50.0 * (after - before), rel=0.05)
     rail_sampler.close()
+
+
+def test_a_sampler_that_never_reads_does_not_start(tmp_path: Path) -> None:
+    rail_sampler = sampler(tmp_path / "absent")
+    with pytest.raises(Unavailable, match="did not start: cannot read"):
+        rail_sampler.start(())
+
+
+def test_a_dead_sensor_leaves_the_others() -> None:
+    """Each has its own gaps, and a gap that is too long voids what it is in, once."""
+    clock = VirtualClock()
+    dead = False
+
+    def read() -> dict[str, float]:
+        if dead:
+            raise SomeFailed({"a": 10.0}, {"b": Unavailable("cannot read b: No data available")})
+        return {"a": 10.0, "b": 20.0}
+
+    domains = {name: Domain("part", 0.1) for name in "ab"}
+    meter = Sampled("x", domains, LocalSampler(Reader(read, "", []), 0.1, clock))
+    meter.start(())
+    clock.sleep(1.0)
+    assert meter.read() == {"a": pytest.approx(10.0), "b": pytest.approx(20.0)}
+    dead = True
+    clock.sleep(1.0)
+    assert meter.read()["b"] == pytest.approx(40.0), "a gap that may be bridged"
+    clock.sleep(2.0)
+    with pytest.raises(SomeFailed, match=r"no sample of b for 3\.\d s: cannot read b") as caught:
+        meter.read()
+    assert caught.value.values == {"a": pytest.approx(40.0)}
+    dead = False
+    clock.sleep(1.0)
+    with pytest.raises(SomeFailed, match="samples of b were missing for too long"):
+        meter.read()
+    assert meter.read().keys() == {"a", "b"}
 
 
 def test_a_killed_sampler_is_an_error(power_file: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import real_machines
 import trees
-from virtual import VirtualClock
+from fake_nvml import FakeGpu
+from real_machines import Register
+from virtual import Curve, LocalSampler, VirtualClock
+from windows import energy, gpus, measured, window, written_energy
 
 from joulia.energy.accounting import Seen, User, account
-from joulia.meters import occ, rapl
+from joulia.meters import hwmon, occ, rapl
 
 
 def wrapped_joules(folder: Path) -> float:
@@ -55,3 +59,37 @@ def counted_twice() -> int:
     """How often a package counts that two ranks of a node tell of."""
     seen = [Seen("n", "n/rapl", "package-0", "package") for _ in range(2)]
     return len(account(seen, [User("n"), User("n")]).counted)
+
+
+def threadripper_watts(folder: Path) -> float:
+    """Watts of a Threadripper 1950X of two dies."""
+    clock = VirtualClock(3.0)
+    real_machines.Powercap(folder, clock, real_machines.threadripper_1950x())
+    monitor = energy(clock, list(rapl.open(folder, clock)))
+    monitor.infer_periods()
+    window(monitor, clock, 1.0)
+    return float(measured(monitor)["watts"])
+
+
+def watts_across_a_reset(folder: Path) -> float | None:
+    """Watts of 5 s at 150 W in which a counter of 17 kJ begins at 0 again; None if it is void."""
+    clock = VirtualClock()
+    register = Register(Curve(150.0), start_j=17_000.0)
+    real_machines.Powercap(folder, clock, {"intel-rapl:0": ("package-0", register)})
+    monitor = energy(clock, list(rapl.open(folder, clock)))
+    before = monitor.read()
+    register.reset(0.0)
+    clock.sleep(5.0)
+    monitor.window(before, monitor.read())
+    data, _ = written_energy(monitor, 1)
+    return None if data is None else float(data["watts"])
+
+
+def superchip_watts(folder: Path) -> float:
+    """Watts of a GH200 at 600 W, of which Grace 180 W, whose driver tells no power by scope."""
+    clock = VirtualClock(2.0)
+    gpu = FakeGpu("GPU-1", name="NVIDIA GH200 480GB", curve=Curve(600.0), instant=False)
+    opened = [*gpus(clock, gpu), *hwmon.open(trees.grace(folder), clock, LocalSampler)]
+    monitor = energy(clock, opened, device="GPU-1")
+    window(monitor, clock, 6.0)
+    return float(measured(monitor)["watts"])

@@ -33,6 +33,12 @@ class FakeGpu:
     mig: bool = False
     module: Curve | None = None
     fails: tuple[float, float] = (math.inf, math.inf)
+    lost: bool = False
+    """It has fallen off the bus: not even its handle can be had."""
+    power: bool = True
+    """Whether it tells its power at all."""
+    mad: tuple[float, float] = (math.inf, math.inf)
+    """Times between which power reads 3.7 MW, with a return code of success."""
     busy: Curve | None = None
     """The share of time in which a kernel runs, as the driver's utilisation; None: not told."""
     clock_mhz: int | None = 1380
@@ -44,9 +50,13 @@ class FakeGpu:
     def millijoules(self, t: float) -> int:
         """What the counter showed at its last update."""
         seen = math.floor((t - self.phase_s) / self.period_s) * self.period_s + self.phase_s
-        return math.floor(self.gain * self.curve.joules(max(seen, 0.0)) * 1e3) + 123_456
+        # On Grace Hopper the counter is that of the whole module.
+        curve = self.module or self.curve
+        return math.floor(self.gain * curve.joules(max(seen, 0.0)) * 1e3) + 123_456
 
     def watts(self, curve: Curve, t: float) -> float:
+        if self.mad[0] <= t < self.mad[1]:
+            return 3.7e6
         if self.average_s and t > self.average_s:
             mean = (curve.joules(t) - curve.joules(t - self.average_s)) / self.average_s
             return self.power_gain * mean
@@ -73,6 +83,8 @@ class FakeNvml:
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> FakeGpu:
+        if self.gpus[index].lost:
+            raise NVMLError("GPU is lost")
         return self.gpus[index]
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> FakeGpu:
@@ -127,6 +139,8 @@ class FakeNvml:
 
     def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:
         self._well(gpu)
+        if not gpu.power:
+            raise NVMLError("Not Supported")
         return round(gpu.watts(gpu.curve, self.clock()) * 1e3)
 
     def nvmlDeviceGetUtilizationRates(self, gpu: FakeGpu) -> Any:
@@ -138,7 +152,7 @@ class FakeNvml:
         self._well(gpu)
         ((number, scope),) = fields
         curve = gpu.curve if scope == 0 else gpu.module
-        if number != 186 or curve is None or not gpu.instant:
+        if number != 186 or curve is None or not gpu.instant or not gpu.power:
             return [SimpleNamespace(nvmlReturn=3, value=SimpleNamespace(uiVal=0))]
         watts = gpu.watts(curve, self.clock())
         return [SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=round(watts * 1e3)))]

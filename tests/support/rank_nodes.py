@@ -1,6 +1,7 @@
 """One rank of a job over simulated nodes: `rank_nodes.py FOLDER LAYOUT SECONDS`, under mpiexec.
 
-LAYOUT is a list of [node, device or null], one entry a rank. Rank 0 prints the record's energy.
+LAYOUT is a list of [node, device or null], one entry a rank; a third item lists the GPUs that the
+rank's NVML shows it. Rank 0 prints the record's energy.
 """
 
 import json
@@ -13,8 +14,10 @@ folder, layout, seconds = Path(sys.argv[1]), json.loads(sys.argv[2]), float(sys.
 
 from mpi4py import MPI  # noqa: E402
 
-node, device = layout[MPI.COMM_WORLD.rank]
+node, device, *seen = layout[MPI.COMM_WORLD.rank]
 os.environ["JOULIA_ROOT"] = str(folder / node)
+if seen:
+    os.environ["FAKE_GPUS_SEEN"] = ",".join(seen[0])
 
 from joulia.energy.monitor import EnergyMonitor  # noqa: E402
 from joulia.energy.result import energy_result  # noqa: E402

@@ -1,10 +1,13 @@
-"""Fake file trees of machines, as their kernels would show them."""
+"""Fake file trees of machines, each after the listing or the kernel source that it names.
+
+`real_machines` has those whose counters move as registers do.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from virtual import Curve, VirtualClock
@@ -25,26 +28,36 @@ def node(root: Path, boot: str = BOOT) -> Path:
 
 
 def virtual_machine(root: Path) -> Path:
+    """A guest of KVM: /proc/cpuinfo has the flag (Linux, X86_FEATURE_HYPERVISOR), and no zones."""
     return put(node(root), {"proc/cpuinfo": "flags\t\t: fpu hypervisor lahf_lm"})
 
 
 def zone(
     root: Path, key: str, name: str, uj: int = 1_000_000, range_uj: int | None = 262_143_328_850
 ) -> Path:
-    """A powercap zone such as `intel-rapl:0:0`."""
-    files: dict[str, object] = {"name": name, "energy_uj": uj}
+    """A powercap zone such as `intel-rapl:0:0` (Linux, Documentation/power/powercap/powercap.rst).
+
+    262143328850 uJ is the range of a register of 2^32 counts of 61 uJ, as servers and laptops list.
+    """
+    files: dict[str, object] = {"name": name, "energy_uj": uj, "enabled": 0}
     if range_uj is not None:
         files["max_energy_range_uj"] = range_uj
     return put(root / "sys/class/powercap" / key, files)
 
 
 def intel(root: Path, packages: int = 1, dram: bool = True) -> Path:
+    """An i7-8550U's package with core and dram (powercap, issue 3), once or several times.
+
+    Memory has a range of its own: 65712999613 uJ, as Xeons list it (intel/powertelemetry, issue 3).
+    Without `dram` it is an AMD processor: package and core (Linux 26096aed255f, "After").
+    """
     node(root)
     for i in range(packages):
-        zone(root, f"intel-rapl:{i}", f"package-{i}")
-        zone(root, f"intel-rapl:{i}:0", "core")
+        # The eleventh is `intel-rapl:a` (procfs, testdata/fixtures, powercap: index 10).
+        zone(root, f"intel-rapl:{i:x}", f"package-{i}")
+        zone(root, f"intel-rapl:{i:x}:0", "core")
         if dram:
-            zone(root, f"intel-rapl:{i}:1", "dram", range_uj=65_712_999_613)
+            zone(root, f"intel-rapl:{i:x}:1", "dram", range_uj=65_712_999_613)
     return root
 
 
@@ -67,11 +80,17 @@ AC922 = {
     "Chip 8 Memory": 55.0,
     "Chip 8 GPU": 490.0,
 }
-"""Watts by label of a node like Satori's, two sockets and four GPUs."""
+"""Watts by label of an AC922 of two sockets and four GPUs under load: labels of skiboot's
+hw/occ-sensor.c; the node's 1641 W is Satori's average in its HPL run (Green500, November 2019)."""
 
 
 class Ac922:
-    """The hwmon folder of an AC922. `update(t)` writes what the sensors tell at t."""
+    """The hwmon folder of an AC922, as `ls` lists it ("Hwmon sensors in P9", OpenPOWER).
+
+    `powerN` and `energyN` with labels that end in a blank, counters in uJ every 40 ms, APSS
+    channels at the end. `update(t)` writes what the sensors tell at t. Without `energy` it is
+    RHEL 7's kernel, whose ibmpowernv driver has no such type.
+    """
 
     def __init__(
         self, root: Path, *, energy: bool = True, swing: float = 0.0, boot: str = BOOT
@@ -136,28 +155,55 @@ def grace(root: Path, hopper: bool = True, device: bool = True) -> Path:
     return root
 
 
-def battery(root: Path, status: str = "Discharging", power: bool = True) -> Path:
+def battery(
+    root: Path,
+    status: str = "Discharging",
+    power: bool = True,
+    name: str = "BAT0",
+    watts: float = 12.5,
+) -> Path:
+    """A battery in uW (a ThinkPad's, xmobar, issue 315), or in uA and uV (a Dell's, cnx, PR 31)."""
     node(root)
-    files: dict[str, object] = {"type": "Battery", "status": status}
+    files: dict[str, object] = {"type": "Battery", "status": status, "present": 1}
     files |= (
-        {"power_now": 12_500_000}
+        {"power_now": round(watts * 1e6)}
         if power
-        else {"current_now": 1_000_000, "voltage_now": 12_500_000}
+        else {"current_now": round(watts / 12.6 * 1e6), "voltage_now": 12_600_000}
     )
-    put(root / "sys/class/power_supply/BAT0", files)
+    put(root / "sys/class/power_supply" / name, files)
+    put(root, {"sys/class/power_supply/AC/type": "Mains", "sys/class/power_supply/AC/online": 0})
     return root
 
 
-def perf(root: Path, psys: bool = False) -> Path:
-    """The power PMU of a machine with two packages, cores 0 and 18."""
+def perf(
+    root: Path,
+    cores: Sequence[tuple[int, int, int]] = ((0, 0, 0), (18, 1, 0)),
+    events: Sequence[str] = ("energy-pkg", "energy-ram"),
+) -> Path:
+    """The power PMU (Linux, arch/x86/events/rapl.c): events, their scale, and the cores to read on.
+
+    `cores` are (core, package, die), those of `cpumask`: one a package, or one a die.
+    """
     pmu = "sys/bus/event_source/devices/power"
-    files: dict[str, object] = {f"{pmu}/type": 23, f"{pmu}/cpumask": "0,18"}
-    for i, event in enumerate(("energy-pkg", "energy-ram", *(["energy-psys"] if psys else [])), 2):
-        files[f"{pmu}/events/{event}"] = f"event=0x{i:02x}"
+    mask = ",".join(str(cpu) for cpu, _, _ in cores)
+    files: dict[str, object] = {f"{pmu}/type": 23, f"{pmu}/cpumask": mask}
+    for event in events:
+        files[f"{pmu}/events/{event}"] = f"event=0x{PERF_CODES[event]:02x}"
         files[f"{pmu}/events/{event}.scale"] = "2.3283064365386962890625e-10"
-    for cpu, package in ((0, 0), (18, 1)):
-        files[f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"] = package
+        files[f"{pmu}/events/{event}.unit"] = "Joules"
+    for cpu, package, die in cores:
+        topology = f"sys/devices/system/cpu/cpu{cpu}/topology"
+        files |= {f"{topology}/physical_package_id": package, f"{topology}/die_id": die}
     return put(node(root), files)
+
+
+PERF_CODES = {
+    "energy-cores": 1,
+    "energy-pkg": 2,
+    "energy-ram": 3,
+    "energy-gpu": 4,
+    "energy-psys": 5,
+}
 
 
 def near(value: float, truth: float, relative: float) -> bool:
@@ -185,7 +231,10 @@ CPU = "sys/devices/system/cpu"
 
 
 def ac922_conditions(root: Path, throttled: int = 0) -> Path:
-    """What an AC922 tells: powernv's driver, SMT4 (four siblings a core), two memory nodes."""
+    """What an AC922 tells: powernv's driver, SMT4 (four siblings a core), two memory nodes.
+
+    Names as in Linux, drivers/cpufreq/powernv-cpufreq.c (`throttle_stats`) and ibmpowernv.c.
+    """
     policy = f"{CPU}/cpufreq/policy0/throttle_stats"
     return put(
         root,
@@ -210,7 +259,11 @@ def ac922_conditions(root: Path, throttled: int = 0) -> Path:
 
 
 def laptop_conditions(root: Path) -> Path:
-    """A laptop with intel_pstate on powersave, its turbo switched off, two threads a core."""
+    """A laptop with intel_pstate on powersave, its turbo switched off, two threads a core.
+
+    Names as in Linux, Documentation/admin-guide/pm/intel_pstate.rst, drivers/thermal/intel
+    (`x86_pkg_temp`) and Documentation/power/powercap/powercap.rst.
+    """
     return put(
         root,
         {

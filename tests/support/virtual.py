@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from joulia.meters import Clock
-from joulia.meters._sampled import Integral, Reader, longest_gap
+from joulia.meters._sampled import Integral, Reader, longest_gap, narrowed
 
 
 class VirtualClock:
@@ -68,11 +68,14 @@ class LocalSampler:
         self.reader = reader
         self.every_s = period_s
         self.clock = clock
-        self.integral = Integral(longest_gap(period_s))
-        self.samples = 0
+        self.integral = Integral(longest_gap(period_s), reader.most_w)
+        self.noted: dict[str, int] = {}
         self.started = False
         self.alive = True
         self.busy: Collection[int] = field(default_factory=list)
+
+    def only(self, names: Collection[str]) -> None:
+        self.reader = narrowed(self.reader, names)
 
     def start(self, busy: Collection[int]) -> None:
         if not self.started:
@@ -82,15 +85,14 @@ class LocalSampler:
 
     def tick(self) -> None:
         if self.alive:
-            self.integral.add(self.clock(), self.reader.local())
-            self.samples += 1
+            self.integral.take(self.clock, self.reader.local)
 
     def joules(self) -> dict[str, float]:
         if not self.started:
             self.start(())
-        if not self.samples:
+        if not self.integral.samples:
             self.tick()
-        return self.integral.until(self.clock())
+        return self.integral.until(self.clock(), self.noted)
 
     def period_s(self) -> float:
         return self.every_s

@@ -20,8 +20,13 @@ from joulia.records.parts import Energy
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
 
 
-def energy(clock: VirtualClock, meters: list[Any], **more: Any) -> EnergyMonitor:
-    opened: tuple[list[Meter], dict[str, Unavailable]] = (list(meters), {})
+def energy(
+    clock: VirtualClock,
+    meters: list[Any],
+    missing: dict[str, Unavailable] | None = None,
+    **more: Any,
+) -> EnergyMonitor:
+    opened: tuple[list[Meter], dict[str, Unavailable]] = (list(meters), missing or {})
     return EnergyMonitor(OneRank(), clock=clock, sleep=clock.sleep, opened=opened, **more)
 
 

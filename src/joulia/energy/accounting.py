@@ -6,7 +6,7 @@ Pure functions of what the meters of all nodes show, the same on every rank.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from joulia.errors import Unavailable
@@ -28,6 +28,7 @@ class Seen:
     window_s: float = 0.0
     device: str | None = None
     bus_id: str | None = None
+    covers: tuple[tuple[str, str | None], ...] = ()
     unattributable: str | None = None
     not_covered: tuple[str, ...] = ()
 
@@ -45,6 +46,8 @@ class Account:
     users: dict[str, tuple[int, ...]]
     """The ranks that share each counted meter."""
     problem: str | None = None
+    notes: tuple[str, ...] = ()
+    """What the total holds beside the case's own."""
 
     @property
     def scope(self) -> str:
@@ -80,12 +83,15 @@ def account(
     counted: list[Seen] = []
     left_out: list[str] = []
     problems: list[str] = []
+    notes: list[str] = []
     for node in sorted({user.node for user in users}):
         here = [domain for domain in unique if domain.node == node]
         used, trouble = _devices(here, [user for user in users if user.node == node])
         if everything:
-            used = {domain.device for domain in here if domain.device}
-        chosen, missing = _node(here, used, slowest_s)
+            used = set(_gpus(here))
+        holders = {domain.device for domain in here if _held(domain) & used}
+        chosen, missing = _node(here, holders, slowest_s)
+        notes += [note for domain in chosen for note in _neighbours(domain, used)]
         if trouble and not any(domain.kind == "node" for domain in chosen):
             problems += trouble
         elif not chosen:
@@ -99,6 +105,7 @@ def account(
         tuple(dict.fromkeys(left_out)),
         shared,
         problems[0] if problems else None,
+        () if everything else tuple(dict.fromkeys(notes)),
     )
 
 
@@ -107,9 +114,27 @@ def _order(domain: Seen) -> tuple[str, ...]:
     return (domain.node, source, domain.meter, domain.domain)
 
 
+def _gpus(here: Iterable[Seen]) -> dict[str, str | None]:
+    """The GPUs whose joules the meters of a node hold, with their PCI bus ids."""
+    gpus = {domain.device: domain.bus_id for domain in here if domain.device}
+    return gpus | {uuid: bus_id for domain in here for uuid, bus_id in domain.covers}
+
+
+def _held(domain: Seen) -> set[str]:
+    """The GPUs whose joules a domain holds."""
+    return {domain.device, *(uuid for uuid, _ in domain.covers)} if domain.device else set()
+
+
+def _neighbours(domain: Seen, used: Collection[str]) -> list[str]:
+    return [
+        f"the joules of {domain.device} hold those of {uuid}, which this case does not use"
+        for uuid in sorted(_held(domain) - set(used))
+    ]
+
+
 def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], list[str]]:
     """The UUIDs of the GPUs that ranks use, and why some of them cannot be measured."""
-    known = {domain.device: domain.bus_id for domain in here if domain.device}
+    known = _gpus(here)
     used: set[str] = set()
     trouble: list[str] = []
     for token in sorted({user.device for user in users if user.device}):
@@ -127,8 +152,13 @@ def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], lis
     return used, trouble
 
 
-def _node(here: Sequence[Seen], used: set[str], slowest_s: float) -> tuple[list[Seen], list[str]]:
-    """One level of each part of a node, the widest that says for certain what it holds."""
+def _node(
+    here: Sequence[Seen], used: Collection[str | None], slowest_s: float
+) -> tuple[list[Seen], list[str]]:
+    """One level of each part of a node, the widest that says for certain what it holds.
+
+    `used` are the devices whose meters hold the joules of GPUs in use.
+    """
     whole = [domain for domain in here if domain.kind == "node"]
     quick = [domain for domain in whole if domain.period_s <= slowest_s]
     if quick:
@@ -150,7 +180,7 @@ def _stand_in(parts: Sequence[Seen], whole: Seen) -> bool:
     return processors and all(domain.period_s < whole.period_s for domain in parts)
 
 
-def _parts(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]:
+def _parts(here: Sequence[Seen], used: Collection[str | None]) -> tuple[list[Seen], list[str]]:
     """A node's processors and the GPUs that are used, each by the meter that holds most of it."""
     gpus = [domain for domain in here if domain.kind == "gpu" and domain.device in used]
     attributable = [domain for domain in gpus if not domain.unattributable]
@@ -158,13 +188,17 @@ def _parts(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]
     missing += [
         f"{domain.device}: not used by this case"
         for domain in here
-        if domain.kind == "gpu" and domain.device not in used
+        if domain.kind in ("gpu", "module") and domain.device and domain.device not in used
     ]
     processor = _processor(here, bool(attributable))
+    if superchips := _superchips(here, used, bool(processor)):
+        # Their processors and memory are inside, whatever else tells of them.
+        inside = {domain.device for domain in superchips}
+        return superchips + [gpu for gpu in attributable if gpu.device not in inside], missing
     rails = [domain for domain in here if domain.kind == "gpus"]
     if not any(domain.kind == "gpu" for domain in here) and processor:
         processor += [domain for domain in rails if domain.meter == processor[0].meter]
-    modules = [domain for domain in here if domain.kind == "module"]
+    modules = [domain for domain in here if domain.kind == "module" and not domain.device]
     if modules and not processor and not attributable:
         return modules, missing
     if attributable and not processor:
@@ -173,6 +207,19 @@ def _parts(here: Sequence[Seen], used: set[str]) -> tuple[list[Seen], list[str]]
     if not chosen and not gpus:
         chosen = [domain for domain in here if domain.kind == "battery"]
     return chosen, missing
+
+
+def _superchips(here: Sequence[Seen], used: Collection[str | None], processor: bool) -> list[Seen]:
+    """Modules of GPUs in use, unless the GPU and the `processor` are told one by one."""
+    by_gpu = {domain.device for domain in here if domain.kind == "gpu"} if processor else set()
+    return [
+        domain
+        for domain in here
+        if domain.kind == "module"
+        and domain.device in used
+        and domain.device not in by_gpu
+        and not domain.unattributable
+    ]
 
 
 def _processor(here: Sequence[Seen], with_gpus: bool) -> list[Seen]:
@@ -189,14 +236,14 @@ def _processor(here: Sequence[Seen], with_gpus: bool) -> list[Seen]:
     platform = [domain for domain in candidates if domain.kind == "platform"]
     parts = [domain for domain in candidates if domain.kind != "platform"]
     if platform and (not with_gpus or not parts):
-        return platform[:1]
+        return platform
     return parts
 
 
 def _nothing(node: str, here: Sequence[Seen]) -> str:
     if not here:
         return f"node {node} has no meter"
-    if all(domain.kind == "gpu" for domain in here):
+    if all(domain.device for domain in here):
         return "the meters here measure GPUs, which this case does not use"
     return "the meters here show parts only, whose sum covers nothing known"
 
@@ -204,15 +251,12 @@ def _nothing(node: str, here: Sequence[Seen]) -> str:
 def _sharers(domain: Seen, users: Sequence[User]) -> tuple[int, ...]:
     """The ranks whose work is in a domain's joules."""
     there = [(rank, user) for rank, user in enumerate(users) if user.node == domain.node]
-    if domain.device is None or domain.kind != "gpu":
+    if domain.device is None:
         return tuple(rank for rank, _ in there)
     sharers = []
     for rank, user in there:
         try:
-            if (
-                user.device
-                and _gpu.match(user.device, {domain.device: domain.bus_id}) == domain.device
-            ):
+            if user.device and _gpu.match(user.device, _gpus([domain])):
                 sharers.append(rank)
         except Unavailable:
             continue

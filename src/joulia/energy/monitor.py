@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from joulia import meters
-from joulia.energy import accounting, uncertainty
+from joulia.energy import accounting, counters, opening, uncertainty
 from joulia.energy.accounting import Seen, User
 from joulia.energy.readings import Key, Reading, Window, minus
 from joulia.energy.update_periods import update_periods
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Meter
+from joulia.meters import Base, Clock, Meter, SomeFailed, asked
 from joulia.parallel.comm import Comm, OneRank
 from joulia.system.clock import raw_clock
 from joulia.system.conditions import cpu_time
@@ -34,8 +36,9 @@ MARGIN, LEAST_MARGIN = 1.5, 1.2
 class EnergyMonitor:
     """The meters of all nodes behind a few calls, each of which every rank makes.
 
-    One rank a node opens and reads them: the lowest of those with the node's boot id. `device` is
-    the UUID or PCI bus id of the GPU that this rank computes on; None where it uses none.
+    One rank a node opens and reads them: the lowest of those with the node's boot id. A rank whose
+    GPU that one does not see (Slurm's --gpus-per-task) opens the meter of its own. `device` is the
+    UUID or PCI bus id of the GPU that this rank computes on; None where it uses none.
     `everything` counts all GPUs. `tolerance` is the relative error (one sigma) above which a
     window is too short. `window_s` is the window asked for, where that is known beforehand: a
     node's meter that would stretch it more than `STRETCHED` times gives way to the node's parts.
@@ -71,37 +74,50 @@ class EnergyMonitor:
         self.meters: list[Meter] = []
         self.missing: dict[str, Unavailable] = {}
         self.read_errors: list[str] = []
-        self.faults: dict[str, int] = {}
+        self.faults: dict[Key, int] = {}
+        self.last_errors: dict[Key, str] = {}
+        self.left_out: dict[Key, str] = {}
         if self.reads:
             self.meters, self.missing = opened or meters.open_all(root, clock)
+        own, missing = opening.own_meters(comm, node, device, self.meters, root, clock)
+        self.meters = [*self.meters, *own]
+        self.missing = missing | self.missing
         self._settle(node)
         if any(
             comm.allgather(self._start({c for n, _, cores in ranks if n == node for c in cores}))
         ):
             self._settle(node)
-        parts = comm.allgather({name: error.reason for name, error in self.missing.items()})
-        self.reasons: dict[str, str] = {k: v for part in reversed(parts) for k, v in part.items()}
         self.windows: list[Window] = []
         self.idles: list[Window] = []
         self.voids: list[str] = []
+        self.told: Window | None = None
+        """What all meters told in the last window, also where it is void."""
         self.busy: list[float] = []
         self._polling = threading.Event()
         self._poll()
 
     def _settle(self, node: str) -> None:
         """What all readers see, and what of it counts; the same on every rank."""
-        own = [domain for meter in self.meters for domain in _seen(node, meter)]
+        own = [domain for meter in self.meters for domain in opening.seen(node, meter)]
         seen = [domain for part in self.comm.allgather(own) for domain in part]
         self.seen = sorted(seen, key=lambda domain: domain.key)
-        self._choose(self.seen)
         self.nominal = {domain.key: domain.period_s for domain in seen}
         self.periods = dict(self.nominal)
         self.sources = {domain.meter: domain.source for domain in seen}
+        self.reasons, self.lost = opening.reasons(self.comm, self.missing)
+        self._choose(self.seen)
 
     def _choose(self, seen: Sequence[Seen]) -> None:
         """What counts of these."""
-        self.account = accounting.account(
+        chosen = accounting.account(
             seen, self.users, everything=self.everything, slowest_s=self.bearable_s
+        )
+        problem = chosen.problem
+        if problem and self.lost:
+            problem = f"{problem} ({'; '.join(self.lost)})"
+        notes = tuple(f"{_name(key)}: {reason}" for key, reason in self.left_out.items())
+        self.account = replace(
+            chosen, problem=problem, not_covered=(*chosen.not_covered, *self.lost, *notes)
         )
         self.counted = {domain.key for domain in self.account.counted}
         self.active = bool(self.counted) and not self.account.problem
@@ -120,12 +136,18 @@ class EnergyMonitor:
                 continue
             try:
                 if isinstance(meter, Base):
-                    meter.start(busy)
+                    names = {name for owner, name in self.counted if owner == meter.id}
+                    asked(meter.id, partial(self._begin, meter, names, busy))
             except Unavailable as error:
                 self.missing[meter.id] = error
                 self.meters.remove(meter)
                 lost = True
         return lost
+
+    def _begin(self, meter: Base, counted: set[str], busy: set[int]) -> None:
+        if not self.everything:
+            meter.only(counted)
+        meter.start(busy)
 
     def _poll(self) -> None:
         """Read counters that wrap often enough, also in a window longer than a wrap."""
@@ -137,23 +159,35 @@ class EnergyMonitor:
         def watch() -> None:
             while not self._polling.wait(every):
                 for meter in polls:
-                    try:
-                        meter.read()
-                    except Unavailable as error:
-                        self._fault(meter, error)
+                    self._joules(meter)
 
         threading.Thread(target=watch, daemon=True).start()
 
-    def _fault(self, meter: Meter, error: Unavailable) -> None:
-        """A failed read: what the meter accumulated across it is not to be trusted."""
+    def _joules(self, meter: Meter) -> dict[str, float]:
+        """What a meter tells now. Domains whose read failed are not in it, and are noted."""
+        try:
+            return asked(meter.id, meter.read)
+        except SomeFailed as failed:
+            for name, error in failed.errors.items():
+                self._fault([(meter.id, name)], error)
+            return failed.values
+        except Unavailable as error:
+            self._fault([key for key in self.nominal if key[0] == meter.id], error)
+            return {}
+
+    def _fault(self, keys: Sequence[Key], error: Unavailable) -> None:
+        """A failed read: what was accumulated across it is not to be trusted."""
         self.read_errors.append(error.reason)
-        self.faults[meter.id] = self.faults.get(meter.id, 0) + 1
+        for key in keys:
+            self.faults[key] = self.faults.get(key, 0) + 1
+            self.last_errors[key] = error.reason
 
     def close(self) -> None:
         self._polling.set()
         for meter in self.meters:
             if isinstance(meter, Base):
-                meter.close()
+                with contextlib.suppress(Unavailable):
+                    asked(meter.id, meter.close)
 
     # What must be known before the first window.
 
@@ -162,59 +196,85 @@ class EnergyMonitor:
         if not self.active:
             return
         inferred: dict[Key, float | None] = {}
+        copies: dict[Key, str] = {}
         for meter in self.meters:
             if self.sources.get(meter.id) != "sampled":
-                inferred |= self._watch(meter)
-        still = []
-        for part in self.comm.allgather(inferred):
-            self.periods |= {key: seconds for key, seconds in part.items() if seconds}
-            still += [key for key, seconds in part.items() if seconds is None]
-        self._leave_out(still)
+                periods, repeated = self._watch(meter)
+                inferred |= periods
+                copies |= repeated
+        left_out: dict[Key, str] = {}
+        for periods, repeated in self.comm.allgather((inferred, copies)):
+            self.periods |= {key: seconds for key, seconds in periods.items() if seconds}
+            left_out |= repeated | counters.still(periods, self.seen)
+        self._leave_out(left_out)
 
-    def _leave_out(self, still: Sequence[Key]) -> None:
-        """Memory whose counter never moves is not counted by this processor: unknown, not 0 J."""
-        dead = [o for o in self.account.counted if o.key in still and o.kind == "dram"]
-        notes = tuple(f"{_name(domain.key)}: its counter stands still" for domain in dead)
-        self.account = replace(
-            self.account,
-            counted=tuple(domain for domain in self.account.counted if domain not in dead),
-            not_covered=self.account.not_covered + notes,
-        )
-        self.counted -= {domain.key for domain in dead}
+    def _leave_out(self, reasons: Mapping[Key, str]) -> None:
+        """Count without these; the same on every rank."""
+        new = {key: reason for key, reason in reasons.items() if key not in self.left_out}
+        if not new:
+            return
+        self.left_out |= new
+        self._choose(self._readable())
+        self.windows = [w for w in self.windows if self.counted <= w.joules.keys()]
+
+    def _readable(self) -> list[Seen]:
+        """What may count: a sampler that was not started tells nothing."""
+        return [
+            domain
+            for domain in self.seen
+            if domain.key not in self.left_out
+            and (domain.source != "sampled" or self.everything or domain.key in self.counted)
+        ]
 
     def follow_samplers(self) -> None:
         """Where samples came slower than planned, their real period is the update period."""
         periods: dict[Key, float] = {}
         for meter in self.meters:
             if isinstance(meter, Base) and meter.source == "sampled":
+                keys = [(meter.id, name) for name in meter.domains]
                 try:
-                    periods |= dict.fromkeys(
-                        ((meter.id, n) for n in meter.domains), meter.period_s()
-                    )
+                    periods |= dict.fromkeys(keys, asked(meter.id, meter.period_s))
                 except Unavailable as error:
-                    self._fault(meter, error)  # the windows since it died are void already
+                    self._fault(keys, error)  # the windows since it died are void already
         for part in self.comm.allgather(periods):
             for key, seconds in part.items():
                 self.periods[key] = max(self.periods[key], seconds)
 
-    def _watch(self, meter: Meter) -> dict[Key, float | None]:
-        names = {domain.domain for domain in self.account.counted if domain.meter == meter.id}
-        if not names:
-            return {}
-        nominal = max(self.nominal[meter.id, name] for name in names)
+    def _watch(self, meter: Meter) -> tuple[dict[Key, float | None], dict[Key, str]]:
+        """The update periods of a meter's counters, and those that repeat another one."""
+        here = [domain for domain in self.seen if domain.meter == meter.id]
+        watched = [
+            domain
+            for domain in here
+            if domain.key in self.counted or domain.kind in counters.OPTIONAL
+        ]
+        if not any(domain.key in self.counted for domain in here):
+            return {}, {}
+        nominal = max(domain.period_s for domain in watched)
+        names = [domain.domain for domain in watched]
+        kept = counters.Watched(meter)
         try:
-            periods = update_periods(meter, names, nominal, self.clock, self.sleep)
+            periods = asked(
+                meter.id, partial(update_periods, kept, names, nominal, self.clock, self.sleep)
+            )
         except Unavailable as error:
-            self._fault(meter, error)
-            return {}
-        return {(meter.id, name): seconds for name, seconds in periods.items()}
+            self._fault([domain.key for domain in here], error)
+            return {}, {}
+        groups = [[d.domain for d in watched if d.kind == kind] for kind in counters.OPTIONAL]
+        return (
+            {(meter.id, name): seconds for name, seconds in periods.items()},
+            {
+                (meter.id, name): f"it is the counter of {other} under another name"
+                for name, other in counters.repeats(kept.readings, groups).items()
+            },
+        )
 
     def give_way(self, window_s: float) -> None:
         """Count the parts of a node whose own meter is too slow for a window of this length."""
         self.bearable_s = uncertainty.slowest_period(window_s, self.tolerance)
         whole = [domain for domain in self.account.counted if domain.kind == "node"]
         if any(domain.period_s > self.bearable_s for domain in whole):
-            self._choose(self.seen)
+            self._choose(self._readable())
 
     @property
     def nodes(self) -> int:
@@ -270,21 +330,11 @@ class EnergyMonitor:
         reading = Reading(began, 0.0)
         counted = {meter for meter, _ in self.counted}
         for meter in self.meters:
-            try:
-                for name, joules in meter.read().items():
-                    reading.joules[meter.id, name] = joules
-            except Unavailable as error:
-                self._fault(meter, error)
-                continue
-            if isinstance(meter, Base):
-                reading.sampler_s += meter.cost_s()
-                if meter.id not in counted:
-                    continue
+            joules = self._joules(meter)
+            reading.joules |= {(meter.id, name): value for name, value in joules.items()}
+            if joules and isinstance(meter, Base):
                 try:
-                    for name, joules in meter.check().items():
-                        reading.checks[meter.id, name] = joules
-                    if (active := meter.active_s()) is not None:
-                        reading.active[meter.id] = active
+                    asked(meter.id, partial(self._beside, meter, reading, meter.id in counted))
                 except Unavailable as error:
                     self.read_errors.append(error.reason)
         ended = self.clock()
@@ -293,6 +343,16 @@ class EnergyMonitor:
         reading.at = 0.5 * (began + ended)
         reading.cost_s = ended - began
         return reading
+
+    @staticmethod
+    def _beside(meter: Base, reading: Reading, counted: bool) -> None:
+        """What a meter tells beside its joules: its cost, and of what counts the second way."""
+        reading.sampler_s += meter.cost_s()
+        if not counted:
+            return
+        reading.checks |= {(meter.id, name): joules for name, joules in meter.check().items()}
+        if (active := meter.active_s()) is not None:
+            reading.active[meter.id] = active
 
     def window(self, before: Reading, after: Reading, waiting: float = 0.0) -> None:
         """Keep the difference of two readings; a failed read voids the window on every rank.
@@ -310,7 +370,7 @@ class EnergyMonitor:
 
     def between(self, before: Reading, after: Reading) -> Window | str:
         """The union over meters of all nodes, or why it is void."""
-        faulty = {m for m, count in after.faults.items() if count != before.faults.get(m, 0)}
+        faulty = {key for key, n in after.faults.items() if n != before.faults.get(key, 0)}
         own = Window(
             after.at - before.at,
             before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / NODE_CORES,
@@ -322,7 +382,7 @@ class EnergyMonitor:
                 if meter in before.active
             },
         )
-        parts = self.comm.allgather((self.reads, own, self.read_errors[-1:]))
+        parts = self.comm.allgather((self.reads or bool(self.meters), own, self.last_errors))
         readers = [part for reads, part, _ in parts if reads]
         whole = Window(
             max(part.seconds for part in readers),
@@ -334,9 +394,17 @@ class EnergyMonitor:
             whole.joules |= part.joules
             whole.checks |= part.checks
             whole.active |= part.active
+        errors = {key: reason for _, _, part in parts for key, reason in part.items()}
+        mad = counters.impossible(whole, {domain.key: domain.kind for domain in self.seen})
+        for key in mad:
+            del whole.joules[key]
+        errors |= mad
+        self.told = whole
+        self._leave_out(
+            counters.less_than_parts(whole, [d for d in self.seen if d.key not in self.left_out])
+        )
         if lost := sorted(self.counted - whole.joules.keys()):
-            errors = [error for _, _, last_errors in parts for error in last_errors]
-            return f"{_name(lost[0])}: {errors[-1] if errors else 'not read'}"
+            return f"{_name(lost[0])}: {errors.get(lost[0], 'not read')}"
         if still := sorted(key for key in self.counted if not whole.joules[key] > 0.0):
             return f"{_name(still[0])}: the counter stood still for {whole.seconds:.2g} s"
         return whole
@@ -344,31 +412,6 @@ class EnergyMonitor:
 
 def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-def _seen(node: str, meter: Meter) -> list[Seen]:
-    try:
-        domains = meters.domains(meter)
-    except Unavailable:
-        return []
-    return [
-        Seen(
-            node,
-            meter.id,
-            name,
-            domain.kind,
-            meter.source,
-            domain.period_s,
-            domain.quantum_j,
-            domain.systematic_rel,
-            domain.window_s,
-            device=getattr(meter, "device", None),
-            bus_id=getattr(meter, "bus_id", None),
-            unattributable=getattr(meter, "unattributable", None),
-            not_covered=getattr(meter, "not_covered", ()),
-        )
-        for name, domain in domains.items()
-    ]
 
 
 def _name(key: Key) -> str:

@@ -20,8 +20,8 @@ class Reading:
     """Seconds that this reading took."""
     sampler_s: float = 0.0
     """Processor seconds of the samplers so far."""
-    faults: dict[str, int] = field(default_factory=dict)
-    """Failed reads of each meter so far, also those between two readings."""
+    faults: dict[Key, int] = field(default_factory=dict)
+    """Failed reads of each domain so far, also those between two readings."""
     joules: dict[Key, float] = field(default_factory=dict)
     checks: dict[Key, float] = field(default_factory=dict)
     active: dict[str, float] = field(default_factory=dict)
@@ -47,11 +47,11 @@ class Window:
 
 
 def minus(
-    after: dict[Key, float], before: dict[Key, float], faulty: Collection[str]
+    after: dict[Key, float], before: dict[Key, float], faulty: Collection[Key]
 ) -> dict[Key, float]:
-    """What was added from one moment to the other, without what faulty meters tell."""
+    """What was added from one moment to the other, without what faulty domains tell."""
     return {
         key: joules - before[key]
         for key, joules in after.items()
-        if key in before and key[0] not in faulty
+        if key in before and key not in faulty
     }

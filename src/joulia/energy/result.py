@@ -201,7 +201,7 @@ def devices(energy: EnergyMonitor, steps: int) -> dict[str, DeviceUse]:
 
 def flags(energy: EnergyMonitor, data: Energy, bytes_per_step: float) -> list[str]:
     """What makes the figure doubtful, in words."""
-    doubts = []
+    doubts = list(energy.account.notes)
     crosscheck, cost = data.crosscheck_rel, data.cost_rel
     if crosscheck is not None and crosscheck > uncertainty.CROSSCHECK_LIMIT:
         doubts.append(f"counter and sampled power differ by {crosscheck:.1%}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia import meters
-from joulia.meters import Clock, nvml
+from joulia.meters import Clock, _nvml_state
 from joulia.parallel.comm import Comm
 from joulia.records.conditions import Conditions, GpuConditions
 from joulia.system import conditions as system
@@ -30,7 +30,7 @@ class Moment:
     temperature_c: float | None = None
     throttlings: int | None = None
     held_back_s: float | None = None
-    gpu: nvml.State | None = None
+    gpu: _nvml_state.State | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Watch:
         bound = zip(nodes, comm.allgather(affinity), strict=True)
         self.bound = sorted({core for node, cores in bound if node == self.node for core in cores})
         self.usable = sorted({*self.bound, *cores})
-        self.gpu = nvml.state_reader(device) if device else None
+        self.gpu = _nvml_state.state_reader(device) if device else None
         self.facts = self._facts() if self.leads else {}
         self.samples: list[tuple[Moment, Moment]] = []
         self.began: Moment | None = None

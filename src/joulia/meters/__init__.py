@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from joulia.errors import Unavailable
 
+Answer = TypeVar("Answer")
 Clock = Callable[[], float]
 """Seconds, never going back."""
 
@@ -28,6 +30,24 @@ KINDS = (
 `gpus`: the GPU rail of a socket. `gpu`: one GPU. `battery`: everything that drains it.
 `part`: lies inside another domain, or nobody knows in which: shown, never added up.
 `cross-check`: what a site says of the node or the job, slowly and of its own scope: shown only.
+"""
+
+MOST_WATTS: Mapping[str, float] = {
+    "node": 20_000.0,
+    "platform": 5_000.0,
+    "module": 4_000.0,
+    "package": 1_000.0,
+    "dram": 1_000.0,
+    "gpus": 4_000.0,
+    "gpu": 2_000.0,
+    "battery": 1_000.0,
+    "part": 20_000.0,
+}
+"""More than any of a kind draws: a reading above it is none.
+
+The largest of their kind: a node of eight GPUs (NVIDIA states 14.3 kW for a DGX B200), a GB300
+module (2.9 kW), sockets of 500 W (AMD EPYC 9965, Intel Xeon 6980P) that may take twice that for
+a moment, 24 memory modules of 15 W, accelerators of 1.4 kW (AMD Instinct MI355X, NVIDIA B300).
 """
 
 
@@ -56,7 +76,10 @@ class Meter(Protocol):
     """How it measures: `counter`, `sampled` or `fake`."""
 
     def read(self) -> dict[str, float]:
-        """Cumulative joules by domain, never decreasing. Raises Unavailable on a failed read."""
+        """Cumulative joules by domain, never decreasing.
+
+        Raises Unavailable on a failed read, `SomeFailed` where it is that of some domains only.
+        """
 
 
 class Base:
@@ -70,6 +93,8 @@ class Base:
     """The device's PCI bus id."""
     domains: Mapping[str, Domain]
     not_covered: tuple[str, ...] = ()
+    covers: tuple[tuple[str, str | None], ...] = ()
+    """Other devices (UUID, PCI bus id) whose joules are in its own, as two dies of one card."""
     unattributable: str | None = None
     """Why its joules belong to no single user of the device; None where they do."""
     poll_s: float | None = None
@@ -90,6 +115,9 @@ class Base:
     def active_s(self) -> float | None:
         """Seconds so far in which the device computed; None where nobody tells."""
         return None
+
+    def only(self, names: Collection[str]) -> None:
+        """Leave every other domain alone, where reading one costs time; before `start`."""
 
     def start(self, busy: Collection[int]) -> None:
         """Begin to sample, on a core that is not among the `busy` ones where there is one."""
@@ -114,12 +142,73 @@ def domains(meter: Meter) -> Mapping[str, Domain]:
     return {name: Domain("package", 0.1) for name in meter.read()}
 
 
+class SomeFailed(Unavailable):
+    """A read that failed for some of its domains: the joules of the others, and each reason."""
+
+    def __init__(self, values: dict[str, float], errors: dict[str, Unavailable]) -> None:
+        super().__init__("; ".join(dict.fromkeys(error.reason for error in errors.values())))
+        self.values = values
+        self.errors = errors
+
+
+def read_each(readers: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """What all of the readers tell, each asked even where another fails. Raises SomeFailed."""
+    values: dict[str, float] = {}
+    errors: dict[str, Unavailable] = {}
+    for name, read in readers.items():
+        try:
+            values[name] = read()
+        except Unavailable as error:
+            errors[name] = error
+    if errors:
+        raise SomeFailed(values, errors)
+    return values
+
+
+def one_of(read: Callable[[], dict[str, float]], name: str) -> float:
+    """What `read` tells of one domain, whichever others fail."""
+    try:
+        return read()[name]
+    except SomeFailed as error:
+        if name in error.errors:
+            raise error.errors[name] from None
+        return error.values[name]
+
+
+def asked(name: str, call: Callable[[], Answer]) -> Answer:
+    """What a meter answers. Whatever it raises is Unavailable, named: it ends this meter alone."""
+    try:
+        return call()
+    except Unavailable:
+        raise
+    except Exception as error:  # a driver's library may fail in any way
+        reason = f"{name}: {type(error).__name__}: {error}"
+        raise Missing("broken", reason, "the other meters go on without it") from error
+
+
 class Missing(Unavailable):
-    """A meter that is not here; `state` is `absent`, `unreadable` or `masked` (by a container)."""
+    """A meter that is not here.
+
+    `state` is `absent`, `unreadable`, `masked` (by a container), `lost` (one part of several) or
+    `broken` (an error that nobody foresaw).
+    """
 
     def __init__(self, state: str, reason: str, remedy: str = "") -> None:
-        super().__init__(reason if state == "absent" else f"{state}: {reason}", remedy)
+        plain = state not in ("unreadable", "masked")
+        super().__init__(reason if plain else f"{state}: {reason}", remedy)
         self.state = state
+
+
+class Lost(Base):
+    """A part, such as one GPU of eight, that is there and tells nothing; named, never silent."""
+
+    def __init__(self, name: str, reason: str, remedy: str = "") -> None:
+        self.id = name
+        self.domains = {}
+        self.error = Missing("lost", reason, remedy)
+
+    def read(self) -> dict[str, float]:
+        raise self.error
 
 
 def root() -> Path:
@@ -160,11 +249,13 @@ def open_all(
     clock: Clock,
     only: Collection[str] | None = None,
     *,
+    devices: bool = False,
     cross_checks: bool = False,
 ) -> tuple[list[Meter], dict[str, Unavailable]]:
-    """Every meter that is there, and the reason for each kind that is not.
+    """Every meter that is there, and the reason for each kind and each part that is not.
 
-    `only` names the kinds to open; JouliaError where one does not exist. Modules that declare
+    `only` names the kinds to open; JouliaError where one does not exist. `devices` leaves out
+    the kinds that measure nodes: it opens modules that say `OF_DEVICES`. Modules that declare
     `CROSS_CHECK` ask the site's services, which takes seconds: they are opened apart.
     """
     from joulia import registry
@@ -179,8 +270,13 @@ def open_all(
     for name, module in known.items():
         if (only and name not in only) or cross_checks is not is_cross_check(module):
             continue
+        if devices and not getattr(module, "OF_DEVICES", False):
+            continue
         try:
-            opened += module.open(root, clock)
+            found = asked(name, partial(module.open, root, clock))
         except Unavailable as error:
             missing[name] = error
+            continue
+        missing |= {meter.id: meter.error for meter in found if isinstance(meter, Lost)}
+        opened += [meter for meter in found if not isinstance(meter, Lost)]
     return opened, missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import mmap
 import os
@@ -11,9 +12,10 @@ import sys
 import time
 from collections.abc import Collection
 
-from joulia.errors import Unavailable
 from joulia.meters._sampled import Integral, Page, PowerReader, Told, longest_gap
 from joulia.system.clock import raw_clock
+
+TRIES = 3
 
 
 def main() -> None:
@@ -22,34 +24,20 @@ def main() -> None:
     page = Page(mmap.mmap(job["descriptor"], Page.SIZE))
     module, _, function = job["function"].partition(":")
     read: PowerReader = getattr(importlib.import_module(module), function)(*job["arguments"])
-    sample(read, job["period_s"], page)
+    sample(read, job["period_s"], Integral(longest_gap(job["period_s"]), job["most_w"]), page)
 
 
-def sample(read: PowerReader, period_s: float, page: Page) -> None:
-    """Read power every `period_s`, add it up and publish, until the parent is gone."""
-    integral = Integral(longest_gap(period_s))
-    report = Told(0, 0.0, 0.0, 0.0, {}, {})
+def sample(read: PowerReader, period_s: float, integral: Integral, page: Page) -> None:
+    """Read power every `period_s`, add it up and publish, until the parent is gone.
+
+    A read that fails is a gap. It ends here only where none of the first ones went well.
+    """
     due = raw_clock()
-    while True:
-        began = raw_clock()
-        try:
-            watts = read()
-        except Unavailable as error:
-            report.error = error.reason
-            page.store(report)
+    for count in itertools.count(1):
+        integral.take(raw_clock, read)
+        page.store(Told(time.process_time(), integral))
+        if not integral.samples and count >= TRIES:
             return
-        # The figure belongs to the middle of the call that fetched it.
-        now = 0.5 * (began + raw_clock())
-        integral.add(now, watts)
-        report = Told(
-            samples=report.samples + 1,
-            first=report.first if report.samples else now,
-            at=now,
-            cost_s=time.process_time(),
-            joules=integral.joules,
-            watts=integral.watts,
-        )
-        page.store(report)
         due = max(due + period_s, raw_clock() - period_s)
         if select.select([sys.stdin], [], [], max(0.0, due - raw_clock()))[0]:
             return

@@ -11,15 +11,15 @@ rails of unknown nesting: shown, never added up.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id
 from joulia.meters._files import nothing, number, state
-from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampling
-from joulia.meters.occ import HWMON
+from joulia.meters._sampled import ProcessSampler, Sampled, Sampling
+from joulia.meters.occ import HWMON, files_reader
 from joulia.system.files import text
 
 SYSTEMATIC_REL = 0.05
@@ -54,12 +54,6 @@ class Sensor:
     acpi: bool
 
 
-def power_reader(files: dict[str, str]) -> Callable[[], dict[str, float]]:
-    """Watts by name from files in microwatts; Unavailable where one says that it does not know."""
-    paths = {name: Path(file) for name, file in files.items()}
-    return lambda: {name: microwatts(path) * 1e-6 for name, path in paths.items()}
-
-
 def microwatts(file: Path) -> int:
     power = number(file)
     if power == UNKNOWN_UW:
@@ -86,7 +80,8 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
         # Two meters that both claim the node: which lies in which is not known.
         domains |= {name: replace(domains[name], kind="part") for name in nodes}
     files = {name: str(sensor.file) for name, sensor in sensors.items()}
-    reader = Reader(power_reader(files), f"{__name__}:power_reader", [files])
+    most_w = {name: MOST_WATTS[domain.kind] for name, domain in domains.items()}
+    reader = files_reader(files, most_w)
     every_s = min(MOST_SAMPLED_S, *(domain.period_s for domain in domains.values()))
     meter = Sampled(domain_id(root, "hwmon"), domains, sampling(reader, every_s, clock))
     kinds = {domain.kind for domain in domains.values()}

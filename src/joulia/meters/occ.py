@@ -1,18 +1,21 @@
 """POWER9's on-chip controller (OCC) through the ibmpowernv driver, as in the IBM AC922.
 
-`System` is the whole node, DC, behind the power supply. `Chip n` is a socket, `Chip n Vdd` and
-`Chip n Vdn` lie inside it; `Chip n Memory` and `Chip n GPU` lie beside it. `APSS n` repeats others
-and is left out. Old kernels (RHEL 7) tell power only: it is sampled.
+Labels are those of skiboot's hw/occ-sensor.c. `System` is the whole node, DC, behind the power
+supply. `Chip n` is a socket, `Chip n Vdd` and `Chip n Vdn` lie inside it; `Chip n Memory` and
+`Chip n GPU` lie beside it, as do `Fan`, `IO` and `Storage`, of which nobody says where they end.
+`APSS n` are the channels that the others are made of, and are left out. Old kernels (RHEL 7) tell
+power only: it is sampled.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import nothing, number, state
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampler, Sampling
@@ -30,6 +33,7 @@ KINDS = (
     (r"Chip \d+ Memory", "dram"),
     (r"Chip \d+ GPU", "gpus"),
     (r"Chip \d+ Vd[dn]", "part"),
+    (r"(Chip \d+ )?(Fan|IO|Storage)", "part"),
 )
 REMEDY = "POWER9 on bare metal (PowerNV) has it: modprobe ibmpowernv"
 
@@ -43,13 +47,18 @@ class Occ(Base):
     """The OCC's energy counters, and the sampled power of the same sensors as a cross-check."""
 
     def __init__(
-        self, name: str, files: dict[str, Path], clock: Clock, sampler: Sampler | None
+        self,
+        name: str,
+        files: dict[str, Path],
+        lost: Mapping[str, str],
+        clock: Clock,
+        sampler: Sampler | None,
     ) -> None:
         self.id = name
         self.files = files
-        self.sums = {label: Accumulator(label, WRAP_J, clock) for label in files}
+        self.sums = {label: Accumulator(label, WRAP_J, clock, most_w(label)) for label in files}
         self.domains = {label: domain(label) for label in files}
-        self.not_covered = uncovered(files)
+        self.not_covered = uncovered(files, lost)
         self.sampler = sampler
 
     @property
@@ -57,10 +66,10 @@ class Occ(Base):
         return sum(s.wraps for s in self.sums.values())
 
     def read(self) -> dict[str, float]:
-        return {
-            label: self.sums[label].update(number(file) * 1e-6)
-            for label, file in self.files.items()
-        }
+        return read_each({label: partial(self._joules, label) for label in self.files})
+
+    def _joules(self, label: str) -> float:
+        return self.sums[label].update(number(self.files[label]) * 1e-6)
 
     def start(self, busy: Collection[int]) -> None:
         if self.sampler is not None:
@@ -84,10 +93,18 @@ def domain(label: str) -> Domain:
     return Domain(kind_of(label) or "part", PERIOD_S, 1e-6, SYSTEMATIC_REL)
 
 
-def uncovered(labels: Container[str]) -> tuple[str, ...]:
-    if "System" in labels:
+def most_w(label: str) -> float:
+    return MOST_WATTS[kind_of(label) or "part"]
+
+
+def uncovered(labels: Iterable[str], lost: Mapping[str, str]) -> tuple[str, ...]:
+    """What the labels leave out; the `lost` ones with the reason, where the node is not told."""
+    kinds = {kind_of(label) for label in labels}
+    if "node" in kinds:
         return ("power supply loss",)
-    return ("power supply loss", "network card", "fans")
+    missing = tuple(f"{label} ({how})" for label, how in lost.items() if kind_of(label) != "part")
+    memory = () if "dram" in kinds else ("memory (no sensor)",)
+    return (*missing, *memory, "power supply loss", "network card", "fans")
 
 
 def sensors(folder: Path, quantity: str) -> tuple[dict[str, Path], dict[str, str]]:
@@ -114,14 +131,27 @@ def _number(file: Path) -> int:
 
 def power_reader(files: dict[str, str]) -> Callable[[], dict[str, float]]:
     """Watts by label from files in microwatts."""
-    paths = {label: Path(file) for label, file in files.items()}
-    return lambda: {label: number(path) * 1e-6 for label, path in paths.items()}
+    readers = {label: partial(_watts, Path(file)) for label, file in files.items()}
+    return partial(read_each, readers)
+
+
+def _watts(path: Path) -> float:
+    return number(path) * 1e-6
+
+
+def files_reader(files: Mapping[str, str], most_w: Mapping[str, float]) -> Reader:
+    """How to read power by label from files in microwatts; `most_w` bounds each."""
+
+    def narrow(labels: Collection[str]) -> Reader:
+        return files_reader({k: file for k, file in files.items() if k in labels}, most_w)
+
+    names = dict(files)
+    return Reader(power_reader(names), f"{__name__}:power_reader", [names], most_w, narrow)
 
 
 def powers(files: dict[str, Path], clock: Clock, sampling: Sampling) -> Sampler:
     names = {label: str(path) for label, path in files.items()}
-    reader = Reader(power_reader(names), f"{__name__}:power_reader", [names])
-    return sampling(reader, PERIOD_S, clock)
+    return sampling(files_reader(names, {k: most_w(k) for k in names}), PERIOD_S, clock)
 
 
 def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[Base]:
@@ -136,7 +166,8 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
     power, no_power = sensors(folder, "power")
     if totals(energy):
         same = {label: file for label, file in power.items() if kind_of(label) == "node"}
-        return [Occ(name, energy, clock, powers(same, clock, sampling) if same else None)]
+        sampler = powers(same, clock, sampling) if same else None
+        return [Occ(name, energy, no_energy, clock, sampler)]
     if totals(power):
         # Each file costs the sampler time: the node alone where it is told, else its sum.
         node = {label: file for label, file in power.items() if kind_of(label) == "node"}
@@ -144,7 +175,7 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
         meter = Sampled(
             name, {label: domain(label) for label in power}, powers(power, clock, sampling)
         )
-        meter.not_covered = uncovered(power)
+        meter.not_covered = uncovered(power, no_power)
         return [meter]
     raise _lost(no_energy | no_power)
 

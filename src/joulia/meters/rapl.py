@@ -1,26 +1,31 @@
 """RAPL: the energy counters of Intel and AMD processors, through perf events or Linux' powercap.
 
-Total = packages + DRAM. `core` and `uncore` lie inside the package. `psys` covers the platform and
-replaces the sum. A package that shows through both MSR and MMIO is one package. The files have been
-root-only since Linux 5.10 (CVE-2020-8694): joulia says so and how an administrator opens them, and
-never changes a permission itself.
+Total = packages + DRAM. `core` and `uncore` lie inside the package. `psys` (`psys-1` on a second
+board) covers the platform and replaces the sum. Zones are numbered in hexadecimal. A package that
+shows through both MSR and MMIO is one package. The files have been root-only since Linux 5.10
+(CVE-2020-8694): joulia says so and how an administrator opens them, and never changes a permission
+itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, asked, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container, nothing, number, state
-from joulia.meters._perf import Opener, events, open_event
+from joulia.meters._perf import Event, Opener, events, open_event
 from joulia.system.files import text
 
 ZONES = "sys/class/powercap"
-ZONE = re.compile(r"(intel-rapl[a-z-]*?):(\d+(?::\d+)*)")
+ZONE = re.compile(r"intel-rapl(?:-[a-z]+)?(?::[0-9a-f]+)+")
+"""The kernel numbers zones with %x (drivers/powercap/powercap_sys.c): the eleventh is `:a`."""
+TOP = ((r"package-\d+(-die-\d+)?", "package"), (r"psys(-\d+)?", "platform"), (r"dram", "dram"))
+"""Zones at the top by their names, as drivers/powercap/intel_rapl_common.c gives them."""
 PERIOD_S = 0.001
 SYSTEMATIC_REL = 0.05
 """RAPL's makers state no bound. This is the one found for NVML, taken as the order of magnitude;
@@ -36,11 +41,11 @@ REMEDY = (
 class Zone:
     """One powercap zone: a counter in microjoules that wraps at a range of its own."""
 
-    def __init__(self, folder: Path, name: str, clock: Clock) -> None:
+    def __init__(self, folder: Path, name: str, clock: Clock, most_w: float) -> None:
         self.file = folder / "energy_uj"
         top = text(folder / "max_energy_range_uj")
         range_j = int(top) * 1e-6 if top and top.isdigit() and int(top) > 0 else None
-        self.sum = Accumulator(name, range_j, clock)
+        self.sum = Accumulator(name, range_j, clock, most_w)
 
     def joules(self) -> float:
         return self.sum.update(number(self.file) * 1e-6)
@@ -76,17 +81,7 @@ class Rapl(Base):
         return sum(s.wraps for s in self.sums)
 
     def read(self) -> dict[str, float]:
-        # Every zone is read even where one fails, so that all of them go on from here.
-        readings: dict[str, float] = {}
-        errors: list[Unavailable] = []
-        for domain, joules in self.readers.items():
-            try:
-                readings[domain] = joules()
-            except Unavailable as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return readings
+        return read_each(self.readers)
 
 
 def open(root: Path, clock: Clock, opener: Opener | None = None) -> list[Rapl]:
@@ -94,21 +89,24 @@ def open(root: Path, clock: Clock, opener: Opener | None = None) -> list[Rapl]:
     # A tree that is not the system's has no perf events behind it.
     opener = opener or (open_event if root == Path("/") else None)
     if opener is not None:
-        try:
-            return [_from_perf(root, opener)]
-        except Missing:
-            pass
+        with contextlib.suppress(Missing):
+            return [asked("perf events", partial(_from_perf, root, clock, opener))]
     return [_from_powercap(root, clock)]
 
 
-def _from_perf(root: Path, opener: Opener) -> Rapl:
+def _from_perf(root: Path, clock: Clock, opener: Opener) -> Rapl:
     counters = events(root, opener)
+    sums = {c.name: Accumulator(c.name, None, clock, MOST_WATTS[c.kind]) for c in counters}
+
+    def joules(event: Event) -> float:
+        return sums[event.name].update(event.joules())
+
     return Rapl(
         domain_id(root, "rapl"),
-        {event.name: event.joules for event in counters},
+        {event.name: partial(joules, event) for event in counters},
         {event.name: event.kind for event in counters},
         max(event.scale_j for event in counters),
-        [],
+        list(sums.values()),
     )
 
 
@@ -118,9 +116,15 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
         entries = sorted(folder.iterdir())
     except OSError:
         entries = []
-    zones = {match[0]: path for path in entries if (match := ZONE.fullmatch(path.name))}
+    zones = {
+        path.name: path
+        for path in entries
+        if path.name.startswith("intel-rapl") and ":" in path.name
+    }
     if not zones:
         raise _no_zones(root, folder)
+    if unknown := [key for key in zones if not ZONE.fullmatch(key)]:
+        raise _unknown(f"RAPL zone {unknown[0]}")
     readable: dict[str, Zone] = {}
     kinds: dict[str, str] = {}
     trouble: dict[str, str] = {}
@@ -132,7 +136,8 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
         if how != "found":
             trouble[name or key] = how
             continue
-        readable[name], kinds[name] = Zone(zones[key], name, clock), kind
+        readable[name] = Zone(zones[key], name, clock, MOST_WATTS[kind])
+        kinds[name] = kind
     lost = {name: how for name, how in trouble.items() if name not in readable}
     if not any(kind in ("package", "platform") for kind in kinds.values()) or any(
         name.startswith("package") for name in lost
@@ -150,8 +155,8 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
 
 def _order(key: str) -> tuple[int, list[int]]:
     """MSR zones before their MMIO twins, numbers by value."""
-    control, _, digits = key.partition(":")
-    return (control != "intel-rapl", [int(part) for part in digits.split(":")])
+    control, *digits = key.split(":")
+    return (control != "intel-rapl", [int(part, 16) for part in digits])
 
 
 def _identify(key: str, zones: dict[str, Path]) -> tuple[str | None, str]:
@@ -160,13 +165,21 @@ def _identify(key: str, zones: dict[str, Path]) -> tuple[str | None, str]:
     parent, _, index = key.rpartition(":")
     if name is None:
         # Its name is hidden with the rest: a top zone is a package for all that is known.
-        return (f"package-{index}" if parent.count(":") == 0 else None), "package"
+        return (f"package-{int(index, 16)}" if parent.count(":") == 0 else None), "package"
     if parent not in zones:
-        if name.startswith("package"):
-            return name, "package"
-        return name, {"psys": "platform", "dram": "dram"}.get(name, "part")
+        kind = next((kind for pattern, kind in TOP if re.fullmatch(pattern, name)), None)
+        if kind is None:
+            raise _unknown(f"RAPL zone {key}, called {name!r}")
+        return name, kind
     above = text(zones[parent] / "name") or parent
     return f"{above}-{name}", "dram" if name == "dram" else "part"
+
+
+def _unknown(what: str) -> Missing:
+    """A zone that is not understood is no zone that may be left out of a sum."""
+    return Missing(
+        "absent", f"{what}: it is not known what it covers", "report this machine's zones"
+    )
 
 
 def _no_zones(root: Path, folder: Path) -> Missing:

@@ -41,6 +41,7 @@ WORKER = (
     "system",
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
+    "energy/counters.py", "energy/opening.py",
     "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py",
     "records/__init__.py", "records/codec.py", "records/conditions.py", "records/parts.py",
     "records/record.py",

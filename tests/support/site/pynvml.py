@@ -1,4 +1,8 @@
-"""Stands before the real pynvml on PYTHONPATH: GPUs from a file under JOULIA_ROOT, in real time."""
+"""Stands before the real pynvml on PYTHONPATH: GPUs from a file under JOULIA_ROOT, in real time.
+
+FAKE_GPUS_SEEN, where it is set, names those that the cgroup of this process lets through: NVML
+lists no others, and numbers these from 0.
+"""
 
 import json
 import os
@@ -20,6 +24,8 @@ def _library() -> FakeNvml:
     if not path.is_file():
         return FakeNvml(raw_clock, [], broken="NVML Shared Library Not Found")
     gpus = json.loads(path.read_text())
+    if (seen := os.environ.get("FAKE_GPUS_SEEN")) is not None:
+        gpus = [gpu for gpu in gpus if gpu["uuid"] in seen.split(",")]
     known = [FakeGpu(**gpu | {"curve": Curve(**gpu["curve"])}) for gpu in gpus]
     return LimitedNvml(raw_clock, known, root)
 
