@@ -15,6 +15,7 @@ from joulia.analysis.units import quantity
 from joulia.energy import carbon
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Window
+from joulia.energy.rest import window_of
 from joulia.energy.result import energy_result
 from joulia.energy.uncertainty import Part, spread
 from joulia.errors import JouliaError
@@ -96,14 +97,15 @@ def measured(
     intensity: carbon.Intensity | None,
 ) -> Metered:
     """The command's seconds and joules, however it ends; its idle after it."""
-    before = energy.read()
-    began = raw_clock()
-    code = exit_code([program, *command[1:]])
-    seconds = raw_clock() - began
-    after = energy.read()
-    window = energy.between(before, after) if energy.seen else "no meter"
-    energy.window(before, after)
-    energy.idle()
+
+    def run() -> tuple[int, float]:
+        began = raw_clock()
+        code = exit_code([program, *command[1:]])
+        return code, raw_clock() - began
+
+    (code, seconds), window = window_of(energy, run)
+    if energy.active:
+        energy.keep(window)
     data, reason = energy_result(energy, 1)
     note = intensity.note(data.median) if intensity and data else None
     domains = domains_of(energy, window)
@@ -140,7 +142,13 @@ def domains_of(energy: EnergyMonitor, window: Window | str) -> tuple[MeteredDoma
         used = window.joules.get(seen.key, 0.0)
         if not used > 0.0:
             continue
-        part = Part(used, energy.periods[seen.key], seen.quantum_j, seen.systematic_rel)
+        part = Part(
+            used,
+            energy.periods[seen.key],
+            seen.quantum_j,
+            seen.systematic_rel,
+            window.ends_w.get(seen.key),
+        )
         error = spread([part], window.seconds)
         short = error.sigma_rel > energy.tolerance
         domains.append(

@@ -47,7 +47,10 @@ def open(root: Path, clock: Clock, sampling: Sampling = ProcessSampler) -> list[
                 lost[name] = how
                 continue
             files[name] = file
-            domains[name] = Domain(kind, period_s(file), 1e-6, SYSTEMATIC_REL)
+            # How often an average is refreshed is not told: once an interval at least.
+            domains[name] = Domain(
+                kind, period_s(file), 1e-6, SYSTEMATIC_REL, average_s=average_s(file)
+            )
     if not files:
         if lost:
             how = next(iter(lost.values()))
@@ -98,3 +101,8 @@ def period_s(file: Path) -> float:
     """The averaging interval that the sensor tells (ms), else 0.1 s."""
     interval = text(file.with_name(file.name.partition("_")[0] + "_average_interval"))
     return max(0.001, int(interval) * 1e-3) if interval and interval.isdigit() else PERIOD_S
+
+
+def average_s(file: Path) -> float:
+    """How long the figure is an average over; 0 for a momentary one."""
+    return period_s(file) if file.name.endswith("_average") else 0.0
