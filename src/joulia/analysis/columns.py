@@ -74,6 +74,13 @@ def startup(entry: Entry) -> str:
     return quantity(entry.startup, "s") + cold
 
 
+def startup_energy(entry: Entry) -> str:
+    cold = entry.cold_startup_energy
+    return with_error(entry.startup_energy, "J") + (
+        f" (cold {with_error(cold, 'J')})" if cold else ""
+    )
+
+
 def pays_off(break_even: BreakEven | None) -> str:
     """Steps until the backend has used less than the baseline, start-up included."""
     if break_even is None:
@@ -243,6 +250,17 @@ COLUMNS = (
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
         drop=5,
+    ),
+    Column(
+        "start-up J",
+        startup_energy,
+        lambda e: sorting(e.startup_energy),
+        lambda e: {
+            **spread_out("startup_j", e.startup_energy),
+            **spread_out("cold_startup_j", e.cold_startup_energy),
+        },
+        drop=5,
+        when=lambda entries: any(e.startup_energy or e.cold_startup_energy for e in entries),
     ),
     of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 8),
     of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 4, metered),

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from joulia.case import Case, Settings
-from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
+from joulia.measure.beginning import begin
 from joulia.measure.calibrate import calibrate
 from joulia.measure.conditions import Watch
 from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
@@ -21,7 +21,6 @@ from joulia.records.record import Measured
 from joulia.simulation import end_time, verify
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step
-from joulia.simulation.run import set_up
 
 clock = time.perf_counter
 
@@ -32,25 +31,17 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     `cores` are those of a node that its ranks might use, besides the ones they are bound to. Raises
     Unavailable where the backend is not here, Unstable where the simulation is not finite.
     """
-    run = set_up(
-        case,
-        comm,
-        decompose=settings.decompose,
-        overlap=settings.overlap is not False,
-        gpu_exchange=settings.gpu_exchange,
-    )
+    begun = begin(case, settings, comm)
+    run, energy, first = begun.run, begun.energy, begun.first_s
 
     # Correctness first: one step against NumPy, before anything is timed.
-    first = run.seconds(1, comm)
     got = run.results(run.fields)
     run.require_sound(got, 1, comm)
     first_step, overlap = fields_digest(comm, run.tile, got), run.exchange.overlap
     want = reference_step(case, run.tile)
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
-    energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
-    energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
     window_s = comm.bcast(energy.window_s(settings.window_s, longest))
@@ -118,7 +109,15 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         energy_reason=reason,
         work=work,
         rates=rates(work, times.median),
-        startup=Startup(run.import_s, run.load_s, run.cache, first, run.call_overhead(comm)),
+        startup=Startup(
+            run.import_s,
+            run.load_s,
+            run.cache,
+            first,
+            run.call_overhead(comm),
+            energy_reason=begun.reason,
+        ),
+        start=begun.start,
         parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
         verify=verify.verification(reference, invariants, first_step),
         runtime=run.versions,

@@ -59,8 +59,7 @@ class Rapl(Base):
         self.readers = readers
         self.sums = sums
         self.domains = {
-            domain: Domain(kind, PERIOD_S, quantum_j, systematic)
-            for domain, kind in kinds.items()
+            domain: Domain(kind, PERIOD_S, quantum_j, systematic) for domain, kind in kinds.items()
         }
         polls = [s.poll_s for s in sums if s.poll_s is not None]
         self.poll_s = min(polls, default=None)

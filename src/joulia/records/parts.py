@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from joulia.records.starts import StartupEnergy
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -225,6 +227,10 @@ class Startup:
     """The first step, s."""
     call_overhead_s: float
     """A call across the bridge on an empty box, s."""
+    energy: StartupEnergy | None = None
+    """Joules of the first three parts, metered like windows; null without a meter."""
+    energy_reason: str | None = None
+    """Why there are no joules, or why there are not more of them."""
 
     @property
     def seconds(self) -> float:

@@ -16,7 +16,7 @@ from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
 from joulia.records.variant import variant
-from joulia.runner import launch
+from joulia.runner import launch, starts
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
 from joulia.runner.quiet import Wait, wait_for_quiet
@@ -141,7 +141,7 @@ def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
         energy_estimate=estimated,
         work=part.work,
         rates=rates,
-        startup=part.startup,
+        startup=starts.with_joules(record.case, record.settings, part),
         parallel=parallel,
         solution=part.solution,
     )
