@@ -20,11 +20,14 @@ from dataclasses import dataclass
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.rest import window_of
 from joulia.energy.result import energy_result
+from joulia.energy.starts import MOST_STARTS, StartMeter, starts_needed, startup_energy
 from joulia.meters import Base, Domain, Meter
 from joulia.meters._sampled import Integral, longest_gap
 from joulia.parallel.comm import OneRank
+from joulia.records.starts import MeteredStart
 
 TOLERANCE = 0.02
+TRIALS = 500
 REPEATS = 9
 LOOK_S, LOOK_PERIOD_S = 0.025, 0.1
 
@@ -327,6 +330,47 @@ def net(ratio: float, drift: float) -> Row:
     return trial
 
 
+STARTS = ("room", "import", "fields", "load", "fields", "first_call")
+
+
+def starting(phase: str | None) -> Row:
+    """Start-up: parts of a tenth of a second to some seconds, 0.3 to 3 times the rest's power."""
+
+    def trial(rng: random.Random) -> Found | None:
+        lengths = [0.3, rng.uniform(1, 4), 0.05, rng.uniform(1, 4), 0.05, rng.uniform(0.1, 1)]
+        powers = [rng.uniform(0.3, 3.0) for _ in STARTS]
+        truths: list[float] = []
+
+        def start() -> MeteredStart:
+            t = Trial.of(rng, 1.0, counter)
+            t.monitor.infer_periods()
+            meter = StartMeter(t.monitor)
+            truths.append(0.0)
+            for part, mean_s, watts in zip(STARTS, lengths, powers, strict=True):
+                seconds = mean_s * rng.uniform(0.97, 1.03)  # no two processes take the same time
+                t.load.change(t.clock.now, watts)
+                t.clock.sleep(seconds)
+                meter.after(part)
+                truths[-1] += seconds * watts if phase in (None, part) else 0.0
+            t.load.change(t.clock.now, 1.0)
+            metered = meter.start("warm")
+            assert isinstance(metered, MeteredStart)
+            return metered
+
+        starts = [start()]
+        needed = starts_needed(starts[0], TOLERANCE)
+        if needed > MOST_STARTS:
+            return None
+        starts += [start() for _ in range(needed - 1)]
+        energy = startup_energy(starts, TOLERANCE)
+        found = energy.phases[phase] if phase else energy.total
+        if found.joules is None or found.uncertainty_rel is None:
+            return None
+        return Found(found.joules / statistics.fmean(truths) - 1.0, found.uncertainty_rel)
+
+    return trial
+
+
 def rows() -> dict[str, Row]:
     """Every row of the table by its name."""
     table: dict[str, Row] = {}
@@ -363,6 +407,9 @@ def rows() -> dict[str, Row]:
     for ratio in (0.3, 0.7, 0.9):
         table[f"net, idle {ratio:g} of the work"] = net(ratio, 0.0)
         table[f"net, idle {ratio:g} of the work, 4 % drift"] = net(ratio, 0.04)
+    table["start-up until the first step is done"] = starting(None)
+    for phase in ("import", "load", "first_call"):
+        table[f"start-up, {phase}"] = starting(phase)
     return table
 
 
@@ -402,4 +449,4 @@ def main(trials: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS)

@@ -224,13 +224,13 @@ COLUMNS = (
     ),
     of_difference("times as fast", "time", lambda e: e.time_difference),
     of_figure(
-        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 7,
+        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 8,
         lambda entries: any(e.fraction for e in entries),
     ),
     of_figure(
-        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 10, metered
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 11, metered
     ),
-    of_difference("times less J", "energy", lambda e: e.energy_difference, 9, metered),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, 10, metered),
     of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
     of_figure(
         "J s", "energy_delay_j_s", lambda e: e.delay_product,
@@ -242,14 +242,14 @@ COLUMNS = (
     ),
     of_figure(
         "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
-        estimated, 6, lambda entries: any(e.estimate for e in entries),
+        estimated, 7, lambda entries: any(e.estimate for e in entries),
     ),
     Column(
         "start-up",
         startup,
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
-        drop=5,
+        drop=6,
     ),
     Column(
         "start-up J",
@@ -262,7 +262,7 @@ COLUMNS = (
         drop=5,
         when=lambda entries: any(e.startup_energy or e.cold_startup_energy for e in entries),
     ),
-    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 8),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 9),
     of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 4, metered),
 )  # fmt: skip
 """All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""

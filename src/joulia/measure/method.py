@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
@@ -46,9 +45,8 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
     window_s = comm.bcast(energy.window_s(settings.window_s, longest))
     overlapped = choose_overlap(run, settings.overlap, window_s, comm)
-    steps = calibrate(run, window_s, comm)
     # A window is work that already runs: the counters lag, and would tell of the rest before it.
-    lead = math.ceil(steps * energy.lead_s(window_s) / window_s)
+    steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
 
     energy.idle()
     samples, computing, endings = [], [], []

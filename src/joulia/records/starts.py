@@ -28,6 +28,7 @@ class MeteredStart:
     source: str
     period_s: float
     phases: dict[str, MeteredPhase]
+    total: MeteredPhase
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class StartupEnergy:
     starts: int
     """Fresh processes that were metered: several where one is too short for the meters."""
     samples: tuple[float, ...]
-    """J of every start, all phases together."""
+    """J of every start."""
     phases: dict[str, PhaseEnergy]
     """`import`, `load` and `first_call`, as in the seconds above."""
     total: PhaseEnergy
-    """All of them together."""
+    """From before the import to the end of the first step, with what lies between the phases (the
+    set-up of fields, a GPU's context), which the seconds leave out."""
