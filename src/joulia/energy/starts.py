@@ -55,7 +55,8 @@ class StartMeter:
         """
         energy = self.energy
         if not energy.active:
-            return energy.account.problem or "no meter on this machine"
+            problem = energy.account.problem if energy.seen else None
+            return problem or "no meter on this machine"
         began, ended = self.readings[0], self.readings[-1]
         energy.sleep(energy.lead_s(ended.at - began.at))
         settled = energy.read()
