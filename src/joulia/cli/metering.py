@@ -191,11 +191,11 @@ def show(result: Metered, energy: EnergyMonitor) -> None:
         f"{result.seconds:.3f} s, {quantity(total.median, 'J')} "
         f"±{total.uncertainty_rel:.0%} ({total.scope}), {quantity(total.watts, 'W')}"
     )
-    line += (
-        f", {quantity(total.net.median, 'J')} more than idle"
-        if total.net
-        else f"; no net: {total.net_reason}"
-    )
+    if total.net and total.net_ci95:
+        off = quantity(0.5 * (total.net_ci95[1] - total.net_ci95[0]), "J")
+        line += f", {quantity(total.net.median, 'J')} ± {off} more than idle"
+    else:
+        line += f"; no net: {total.net_reason}"
     out.print(line, markup=False)
     out.print("not covered: " + ", ".join(total.not_covered or ("nothing",)), markup=False)
     for flag in total.flags:

@@ -41,7 +41,7 @@ def main() -> None:
     tell_whereabouts(job_path.parent, comm.rank)
     try:
         settings = Settings.from_json(job["settings"])
-        result = run(case, settings, comm, job["pin"], start_only=job["start_only"])
+        result = run(case, settings, comm, job["pin"], start_only=job.get("start_only", False))
     except BaseException as error:
         # One rank's failure is the case's failure: say which, then take the others down.
         traceback.print_exc()
