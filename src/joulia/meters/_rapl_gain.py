@@ -5,8 +5,8 @@ meter within a few per cent (Hackenberg et al., An Energy Efficiency Feature Sur
 Haswell Processor, HPPAC 2015; Khan et al., RAPL in Action, ACM ToMPECS 3(2), 2018). Older ones add
 up events by a model whose error depends on the workload (Hackenberg et al., Power Measurement
 Techniques on Standard Compute Nodes, ISPASS 2013), and so do AMD's: on Zen 2 the operands' bits
-alone moved the system's power by 7.6 % and RAPL's hardly (Schoene et al., Energy Efficiency Aspects
-of the AMD Zen 2 Architecture, CLUSTER 2021, section VII).
+alone moved the system's power by several per cent, and RAPL's hardly (Schoene et al., Energy
+Efficiency Aspects of the AMD Zen 2 Architecture, CLUSTER 2021, arXiv 2108.00808, figure 10).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from joulia.system.files import text
 MEASURED_REL = 0.05
 """Nobody states a bound: the order of what those comparisons found, and of NVML's."""
 MODELLED_REL = 0.10
-"""Twice that: it holds the 7.6 % that a model was seen to miss, and a gain of its own."""
+"""Nobody states a bound here either. Twice that: what a model was seen to miss, and a gain."""
 OLDER = {"42", "45", "58", "62"}
 """Models of Intel's family 6 whose RAPL is a model: Sandy Bridge (42, 45), Ivy Bridge (58, 62)."""
 
