@@ -160,11 +160,17 @@ def test_long_starts_are_not_repeated_and_hopeless_ones_neither(started: list[Se
     startup = with_joules(CASE, Settings(), begun(one(10.0, period_s=1.0)))
     assert started == []
     assert startup is not None
-    assert (
-        startup.energy_reason == f"it takes 417 starts, more than the {MOST_STARTS} that are tried"
-    )
+    assert startup.energy_reason == f"it takes 417 starts, and at most {MOST_STARTS} are tried"
     assert startup.energy is not None
     assert startup.energy.total.joules is None
+
+
+def test_who_measures_again_and_again_starts_once_a_record(started: list[Settings]) -> None:
+    """`joulia run --no-resume`, as the gate calls it 40 times a side."""
+    startup = with_joules(CASE, Settings(), begun(one(10.0)), most=1)
+    assert started == []
+    assert startup is not None
+    assert startup.energy_reason == "it takes 5 starts, and at most 1 are tried"
 
 
 def test_a_fresh_process_tells_the_joules_of_its_start_alone(

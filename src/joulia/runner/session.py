@@ -72,7 +72,7 @@ def outcomes(
             wait = wait_for_quiet(quiet_for) if quiet_for and not entry.skip else None
             if wait is not None:
                 waited(wait)
-            record = after(wait, record_of(entry, settings, ceilings))
+            record = after(wait, record_of(entry, settings, ceilings, starts_again=resume))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -88,7 +88,9 @@ def after(wait: Wait | None, record: Record) -> Record:
     return replace(record, conditions=replace(known, waited_s=wait.seconds, quiet=wait.quiet))
 
 
-def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+def record_of(
+    planned: Planned, settings: Settings, ceilings: Ceilings, *, starts_again: bool
+) -> Record:
     # What may fail comes before the measurement: nothing that was measured is lost.
     case = planned.case
     decides = variant_of(case, settings)
@@ -116,7 +118,11 @@ def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Recor
         stderr=part.stderr,
     )
     # A failed check publishes no time, no rate, no joule.
-    return published(record, part, ceilings) if part.status == "valid" else record
+    if part.status != "valid":
+        return record
+    # Who measures a case again and again (the gate) also starts it as often: one start a record.
+    startup = starts.with_joules(case, settings, part, most=None if starts_again else 1)
+    return published(record, replace(part, startup=startup), ceilings)
 
 
 def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
@@ -141,7 +147,7 @@ def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
         energy_estimate=estimated,
         work=part.work,
         rates=rates,
-        startup=starts.with_joules(record.case, record.settings, part),
+        startup=part.startup,
         parallel=parallel,
         solution=part.solution,
     )

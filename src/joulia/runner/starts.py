@@ -12,15 +12,21 @@ from joulia.records.starts import MeteredStart
 from joulia.runner import launch
 
 
-def with_joules(case: Case, settings: Settings, part: Measured) -> Startup | None:
-    """The start-up of a measured case with its joules: from more starts, where they are needed."""
+def with_joules(
+    case: Case, settings: Settings, part: Measured, most: int | None = None
+) -> Startup | None:
+    """The start-up of a measured case with its joules: from more starts, where they are needed.
+
+    `most` bounds them, MOST_STARTS where it is None.
+    """
+    most = most or starts.MOST_STARTS
     if part.startup is None or part.start is None:
         return part.startup
     known = [part.start]
     needed = starts.starts_needed(part.start, settings.energy_tolerance)
     reason = None
-    if needed > starts.MOST_STARTS:
-        reason = f"it takes {needed} starts, more than the {starts.MOST_STARTS} that are tried"
+    if needed > most:
+        reason = f"it takes {needed} starts, and at most {most} are tried"
     elif needed > 1:
         known += more(case, settings, part.start, needed - 1)
         if len(known) < needed:
