@@ -151,7 +151,7 @@ def test_meters_of_unused_gpus_cost_no_time() -> None:
     monitor = energy(clock, gpus(clock, FakeGpu(UUID)))
     monitor.infer_periods()
     monitor.idle()
-    monitor.jitter()
+    monitor.spread_phases(1.0)
     assert clock.now == 1.0
     window(monitor, clock, 1.0)
     assert written_energy(monitor, 1) == (

@@ -127,7 +127,7 @@ def test_no_counter_gives_the_reason_the_estimate_and_the_way_out(tmp_path: Path
 
 
 def test_a_meter_that_dies_in_the_middle_leaves_the_run(tmp_path: Path) -> None:
-    meter = {"id": "n/fake", "watts": {"package-0": 50.0}, "fails_after": 15}
+    meter = {"id": "n/fake", "watts": {"package-0": 50.0}, "fails_after": 27}
     root = trees.put(
         trees.node(tmp_path / "root"), {"run/joulia/fake-meter.json": json.dumps(meter)}
     )
@@ -136,7 +136,7 @@ def test_a_meter_that_dies_in_the_middle_leaves_the_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     heat = record(out)
     assert heat["status"] == "valid"
-    # Ten reads tell the update period, two the idle power, four are two windows.
+    # Ten reads tell the update period, twelve are the start's, two idle power, four two windows.
     assert heat["energy"]["repeats"] == 1
     assert "died" in heat["energy"]["void_windows"][0]
     assert len(heat["time"]["samples"]) == 2

@@ -185,7 +185,7 @@ def test_without_meters_nothing_is_slept() -> None:
     monitor = energy(clock, [])
     monitor.infer_periods()
     monitor.idle()
-    monitor.jitter()
+    monitor.spread_phases(1.0)
     assert clock.now == 0.0
     assert monitor.window_s(0.5, 60.0) == 0.5
     window(monitor, clock, 1.0)

@@ -80,7 +80,7 @@ def test_a_gpu_without_a_counter_is_sampled() -> None:
 def test_averaged_power_has_the_period_of_its_average() -> None:
     gpu = FakeGpu(UUIDS[0], name="NVIDIA A10", counter=False, instant=False, average_s=1.0)
     (meter,) = opened(VirtualClock(), gpu)
-    assert meter.domains["gpu"].period_s == 1.0
+    assert meter.domains["gpu"].lag_s == pytest.approx(1.1), "the average, and its refreshing"
 
 
 def test_a_lost_gpu_is_an_error_and_not_0() -> None:

@@ -69,6 +69,13 @@ def startup(entry: Entry) -> str:
     return quantity(entry.startup, "s") + cold
 
 
+def startup_energy(entry: Entry) -> str:
+    cold = entry.cold_startup_energy
+    return with_error(entry.startup_energy, "J") + (
+        f" (cold {with_error(cold, 'J')})" if cold else ""
+    )
+
+
 def pays_off(break_even: BreakEven | None) -> str:
     """Steps until the backend has used less than the baseline, start-up included."""
     if break_even is None:
@@ -212,13 +219,13 @@ COLUMNS = (
     ),
     of_difference("times as fast", "time", lambda e: e.time_difference),
     of_figure(
-        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 8,
+        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 9,
         lambda entries: any(e.fraction for e in entries),
     ),
     of_figure(
-        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 11, metered
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 12, metered
     ),
-    of_difference("times less J", "energy", lambda e: e.energy_difference, 10, metered),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, 11, metered),
     of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
     of_difference("times the W", "power", lambda e: e.power_ratio, 4, metered),
     of_figure(
@@ -231,16 +238,27 @@ COLUMNS = (
     ),
     of_figure(
         "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
-        estimated, 7, lambda entries: any(e.estimate for e in entries),
+        estimated, 8, lambda entries: any(e.estimate for e in entries),
     ),
     Column(
         "start-up",
         startup,
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
-        drop=6,
+        drop=7,
     ),
-    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 9),
+    Column(
+        "start-up J",
+        startup_energy,
+        lambda e: sorting(e.startup_energy),
+        lambda e: {
+            **spread_out("startup_j", e.startup_energy),
+            **spread_out("cold_startup_j", e.cold_startup_energy),
+        },
+        drop=6,
+        when=lambda entries: any(e.startup_energy or e.cold_startup_energy for e in entries),
+    ),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 10),
     of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 5, metered),
 )  # fmt: skip
 """All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""

@@ -36,7 +36,8 @@ class Difference:
 class Entry:
     """One backend's figures for a problem. Units are a step's: s, J, J s; W; updates per joule.
 
-    `startup` is seconds until the first step is done, caches warm, `cold_startup` with empty ones.
+    `startup` is seconds until the first step is done, caches warm, `cold_startup` with empty ones;
+    `startup_energy` and `cold_startup_energy` are the joules until then, where they were metered.
     `estimate` is modelled, never measured; nothing else here is made from it.
     """
 
@@ -49,6 +50,8 @@ class Entry:
     fraction: Uncertain | None
     startup: float
     cold_startup: float | None
+    startup_energy: Uncertain | None
+    cold_startup_energy: Uncertain | None
     estimate: Uncertain | None
     spread: float
     is_baseline: bool = False
@@ -195,6 +198,8 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
         fraction=None if fraction is None else time.map(lambda t: float(fraction) * time.value / t),
         startup=startup_seconds(record),
         cold_startup=startup_seconds(cold[-1]) if cold else None,
+        startup_energy=startup_joules(record),
+        cold_startup_energy=startup_joules(cold[-1]) if cold else None,
         estimate=Uncertain(model.median, model.low, model.high) if model else None,
         spread=spread,
     )
@@ -217,6 +222,15 @@ def together(
 
 def startup_seconds(record: Record) -> float:
     return record.startup.seconds if record.startup else 0.0
+
+
+def startup_joules(record: Record) -> Uncertain | None:
+    """Metered joules until the first step is done."""
+    energy = record.startup.energy if record.startup else None
+    if energy is None or energy.total.joules is None or energy.total.uncertainty_rel is None:
+        return None
+    off = energy.total.uncertainty_rel * energy.total.joules
+    return Uncertain(energy.total.joules, energy.total.joules - off, energy.total.joules + off)
 
 
 def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
@@ -314,20 +328,25 @@ def verdict(ratio: Ratio, p: float, margin: float) -> str:
 
 
 def break_even_joules(entry: Entry, base: Entry) -> BreakEven | None:
-    """As in time. Start-up is not metered: its power lies between idle and the running average."""
+    """As in time, from metered start-ups.
+
+    Where one was not metered, its power lies between idle and the running average.
+    """
     if entry.energy is None or base.energy is None or entry.power is None or base.power is None:
         return None
     energy, base_energy = entry.record.energy, base.record.energy
     if energy is None or base_energy is None or energy.source != base_energy.source:
         return None
-    return break_even(
-        entry.startup * idle_watts(entry),
-        entry.startup * entry.power.value,
-        entry.energy,
-        base.startup * idle_watts(base),
-        base.startup * base.power.value,
-        base.energy,
-    )
+    return break_even(*startup_bounds(entry), entry.energy, *startup_bounds(base), base.energy)
+
+
+def startup_bounds(entry: Entry) -> tuple[float, float]:
+    """The least and the most joules that an entry's start-up took."""
+    metered = entry.startup_energy
+    if metered is not None and metered.low is not None and metered.high is not None:
+        return metered.low, metered.high
+    power = entry.power.value if entry.power else 0.0
+    return entry.startup * idle_watts(entry), entry.startup * power
 
 
 def idle_watts(entry: Entry) -> float:

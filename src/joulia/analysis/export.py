@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulia.analysis.compare import startup_seconds
+from joulia.analysis.compare import startup_joules, startup_seconds
 from joulia.analysis.tables import csv_text
 from joulia.errors import JouliaError, suggest
 from joulia.records.parts import Summary
@@ -59,6 +59,7 @@ def row(record: Record) -> dict[str, Any]:
         "flops_per_s": rates.flops_per_s if rates else None,
         "fraction_of_bound": rates.fraction_of_bound if rates else None,
         "startup_s": startup_seconds(record) if start else None,
+        "startup_j": joules.value if (joules := startup_joules(record)) else None,
         "import_s": start.import_s if start else None,
         "load_s": start.load_s if start else None,
         "first_call_s": start.first_call_s if start else None,

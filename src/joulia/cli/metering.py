@@ -19,6 +19,7 @@ from joulia.cli.cross_checks import Checked, CrossChecks
 from joulia.energy import carbon
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Window
+from joulia.energy.rest import window_of
 from joulia.energy.result import energy_result
 from joulia.energy.uncertainty import Part, Spread, spread
 from joulia.errors import JouliaError
@@ -129,23 +130,25 @@ def measured(
     everything: bool,
 ) -> Metered:
     """The command's seconds and joules, however it ends; its idle after it."""
-    checks_before = checks.read()
-    before = energy.read()
-    began = raw_clock()
-    code = exit_code([program, *command[1:]])
-    seconds = raw_clock() - began
-    after = energy.read()
-    checks_after = checks.read()
-    energy.give_way(seconds)
-    window = energy.between(before, after) if energy.seen else "no meter"
-    energy.window(before, after)
-    energy.idle()
+    readings = [checks.read()]
+
+    def run() -> tuple[int, float]:
+        began = raw_clock()
+        code = exit_code([program, *command[1:]])
+        return code, raw_clock() - began
+
+    def then(seconds: float) -> None:
+        readings.append(checks.read())
+        energy.give_way(seconds)
+
+    (code, seconds), window = window_of(energy, run, then)
+    if energy.active:
+        energy.keep(window)
     data, reason = energy_result(energy, 1)
     note = intensity.note(data.median) if intensity and data else None
     domains = domains_of(energy, window, silent=everything)
     domains += tuple(
-        checked_domain(checked, energy.tolerance)
-        for checked in checks.between(checks_before, checks_after)
+        checked_domain(checked, energy.tolerance) for checked in checks.between(*readings)
     )
     if data:
         domains = tuple(beside(domain, data.watts) for domain in domains)
@@ -193,9 +196,9 @@ def domains_of(
         used = window.joules.get(seen.key, 0.0)
         counted = seen.key in energy.counted
         where = seen.meter, seen.domain, seen.kind, seen.source, counted
-        period_s = energy.periods[seen.key]
+        period_s, ends_w = energy.periods[seen.key], window.ends_w.get(seen.key)
         if used > 0.0:
-            part = Part(used, period_s, seen.quantum_j, seen.systematic_rel)
+            part = Part(used, period_s, seen.quantum_j, seen.systematic_rel, ends_w)
             error = spread([part], window.seconds)
             domains.append(
                 domain_of(where, used, window.seconds, error, energy.tolerance, period_s)
@@ -273,11 +276,11 @@ def total(out: Console, result: Metered) -> None:
         f"{result.seconds:.3f} s, {quantity(energy.median, 'J')} "
         f"±{energy.uncertainty_rel:.0%} ({energy.scope}), {quantity(energy.watts, 'W')}"
     )
-    line += (
-        f", {quantity(energy.net.median, 'J')} more than idle"
-        if energy.net
-        else f"; no net: {energy.net_reason}"
-    )
+    if energy.net and energy.net_ci95:
+        off = quantity(0.5 * (energy.net_ci95[1] - energy.net_ci95[0]), "J")
+        line += f", {quantity(energy.net.median, 'J')} ± {off} more than idle"
+    else:
+        line += f"; no net: {energy.net_reason}"
     out.print(line, markup=False)
     out.print("not covered: " + ", ".join(energy.not_covered or ("nothing",)), markup=False)
     for flag in energy.flags:

@@ -26,6 +26,7 @@ class Seen:
     quantum_j: float = 0.0
     systematic_rel: float = 0.0
     window_s: float = 0.0
+    looks_rel: float = 1.0
     device: str | None = None
     bus_id: str | None = None
     covers: tuple[tuple[str, str | None], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -29,6 +30,11 @@ NODE_CORES = os.cpu_count() or 1
 """A sampler takes one core of these; the work has the others."""
 STRETCHED = 10.0
 """Windows grow up to so many times what was asked for, for the sake of the whole node's meter."""
+CATCH_UP = 1.5
+"""After so many update periods no counter tells of earlier power any more, also where steps are
+quicker than they were when they were counted."""
+GOLDEN = (5.0**0.5 - 1.0) / 2.0
+"""Multiples of the golden ratio lie spread over a period, however many there are."""
 MARGIN, LEAST_MARGIN = 1.5, 1.2
 """A window is planned this much longer than it must be: steps are counted before it, not in it."""
 
@@ -64,7 +70,8 @@ class EnergyMonitor:
         self.sleep = sleep
         self.everything = everything
         self.bearable_s = uncertainty.slowest_period(STRETCHED * window_s, tolerance)
-        self.random = random.Random(0)
+        self.random = random.Random()
+        self.phases = itertools.count()
         root = meters.root()
         self.root = root
         node = meters.node_id(root) or socket.gethostname()
@@ -207,6 +214,8 @@ class EnergyMonitor:
             self.periods |= {key: seconds for key, seconds in periods.items() if seconds}
             left_out |= repeated | counters.still(periods, self.seen)
         self._leave_out(left_out)
+        # The watch ends at an update: what follows would always be at that phase.
+        self.sleep(self.random.uniform(0.0, self.slowest_s))
 
     def _leave_out(self, reasons: Mapping[Key, str]) -> None:
         """Count without these; the same on every rank."""
@@ -233,7 +242,11 @@ class EnergyMonitor:
             if isinstance(meter, Base) and meter.source == "sampled":
                 keys = [(meter.id, name) for name in meter.domains]
                 try:
-                    periods |= dict.fromkeys(keys, asked(meter.id, meter.period_s))
+                    every_s = asked(meter.id, meter.period_s)
+                    periods |= {
+                        (meter.id, name): every_s + domain.average_s
+                        for name, domain in meter.domains.items()
+                    }
                 except Unavailable as error:
                     self._fault(keys, error)  # the windows since it died are void already
         for part in self.comm.allgather(periods):
@@ -300,9 +313,13 @@ class EnergyMonitor:
         return max(asked, need) if need <= longest else asked
 
     def idle(self) -> None:
-        """Measure the power of doing nothing; all ranks sleep, for a barrier would spin."""
+        """Measure the power of doing nothing; all ranks sleep, for a barrier would spin.
+
+        What the counters still have to tell of work before it is waited for.
+        """
         if not self.active:
             return
+        self.sleep(self.lead_s(MOST_IDLE_S))
         need = uncertainty.window_needed(self.slowest_s, self.tolerance)
         seconds = min(max(LEAST_IDLE_S, need), MOST_IDLE_S)
         self.comm.barrier()
@@ -313,14 +330,28 @@ class EnergyMonitor:
             # What the hypervisor took draws power as well.
             worked = then.busy + then.stolen - load.busy - load.stolen
             self.busy.append(worked / (then.total - load.total))
-        whole = self.between(before, after)
+        whole = self.between(before, after, at_rest=True)
         if isinstance(whole, Window):
             self.idles.append(whole)
 
-    def jitter(self) -> None:
-        """Wait a random part of an update period, so that windows begin at all its phases."""
-        if self.active:
-            self.sleep(self.random.uniform(0.0, self.slowest_s))
+    def lead_s(self, seconds: float) -> float:
+        """How long until no counter tells of earlier power, for a window of so many seconds.
+
+        A counter that is slower than the window gives it no joules: nobody waits for that one.
+        """
+        keys = self.periods.keys() if self.everything else self.counted
+        periods = [self.periods[key] for key in keys if self.periods[key] <= seconds]
+        return CATCH_UP * max(periods, default=0.0) if self.active else 0.0
+
+    def spread_phases(self, seconds: float) -> None:
+        """Wait a part of an update period, so that windows begin at phases spread over it.
+
+        A meter that looks at 25 of every 100 ms then sees all of a load that repeats as often.
+        """
+        if not self.active or not 0.0 < self.slowest_s <= seconds:
+            return
+        phase = next(self.phases) * GOLDEN - self.clock() / self.slowest_s
+        self.sleep(self.comm.bcast(phase % 1.0 * self.slowest_s))
 
     # Windows.
 
@@ -359,17 +390,22 @@ class EnergyMonitor:
 
         `waiting` is the share of the window that ranks spent waiting, the same on every rank.
         """
-        if not self.active:
-            return
-        whole = self.between(before, after)
+        if self.active:
+            self.keep(self.between(before, after), waiting)
+
+    def keep(self, whole: Window | str, waiting: float = 0.0) -> None:
+        """A window among those that count, or the reason why it is void among those."""
         if isinstance(whole, str):
             self.voids.append(whole)
         else:
             whole.waiting = waiting
             self.windows.append(whole)
 
-    def between(self, before: Reading, after: Reading) -> Window | str:
-        """The union over meters of all nodes, or why it is void."""
+    def between(self, before: Reading, after: Reading, *, at_rest: bool = False) -> Window | str:
+        """The union over meters of all nodes, or why it is void.
+
+        A counter that stands still while there is work is no 0 J; at rest it may be a coarse one.
+        """
         faulty = {key for key, n in after.faults.items() if n != before.faults.get(key, 0)}
         own = Window(
             after.at - before.at,
@@ -405,7 +441,8 @@ class EnergyMonitor:
         )
         if lost := sorted(self.counted - whole.joules.keys()):
             return f"{_name(lost[0])}: {errors.get(lost[0], 'not read')}"
-        if still := sorted(key for key in self.counted if not whole.joules[key] > 0.0):
+        still = sorted(key for key in self.counted if not whole.joules[key] > 0.0)
+        if still and not at_rest:
             return f"{_name(still[0])}: the counter stood still for {whole.seconds:.2g} s"
         return whole
 

@@ -33,6 +33,7 @@ class Window:
     """Joules between two readings on all nodes, the longest time between them, and the rest.
 
     `active` is the share of the window in which each device computed, by meter, where it is told.
+    `ends_w` are the watts before the two readings, where the joules were corrected for them.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class Window:
     checks: dict[Key, float]
     active: dict[str, float] = field(default_factory=dict)
     waiting: float = 0.0
+    ends_w: dict[Key, tuple[float, float]] = field(default_factory=dict)
 
     def total(self, counted: Sequence[Seen]) -> float:
         return sum(self.joules[domain.key] for domain in counted)

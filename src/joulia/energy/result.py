@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from dataclasses import replace
 
 from joulia.energy import uncertainty
@@ -34,6 +36,8 @@ def energy_result(
     summary = stats.summary([total / steps for total in totals])
     watts = sum(totals) / sum(window.seconds for window in energy.windows)
     crosscheck = cross_check(energy.windows)
+    phases = between_phases(energy)
+    random_rel = math.hypot(max(spread.random95_rel for spread in spreads), phases or 0.0)
     idle = idle_watts(energy)
     above, reason = net(energy, steps, totals, idle)
     data = Energy(
@@ -54,7 +58,7 @@ def energy_result(
         end_points_rel=worst.sigma_rel,
         quantisation_rel=worst.quantisation_rel,
         systematic_rel=worst.systematic_rel,
-        uncertainty_rel=max(spread.rel95 for spread in spreads),
+        uncertainty_rel=worst.systematic_rel + random_rel,
         crosscheck_rel=crosscheck,
         cost_rel=max(window.cost_s / window.seconds for window in energy.windows),
         waiting=waiting(energy.windows, totals, steps),
@@ -70,6 +74,8 @@ def energy_result(
         idle_w=idle,
         net=above,
         net_reason=reason,
+        net_ci95=net_interval(energy, steps, above, summary, random_rel) if above else None,
+        phases_rel=phases,
     )
     return replace(data, flags=tuple(flags(energy, data, bytes_per_step))), None
 
@@ -93,6 +99,7 @@ def errors_of(energy: EnergyMonitor, window: Window) -> Spread:
             energy.periods[domain.key],
             domain.quantum_j,
             domain.systematic_rel,
+            window.ends_w.get(domain.key),
         )
         for domain in energy.account.counted
     ]
@@ -131,11 +138,14 @@ def cross_check(windows: list[Window]) -> float | None:
 
 
 def idle_watts(energy: EnergyMonitor) -> tuple[float, ...] | None:
-    """Watts of doing nothing, before and after the windows; None unless both were measured."""
+    """Watts of doing nothing, before and after the windows; None unless both were measured.
+
+    A counter that does not move at rest tells too coarsely for it: no machine rests at 0 W.
+    """
     idle = tuple(
         window.total(energy.account.counted) / window.seconds
         for window in energy.idles
-        if energy.counted <= window.joules.keys()
+        if all(window.joules.get(key, 0.0) > 0.0 for key in energy.counted)
     )
     return idle if len(idle) == 2 else None
 
@@ -154,6 +164,39 @@ def net(
         for total, window in zip(totals, energy.windows, strict=True)
     ]
     return stats.summary(samples), None
+
+
+def net_interval(
+    energy: EnergyMonitor, steps: int, above: Summary, gross: Summary, random_rel: float
+) -> tuple[float, float]:
+    """95 % interval of the median net joules a step.
+
+    Both idle windows enter every repeat alike, so that more repeats do not average their errors
+    out: the idle power may lie anywhere between the two, and each of them has ends of its own.
+    """
+    seconds = statistics.median(window.seconds for window in energy.windows)
+    idles = [window.total(energy.account.counted) / window.seconds for window in energy.idles]
+    own = [
+        watts * errors_of(energy, window).random95_rel
+        for watts, window in zip(idles, energy.idles, strict=True)
+    ]
+    drift = 0.5 * abs(idles[1] - idles[0])
+    idle = (0.5 * math.hypot(*own) + drift) * seconds / steps
+    low, high = gross.ci95 or (gross.median, gross.median)
+    gain = errors_of(energy, energy.windows[0]).systematic_rel * abs(above.median)
+    half = gain + math.hypot(idle, random_rel * gross.median, 0.5 * (high - low))
+    return above.median - half, above.median + half
+
+
+def between_phases(energy: EnergyMonitor) -> float | None:
+    """The largest relative difference of a window from the median, where a meter looks at a part
+    of each period: what windows at spread phases do not agree on, nobody saw whole."""
+    parts = [domain for domain in energy.account.counted if domain.looks_rel < 1.0]
+    if not parts or len(energy.windows) < 2:
+        return None
+    watts = [window.total(energy.account.counted) / window.seconds for window in energy.windows]
+    middle = statistics.median(watts)
+    return max(abs(power / middle - 1.0) for power in watts)
 
 
 def waiting(windows: list[Window], totals: list[float], steps: int) -> Waiting:
@@ -185,7 +228,7 @@ def devices(energy: EnergyMonitor, steps: int) -> dict[str, DeviceUse]:
             sum(w.active[domain.meter] * w.seconds for w in windows) / seconds if reported else None
         )
         idle = waited if active is None else 1.0 - active
-        watts = [w.joules[domain.key] / w.seconds for w in energy.idles if domain.key in w.joules]
+        watts = [w.joules[domain.key] / w.seconds for w in energy.idles if w.joules.get(domain.key)]
         base = sum(watts) / len(watts) if watts else None
         a_step = seconds / len(windows) / steps
         uses[domain.meter] = DeviceUse(
@@ -219,6 +262,18 @@ def flags(energy: EnergyMonitor, data: Energy, bytes_per_step: float) -> list[st
         f"{energy.nominal[domain.key]:.2g} s"
         for domain in energy.account.counted
         if energy.periods[domain.key] > 2.0 * energy.nominal[domain.key] > 0.0
+    ]
+    if data.phases_rel is not None and data.phases_rel > uncertainty.CROSSCHECK_LIMIT:
+        doubts.append(
+            f"windows at other phases of the GPU's sensor, which looks at a part of each period, "
+            f"differ by {data.phases_rel:.0%}: the load repeats about as often"
+        )
+    doubts += [
+        f"one window, of which {':'.join(domain.key)} saw {domain.looks_rel:.0%}: a load that "
+        f"repeats about every {energy.periods[domain.key] * 1e3:.0f} ms, or twice as often, may "
+        "be told wrong by half (`joulia run` spreads its windows over the phases)"
+        for domain in energy.account.counted
+        if domain.looks_rel < 1.0 and len(energy.windows) == 1
     ]
     devices = {user.device for user in energy.users if user.device}
     on_gpus = sum(data.domains[":".join(o.key)] for o in energy.account.counted if o.kind == "gpu")

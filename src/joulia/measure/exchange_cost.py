@@ -32,7 +32,7 @@ def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) ->
         return Overlap(None, None)
     gain = None
     if asked is None:
-        steps = max(1, calibrate(run, window_s, comm) // 20)
+        steps = max(1, calibrate(run, window_s, 0.0, comm)[0] // 20)
         seconds: dict[bool, list[float]] = {True: [], False: []}
         for _ in range(5):
             for overlap, times in seconds.items():

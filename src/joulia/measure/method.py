@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from joulia.case import Case, Settings
-from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
+from joulia.measure.beginning import begin
 from joulia.measure.calibrate import calibrate
 from joulia.measure.conditions import Watch
 from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
@@ -20,7 +20,6 @@ from joulia.records.record import Measured
 from joulia.simulation import end_time, verify
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step
-from joulia.simulation.run import set_up
 
 clock = time.perf_counter
 
@@ -31,44 +30,32 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     `cores` are those of a node that its ranks might use, besides the ones they are bound to. Raises
     Unavailable where the backend is not here, Unstable where the simulation is not finite.
     """
-    run = set_up(
-        case,
-        comm,
-        decompose=settings.decompose,
-        overlap=settings.overlap is not False,
-        gpu_exchange=settings.gpu_exchange,
-    )
+    begun = begin(case, settings, comm)
+    run, energy, first = begun.run, begun.energy, begun.first_s
 
     # Correctness first: one step against NumPy, before anything is timed.
-    first = run.seconds(1, comm)
     got = run.results(run.fields)
     run.require_sound(got, 1, comm)
     first_step, overlap = fields_digest(comm, run.tile, got), run.exchange.overlap
     want = reference_step(case, run.tile)
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
-    energy = EnergyMonitor(
-        comm,
-        tolerance=settings.energy_tolerance,
-        device=run.ops.device_id(),
-        window_s=settings.window_s,
-    )
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
-    energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
     window_s = comm.bcast(energy.window_s(settings.window_s, longest))
     overlapped = choose_overlap(run, settings.overlap, window_s, comm)
-    steps = calibrate(run, window_s, comm)
+    # A window is work that already runs: the counters lag, and would tell of the rest before it.
+    steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
 
     energy.idle()
     samples, computing, endings = [], [], []
     for _ in range(settings.repeats):
         run.reset()
-        run.exchange.seconds = 0.0
         watch.before()
-        run.ops.synchronize()
-        energy.jitter()
+        energy.spread_phases(window_s)
+        run.steps(lead)
+        run.exchange.seconds = 0.0
         comm.barrier()
         before = energy.read()
         comm.barrier()
@@ -82,17 +69,17 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         computing.append((seconds, run.exchange.seconds))
         energy.window(before, after, waiting(seconds, run.exchange.seconds, comm))
         final = run.results(run.fields)
-        run.require_sound(final, steps, comm)
+        run.require_sound(final, lead + steps, comm)
         endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
 
     energy.idle()
 
-    invariants = verify.exact_check(case, comm, run.tile, final, steps)
+    invariants = verify.exact_check(case, comm, run.tile, final, lead + steps)
     first_state, last_state = (
         verify.for_totals(run.kernel, case, run.ops, fields, run.exchange)
         for fields in (run.start, run.fields)
     )
-    invariants |= verify.drift_checks(case, comm, run.tile, first_state, last_state, steps)
+    invariants |= verify.drift_checks(case, comm, run.tile, first_state, last_state, lead + steps)
     same = all(ending == endings[0] for ending in endings)
     differs = comm.max(0.0 if same else 1.0)
     invariants["the first repeat's final state"] = Check.of(differs, 0.0)
@@ -120,7 +107,15 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         energy_reason=reason,
         work=work,
         rates=rates(work, times.median),
-        startup=Startup(run.import_s, run.load_s, run.cache, first, run.call_overhead(comm)),
+        startup=Startup(
+            run.import_s,
+            run.load_s,
+            run.cache,
+            first,
+            run.call_overhead(comm),
+            energy_reason=begun.reason,
+        ),
+        start=begun.start,
         parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
         verify=verify.verification(reference, invariants, first_step),
         runtime=run.versions,

@@ -40,7 +40,8 @@ def main() -> None:
     comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
     tell_whereabouts(job_path.parent, comm.rank)
     try:
-        result = run(case, Settings.from_json(job["settings"]), comm, job["pin"])
+        settings = Settings.from_json(job["settings"])
+        result = run(case, settings, comm, job["pin"], start_only=job.get("start_only", False))
     except BaseException as error:
         # One rank's failure is the case's failure: say which, then take the others down.
         traceback.print_exc()
@@ -58,9 +59,12 @@ def main() -> None:
         deliver(job_path.parent / "result.json", result)
 
 
-def run(case: Case, settings: Settings, comm: Comm, cores: list[int]) -> Measured:
+def run(
+    case: Case, settings: Settings, comm: Comm, cores: list[int], *, start_only: bool
+) -> Measured:
     """Measure; an absent backend and an unstable simulation are results, not failures."""
     from joulia.errors import Unavailable, Unstable
+    from joulia.measure import beginning
     from joulia.measure.method import measure
 
     if case.ranks != comm.size:
@@ -69,6 +73,8 @@ def run(case: Case, settings: Settings, comm: Comm, cores: list[int]) -> Measure
             "to different MPI libraries"
         )
     try:
+        if start_only:
+            return beginning.start_only(case, settings, comm)
         return measure(case, settings, comm, cores)
     except Unavailable as error:
         return Measured("skipped", (str(error),))

@@ -57,7 +57,8 @@ class Domain:
 
     `period_s` is the documented time between updates; the real one is inferred when measuring.
     `quantum_j` is one count in joules. `systematic_rel` bounds the gain error against an external
-    meter, 95 %. `window_s` is the shortest window for its joules.
+    meter, 95 %. `window_s` is the shortest window for its joules. `average_s` is how long sampled
+    power is an average over, `looks_rel` the share of each period that the meter looks at.
     """
 
     kind: str
@@ -65,6 +66,13 @@ class Domain:
     quantum_j: float = 0.0
     systematic_rel: float = 0.0
     window_s: float = 0.0
+    average_s: float = 0.0
+    looks_rel: float = 1.0
+
+    @property
+    def lag_s(self) -> float:
+        """How long ago the oldest power in the figure can be."""
+        return self.period_s + self.average_s
 
 
 class Meter(Protocol):

@@ -117,7 +117,10 @@ def sensors_of(folder: Path) -> Iterator[Sensor]:
         acpi = driver == ACPI
         kind = level or ("node" if acpi and measures_node(folder, stem, label) else "part")
         name = label if label and kind != "node" else f"{driver} {stem}"
-        domain = Domain(kind, period_s(folder, stem), 1e-6, systematic_rel(folder, stem))
+        every_s = period_s(folder, stem)
+        # How often an average is refreshed is not told: once an interval at least.
+        average_s = every_s if file.name.endswith("_average") else 0.0
+        domain = Domain(kind, every_s, 1e-6, systematic_rel(folder, stem), average_s=average_s)
         yield Sensor(file, name, domain, acpi)
 
 

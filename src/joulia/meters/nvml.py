@@ -9,7 +9,7 @@ told by scope: where there is no counter, the GPU's and the module's are domains
 
 The gain error against an external meter is about 5 % (Yang, Adamek, Armour, SC24,
 arXiv 2312.02741), and A100 and H100 look at a fraction of each update period only, which is why
-windows are jittered against it.
+windows start at phases spread over one.
 """
 
 from __future__ import annotations
@@ -75,6 +75,11 @@ def update_period_s(name: str) -> float:
 def shortest_window_s(name: str) -> float:
     """The shortest window for joules of the counter: 1 s on Volta, 5 s from Ampere on."""
     return 1.0 if is_volta(name) else 5.0
+
+
+def looks_rel(name: str) -> float:
+    """The share of each update period that the sensor is read in: 25 of 100 ms on A100 to H200."""
+    return 0.25 if re.search(r"\b(?:A100|A800|A30|H100|H800|H200|GH200)\b", name) else 1.0
 
 
 def is_volta(name: str) -> bool:
@@ -240,6 +245,7 @@ class Nvml(Base):
                 1e-3,
                 SYSTEMATIC_REL,
                 shortest_window_s(gpu.name),
+                looks_rel=looks_rel(gpu.name),
             )
         }
         self.sum = Accumulator(f"NVML, {gpu.uuid}: the counter", None, clock, MOST_WATTS[domain])
@@ -352,6 +358,7 @@ def _meter(library: Any, handle: Any, gpu: Gpu, clock: Clock, sampling: Sampling
     except library.NVMLError:  # before Volta: no counter
         names = ["gpu", "module"] if by_module else ["gpu"]
         return _sampled(library, handle, gpu, instant, [*names, *beside], clock, sampling)
+    # Power averaged over a second checks nothing in a window of a second.
     domain, checks = ("module", by_module) if is_module(gpu.name) else ("gpu", instant)
     names = [domain, *beside] if checks else beside
     sampler = sampling(reader(gpu, names, library), SAMPLE_S, clock) if names else None
@@ -368,9 +375,12 @@ def _sampled(
     sampling: Sampling,
 ) -> Base:
     gpu_watts(library, handle)  # a GPU that tells neither energy nor power has no meter
-    period_s = max(update_period_s(gpu.name) if instant else AVERAGED_S, SAMPLE_S)
+    period_s = max(update_period_s(gpu.name), SAMPLE_S)
+    average_s = 0.0 if instant else AVERAGED_S
     domains = {
-        name: Domain(name, period_s, 0.0, SYSTEMATIC_REL) for name in names if name != ACTIVE
+        name: Domain(name, period_s, systematic_rel=SYSTEMATIC_REL, average_s=average_s)
+        for name in names
+        if name != ACTIVE
     }
     meter = Sampled(gpu.uuid, domains, sampling(reader(gpu, names, library), SAMPLE_S, clock))
     meter.device, meter.bus_id = gpu.uuid, gpu.bus_id

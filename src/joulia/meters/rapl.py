@@ -19,6 +19,7 @@ from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, asked, domai
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container, nothing, number, state
 from joulia.meters._perf import Event, Opener, events, open_event
+from joulia.meters._rapl_gain import systematic_rel
 from joulia.system.files import text
 
 ZONES = "sys/class/powercap"
@@ -27,10 +28,6 @@ ZONE = re.compile(r"intel-rapl(?:-[a-z]+)?(?::[0-9a-f]+)+")
 TOP = ((r"package-\d+(-die-\d+)?", "package"), (r"psys(-\d+)?", "platform"), (r"dram", "dram"))
 """Zones at the top by their names, as drivers/powercap/intel_rapl_common.c gives them."""
 PERIOD_S = 0.001
-SYSTEMATIC_REL = 0.05
-"""RAPL's makers state no bound. This is the one found for NVML, taken as the order of magnitude;
-comparisons with wall meters found a few per cent on packages (Hackenberg et al., HPPAC 2015)."""
-
 REMEDY = (
     "an administrator can allow perf events (sysctl kernel.perf_event_paranoid=0) or give a group "
     "read access at boot: in /etc/tmpfiles.d/rapl.conf the line "
@@ -61,13 +58,13 @@ class Rapl(Base):
         kinds: dict[str, str],
         quantum_j: float,
         sums: list[Accumulator],
+        systematic: float,
     ) -> None:
         self.id = name
         self.readers = readers
         self.sums = sums
         self.domains = {
-            domain: Domain(kind, PERIOD_S, quantum_j, SYSTEMATIC_REL)
-            for domain, kind in kinds.items()
+            domain: Domain(kind, PERIOD_S, quantum_j, systematic) for domain, kind in kinds.items()
         }
         polls = [s.poll_s for s in sums if s.poll_s is not None]
         self.poll_s = min(polls, default=None)
@@ -107,6 +104,7 @@ def _from_perf(root: Path, clock: Clock, opener: Opener) -> Rapl:
         {event.name: event.kind for event in counters},
         max(event.scale_j for event in counters),
         list(sums.values()),
+        systematic_rel(root),
     )
 
 
@@ -150,6 +148,7 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
         kinds,
         61e-6,
         [zone.sum for zone in readable.values()],
+        systematic_rel(root),
     )
 
 

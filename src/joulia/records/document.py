@@ -17,6 +17,7 @@ from joulia.case import Case, Settings
 from joulia.records import conditions, parts
 from joulia.records.codec import to_json
 from joulia.records.record import SCHEMA, Record
+from joulia.records.starts import PhaseEnergy, StartupEnergy
 from joulia.system.machine import Machine
 
 HEAD = f"""# The record
@@ -46,7 +47,8 @@ def kinds() -> list[type]:
         for member in vars(module).values()
         if isinstance(member, type) and member.__module__ == module.__name__
     ]
-    return [Record, Case, Settings, Machine, *own]
+    # What a process tells of its start goes into these two, and is not kept itself.
+    return [Record, Case, Settings, Machine, *own, StartupEnergy, PhaseEnergy]
 
 
 def section(kind: type) -> str:

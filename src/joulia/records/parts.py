@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from joulia.records.starts import StartupEnergy
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -139,6 +141,12 @@ class Energy(Summary):
     """J/step above idle; null where idle drifted."""
     net_reason: str | None = None
     """Why there is no net."""
+    net_ci95: tuple[float, float] | None = None
+    """95 % interval of the median net, J/step: of the repeats, of the windows' own errors, and of
+    both idle windows, which enter every repeat alike."""
+    phases_rel: float | None = None
+    """Where a GPU's meter looks at a part of each update period only: the largest relative
+    difference of a window, at a phase of its own, from the median. In `uncertainty_rel`."""
     carbon: Carbon | None = None
     """CO2e, where the user named a grid."""
     flags: tuple[str, ...] = ()
@@ -219,6 +227,10 @@ class Startup:
     """The first step, s."""
     call_overhead_s: float
     """A call across the bridge on an empty box, s."""
+    energy: StartupEnergy | None = None
+    """Joules of the first three parts, metered like windows; null without a meter."""
+    energy_reason: str | None = None
+    """Why there are no joules, or why there are not more of them."""
 
     @property
     def seconds(self) -> float:

@@ -20,6 +20,7 @@ from joulia.records.parts import (
     Timing,
     Verification,
 )
+from joulia.records.starts import MeteredStart
 from joulia.system.machine import Machine
 
 SCHEMA = "joulia-record/1"
@@ -65,6 +66,8 @@ class Measured(Findings):
 
     runtime: dict[str, str] | None = None
     """Versions that the runtime tells of itself."""
+    start: MeteredStart | None = None
+    """The joules of this process's start."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,10 +42,11 @@ WORKER = (
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
     "energy/counters.py", "energy/opening.py",
-    "energy/uncertainty.py", "energy/update_periods.py", "energy/result.py",
+    "energy/uncertainty.py", "energy/update_periods.py", "energy/rest.py",
+    "energy/result.py", "energy/starts.py",
     "records/__init__.py", "records/codec.py", "records/conditions.py", "records/parts.py",
     "records/record.py",
-    "records/stats.py",
+    "records/starts.py", "records/stats.py",
     "meters", "kernels/__init__.py", "bridges/__init__.py",
 )  # fmt: skip
 """The modules and packages of joulia that run in a worker's process, beside the case's own.

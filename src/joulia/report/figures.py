@@ -284,35 +284,50 @@ PARTS = (
 
 def startup(problems: Sequence[Problem]) -> list[Plot]:
     """What passes until the first step is done, by backend: medians over all its cases."""
-    groups: dict[tuple[str, str], list[Startup]] = {}
+    groups: dict[str, list[Startup]] = {}
     for problem in problems:
         for entry in problem.entries:
             parts = entry.record.startup
             if parts is None:
                 continue
             state = "cold" if entry.record.settings.cold or parts.cache == "cold" else "warm"
-            groups.setdefault((entry.backend, state), []).append(parts)
-    rows = [
+            groups.setdefault(f"{entry.backend} ({state})", []).append(parts)
+    seconds = [
         (
-            f"{backend} ({state})",
+            label,
             [(text, statistics.median(getattr(p, name) for p in parts)) for name, text in PARTS],
         )
-        for (backend, state), parts in sorted(groups.items())
+        for label, parts in sorted(groups.items())
     ]
-    if not rows:
-        return []
-    total = {label: sum(v for _, v in parts) for label, parts in rows}
-    return [
-        Plot(
-            "startup",
-            "Start-up until the first step is done",
-            "Medians over the cases of each backend. Cold: the caches of compiled code were empty.",
-            charts.stacked(
-                rows, "seconds", "s", "Start-up by backend",
-                "; ".join(f"{label} {value:.2f} s" for label, value in total.items()),
-            ),
+    joules = [
+        (label, [("until the first step is done", statistics.median(metered))])
+        for label, parts in sorted(groups.items())
+        if (metered := [p.energy.total.joules for p in parts if p.energy and p.energy.total.joules])
+    ]
+    plots = []
+    for name, what, rows, unit in (
+        ("startup", "seconds", seconds, "s"), ("startup-joules", "joules", joules, "J"),
+    ):  # fmt: skip
+        if not rows:
+            continue
+        total = {label: sum(value for _, value in parts) for label, parts in rows}
+        title = "Start-up until the first step is done" + (" in joules" if unit == "J" else "")
+        plots.append(
+            Plot(
+                name,
+                title,
+                "Medians over the cases of each backend. Cold: the caches of compiled code were "
+                "empty.",
+                charts.stacked(
+                    rows,
+                    what,
+                    unit,
+                    "Start-up by backend",
+                    "; ".join(f"{label} {value:.2f} {unit}" for label, value in total.items()),
+                ),
+            )
         )
-    ]  # fmt: skip
+    return plots
 
 
 def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:

@@ -70,10 +70,13 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
     return env
 
 
-def measured(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measured:
+def measured(
+    case: Case, settings: Settings, cores: Sequence[int] = (), *, start_only: bool = False
+) -> Measured:
     """Run a case in fresh processes; its measured part, or `failed` or `skipped` with reasons.
 
-    Its ranks and threads take the given cores in turn; all usable ones where none are given.
+    Its ranks and threads take the given cores in turn; all usable ones where none are given. With
+    `start_only` they end after the first step.
     """
     with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
         folder = Path(scratch)
@@ -90,6 +93,7 @@ def measured(case: Case, settings: Settings, cores: Sequence[int] = ()) -> Measu
             "case": case.to_json(),
             "settings": settings.to_json(),
             "launcher": launcher.name if launcher else None,
+            "start_only": start_only,
             "pin": [] if launcher and launcher.binds else list(cores) or usable_cores(),
         }
         job.write_text(json.dumps(task))

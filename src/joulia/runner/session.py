@@ -16,7 +16,7 @@ from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
 from joulia.records.variant import variant
-from joulia.runner import launch
+from joulia.runner import launch, starts
 from joulia.runner.caps import Caps
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
@@ -75,7 +75,7 @@ def outcomes(
             wait = wait_for_quiet(quiet_for) if quiet_for and not entry.skip else None
             if wait is not None:
                 waited(wait)
-            record = after(wait, record_of(entry, settings, ceilings, caps))
+            record = after(wait, record_of(entry, settings, ceilings, caps, starts_again=resume))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -92,7 +92,12 @@ def after(wait: Wait | None, record: Record) -> Record:
 
 
 def record_of(
-    planned: Planned, settings: Settings, ceilings: Ceilings, caps: Caps | None = None
+    planned: Planned,
+    settings: Settings,
+    ceilings: Ceilings,
+    caps: Caps | None = None,
+    *,
+    starts_again: bool,
 ) -> Record:
     # What may fail comes before the measurement: nothing that was measured is lost.
     case = planned.case
@@ -122,7 +127,11 @@ def record_of(
         stderr=part.stderr,
     )
     # A failed check publishes no time, no rate, no joule.
-    return published(record, part, ceilings) if part.status == "valid" else record
+    if part.status != "valid":
+        return record
+    # Who measures a case again and again (the gate) also starts it as often: one start a record.
+    startup = starts.with_joules(case, settings, part, most=None if starts_again else 1)
+    return published(record, replace(part, startup=startup), ceilings)
 
 
 def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:

@@ -152,14 +152,16 @@ def set_up(
     overlap: bool = True,
     gpu_exchange: str = "auto",
     initial: Initial | None = None,
+    after: Callable[[str], None] = lambda part: None,
 ) -> Run:
     """Start the runtime, load the kernel, cut the grid, fill the fields.
 
     `decompose` is the number of ranks per axis, slowest first (the least surface where None);
     `overlap` is whether to compute while halos travel; `gpu_exchange` says where messages of GPUs
     lie. `initial(case, tile)` replaces the kernel's own initial state: it returns the fields it
-    names on the padded tile, in float64. Raises Unavailable where the backend is not here or a GPU
-    has no room, JouliaError where the cut is not allowed.
+    names on the padded tile, in float64. `after` is called on every rank at the end of each part,
+    by its name: `room`, `import`, `fields`, `load`. Raises Unavailable where the backend is not
+    here or a GPU has no room, JouliaError where the cut is not allowed.
     """
     bridge = registry.bridge(case.bridge)
     kernel = registry.kernel(case.kernel).kernel
@@ -171,9 +173,11 @@ def set_up(
         )
     parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
     require_room(kernel, case, comm)
+    after("room")
     began = clock()
     versions = bridge.start(case)
     importing = clock() - began
+    after("import")
 
     tile = tile_of(case.shape, parts, comm.rank, kernel.halo.width, kernel.wraps(case))
     host = initial_fields(kernel, case, tile, initial)
@@ -190,6 +194,7 @@ def set_up(
         return ops
 
     corner = slices((0, 2 * kernel.halo.width + 1) * kernel.dims)
+    after("fields")
     # One rank fills the runtime's cache before the others look into it: caches race.
     began = clock()
     ops = load() if comm.rank == 0 else None
@@ -199,6 +204,7 @@ def set_up(
         began = clock()
         ops = load()
         loading = clock() - began
+    after("load")
     if isinstance(ops, DeviceOps):
         ops.directly = sends_directly(gpu_exchange, comm)
     exchange = HaloExchange(

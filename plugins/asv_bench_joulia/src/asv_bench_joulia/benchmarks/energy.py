@@ -1,8 +1,9 @@
 """`energy_*` benchmarks: joules a call, read from the machine's meters by joulia's rules.
 
-Windows are filled with calls until the meters' update period no longer matters, idle power is read
-before and after, a failed read voids its window, and what cannot be told is NaN with a reason. asv
-keeps numbers only: the reason and the full figures go to `.asv/joulia/energy.jsonl`.
+Windows are filled with calls until the meters' update period no longer matters, and begin in calls
+that run already (not where a benchmark fixes `number`: its calls may need their setup). Idle power
+is read before and after, a failed read voids its window, and what cannot be told is NaN with a
+reason. asv keeps numbers only: the reason and the full figures go to `.asv/joulia/energy.jsonl`.
 """
 
 from __future__ import annotations
@@ -94,11 +95,14 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
                 return None
             call()  # what happens once, imports and compilation, is not what a call costs
             energy.infer_periods()
-            number = self.number or fill(call, energy.window_s(self.window_s, self.longest_s))
+            window_s = energy.window_s(self.window_s, self.longest_s)
+            number = self.number or fill(call, window_s)
             energy.idle()
             for _ in range(self.repeat):
                 self.redo_setup()
-                energy.jitter()
+                energy.spread_phases(window_s)
+                if not self.number:
+                    lead(call, energy.lead_s(window_s))
                 before = energy.read()
                 for _ in range(number):
                     call()
@@ -126,6 +130,13 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "energy.jsonl").open("a") as file:
             file.write(json.dumps(context | outcome) + "\n")
+
+
+def lead(call: Callable[[], object], seconds: float) -> None:
+    """Calls until no counter tells of what was before them."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        call()
 
 
 def fill(call: Callable[[], object], window_s: float) -> int:

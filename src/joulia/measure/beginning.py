@@ -1,0 +1,77 @@
+"""The beginning of a case: start-up and its first step, timed and metered, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joulia.case import Case, Settings
+from joulia.energy.monitor import EnergyMonitor
+from joulia.energy.starts import StartMeter
+from joulia.errors import Unavailable
+from joulia.parallel.comm import Comm
+from joulia.records.record import Measured
+from joulia.records.starts import MeteredStart
+from joulia.simulation.run import Run, set_up
+from joulia.system import cuda
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A case after its first step, the meters that watched it, and the joules until then.
+
+    `reason` says why there are no joules.
+    """
+
+    run: Run
+    energy: EnergyMonitor
+    first_s: float
+    start: MeteredStart | None
+    reason: str | None
+
+
+def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
+    """Start the runtime, load the kernel, take the first step; meters are opened before.
+
+    Raises Unavailable where the backend is not here.
+    """
+    energy = EnergyMonitor(
+        comm,
+        tolerance=settings.energy_tolerance,
+        device=device(case),
+        window_s=settings.window_s,
+    )
+    energy.infer_periods()
+    meter = StartMeter(energy)
+    run = set_up(
+        case,
+        comm,
+        decompose=settings.decompose,
+        overlap=settings.overlap is not False,
+        gpu_exchange=settings.gpu_exchange,
+        after=meter.after,
+    )
+    meter.after("fields")
+    first_s = run.seconds(1, comm)
+    meter.after("first_call")
+    start = meter.start(run.cache)
+    if isinstance(start, str):
+        return Begun(run, energy, first_s, None, start)
+    return Begun(run, energy, first_s, start, None)
+
+
+def device(case: Case) -> str | None:
+    """The GPU that this rank is going to compute on; None for the processor.
+
+    Where the driver does not answer, the runtime itself says better why.
+    """
+    try:
+        return cuda.current().uuid if case.on_gpu else None
+    except Unavailable:
+        return None
+
+
+def start_only(case: Case, settings: Settings, comm: Comm) -> Measured:
+    """One more start of a case, for its joules alone."""
+    begun = begin(case, settings, comm)
+    begun.energy.close()
+    return Measured("valid", start=begun.start)
