@@ -13,6 +13,7 @@ Place = tuple[str, int]
 """("core", the number of cores) or ("gpu", the number of ranks, each with a GPU)."""
 DTYPES = ("float64", "float32")
 GPU_EXCHANGES = ("auto", "device", "host")
+WAITS = ("default", "active", "passive")
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,15 @@ class Case:
     """The kernel's parameters, sorted by name and complete: defaults are filled in."""
     on_gpu: bool = False
     """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
+    wait: str = "default"
+    """How threads and ranks wait for each other: `active` (they spin), `passive` (they sleep), or
+    by `default` as each runtime does. A single thread waits for nobody: `default`."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Cases key per-step caches: hash once, not at every step.
         key = (self.kernel, self.bridge, self.device, self.shape, self.dtype, self.params)
-        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads)))
+        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads, self.wait)))
 
     def __hash__(self) -> int:
         return self._hash
@@ -66,8 +70,13 @@ class Case:
     def label(self) -> str:
         shape = "x".join(map(str, self.shape))
         params = " ".join(f"{k}={v}" for k, v in self.params)
-        where = f"{self.ranks}r x {self.threads}t"
+        where = f"{self.ranks}r x {self.threads}t{self.waiting}"
         return " ".join(filter(None, [self.kernel, self.backend, shape, self.dtype, where, params]))
+
+    @property
+    def waiting(self) -> str:
+        """What a label says of how it waits, with a blank before it; nothing for the default."""
+        return "" if self.wait == "default" else f" {self.wait}"
 
     def param(self, name: str) -> Any:
         for key, value in self.params:
@@ -98,6 +107,7 @@ class Case:
             params=tuple(sorted(data.get("params", {}).items())),
             # Records of the first versions do not say it: there it was the device's name.
             on_gpu=data.get("on_gpu", data["device"] == "cuda"),
+            wait=data.get("wait", "default"),
         )
 
 

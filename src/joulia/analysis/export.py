@@ -38,6 +38,7 @@ def row(record: Record) -> dict[str, Any]:
         "dtype": case.dtype,
         "ranks": case.ranks,
         "threads": case.threads,
+        "wait": case.wait,
         "params": " ".join(f"{k}={v}" for k, v in case.params),
         "time_s_per_step": time.median if time else None,
         "time_low_s_per_step": low,

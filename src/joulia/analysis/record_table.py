@@ -51,7 +51,13 @@ def table(records: Sequence[Record]) -> Grid:
 
 def case_cells(case: Case, kernel: str) -> list[Cell]:
     """A case under the columns of `CASE`; the kernel with what of its parameters matters."""
-    return [kernel, case.backend, shape(case), case.dtype, f"{case.ranks} x {case.threads}"]
+    return [
+        kernel,
+        case.backend,
+        shape(case),
+        case.dtype,
+        f"{case.ranks} x {case.threads}{case.waiting}",
+    ]
 
 
 def status(record: Record) -> Text:

@@ -33,7 +33,8 @@ class EnergyMonitor:
 
     One rank a node opens and reads them: the lowest of those with the node's boot id. `device` is
     the UUID or PCI bus id of the GPU that this rank computes on; None where it uses none.
-    `everything` counts all GPUs. `tolerance` is the relative error (one sigma) above which a
+    `everything` counts all GPUs, `spins` says that threads spin all the time, so that there is no
+    idle to measure. `tolerance` is the relative error (one sigma) above which a
     window is too short. `opened` replaces the meters of the file tree in tests.
     """
 
@@ -44,6 +45,7 @@ class EnergyMonitor:
         tolerance: float = 0.02,
         device: str | None = None,
         everything: bool = False,
+        spins: bool = False,
         clock: Clock = raw_clock,
         sleep: Callable[[float], None] = time.sleep,
         opened: tuple[list[Meter], dict[str, Unavailable]] | None = None,
@@ -54,6 +56,7 @@ class EnergyMonitor:
         self.clock = clock
         self.sleep = sleep
         self.everything = everything
+        self.spins = spins
         self.random = random.Random(0)
         root = meters.root()
         self.root = root
@@ -221,7 +224,7 @@ class EnergyMonitor:
 
     def idle(self) -> None:
         """Measure the power of doing nothing; all ranks sleep, for a barrier would spin."""
-        if not self.active:
+        if not self.active or self.spins:
             return
         need = uncertainty.window_needed(self.slowest_s, self.tolerance)
         seconds = min(max(LEAST_IDLE_S, need), MOST_IDLE_S)

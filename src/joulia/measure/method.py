@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +14,9 @@ from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.result import energy_result
 from joulia.measure.calibrate import calibrate
 from joulia.measure.conditions import Watch
-from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
+from joulia.measure.exchange_cost import choose_overlap, parallel, waiting_share
+from joulia.measure.threads import ThreadTimes, counts, farthest
+from joulia.measure.threads import failures as thread_failures
 from joulia.parallel.comm import Comm
 from joulia.records import stats
 from joulia.records.parts import Check, DeclaredWork, Rates, Startup, Timing
@@ -21,6 +25,7 @@ from joulia.simulation import end_time, verify
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step
 from joulia.simulation.run import set_up
+from joulia.system import waiting
 
 clock = time.perf_counter
 
@@ -47,8 +52,17 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     want = reference_step(case, run.tile)
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
-    energy = EnergyMonitor(comm, tolerance=settings.energy_tolerance, device=run.ops.device_id())
+    waits = waiting.in_force(
+        run.versions, os.environ, case.wait, threads=case.threads, ranks=comm.size
+    )
+    energy = EnergyMonitor(
+        comm,
+        tolerance=settings.energy_tolerance,
+        device=run.ops.device_id(),
+        spins=waiting.spins(waits),
+    )
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
+    threads = ThreadTimes(run, comm)
     energy.infer_periods()
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
@@ -67,15 +81,17 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         comm.barrier()
         before = energy.read()
         comm.barrier()
+        threads.before()
         began = clock()
         run.steps(steps)
         seconds = clock() - began
+        threads.after(steps)
         comm.barrier()
         after = energy.read()
         watch.after()
         samples.append(comm.max(seconds) / steps)
         computing.append((seconds, run.exchange.seconds))
-        energy.window(before, after, waiting(seconds, run.exchange.seconds, comm))
+        energy.window(before, after, waiting_share(seconds, run.exchange.seconds, comm))
         final = run.results(run.fields)
         run.require_sound(final, steps, comm)
         endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
@@ -104,7 +120,9 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     energy.close()
     work = DeclaredWork(declared.bytes, declared.flops, run.kernel.updates_a_step(case))
     times = stats.summary(samples)
+    thread_counts = counts(threads)
     failures = verify.failures(reference, invariants)
+    failures += thread_failures(thread_counts, case.threads, os.environ)
     if run.ops.simulated:
         failures = [*failures, f"{run.ops.simulated}: it computes, but its times mean nothing"]
     return Measured(
@@ -119,7 +137,9 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
         verify=verify.verification(reference, invariants, first_step),
         runtime=run.versions,
-        conditions=watch.conditions(),
+        conditions=replace(
+            watch.conditions(), waits=waits, threads=farthest(thread_counts, case.threads)
+        ),
         solution=end_time.error_at(run, settings.until, comm) if settings.until else None,
     )
 

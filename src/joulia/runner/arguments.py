@@ -20,6 +20,8 @@ def of_cases(cases: Sequence[Case]) -> list[str]:
     parts += ["--dtype", _listed(case.dtype for case in cases)]
     parts += ["--ranks", _listed(str(case.ranks) for case in cases)]
     parts += ["--threads", _listed(str(case.threads) for case in cases)]
+    waits = _listed(case.wait for case in cases)
+    parts += ["--wait", waits] * (waits != "default")
     return parts
 
 
