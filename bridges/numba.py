@@ -88,9 +88,8 @@ def start(case: Case) -> dict[str, str]:
 
 def threading_layer() -> str:
     """What Numba's threads are of: `omp`, `tbb` or `workqueue`, its own queue."""
-    import numba
-
-    return str(numba.threading_layer())
+    parallel: Any = importlib.import_module("numba.np.ufunc.parallel")
+    return str(parallel.threading_layer())
 
 
 def compiled_with(case: Case) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ TASKS = Path("/proc/self/task")
 def thread_ids() -> frozenset[int]:
     """The kernel's ids of this process's threads; empty where the system does not tell."""
     try:
-        return frozenset(map(int, os.listdir(TASKS)))
+        return frozenset(int(task.name) for task in TASKS.iterdir())
     except OSError:
         return frozenset()
 
