@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from joulia.device_memory import DeviceOps
 from joulia.errors import JouliaError
 from joulia.grid import tile_of
 from joulia.parallel.comm import Comm, OneRank
@@ -60,7 +61,7 @@ class ThreadTimes:
 
     def counted(self) -> int | None:
         """How many threads computed; None where the system does not tell, or a GPU computed."""
-        if not self.used or self.run.case.on_gpu:
+        if not self.used or self.run.case.on_gpu or isinstance(self.run.ops, DeviceOps):
             return None
         apart = {*self.comm.helpers, *([os.getpid()] if self.run.ops.hands_out else [])}
         used = [seconds for thread, seconds in self.used.items() if thread not in apart]
@@ -154,7 +155,10 @@ def reason(number: int, wanted: int, environment: Mapping[str, str]) -> str:
     plural = "s" if number > 1 else ""
     text = f"{number} thread{plural} computed where the case has {wanted}: "
     if number > wanted:
-        return text + f"run it with --threads {number}, or keep its runtime to {wanted}"
+        return (
+            f"{text}run it with --threads {number}, or keep its runtime to {wanted} (a bridge whose "
+            "main thread only hands work out says so: Ops.hands_out)"
+        )
     limits = [f"{name}={environment[name]}" for name in LIMITS if environment.get(name)]
     remedy = f"unset {', '.join(limits)}" if limits else "lift what limits them"
     return text + f"{remedy}, or run it with --threads {number}"
