@@ -156,8 +156,8 @@ def reason(number: int, wanted: int, environment: Mapping[str, str]) -> str:
     text = f"{number} thread{plural} computed where the case has {wanted}: "
     if number > wanted:
         return (
-            f"{text}run it with --threads {number}, or keep its runtime to {wanted} (a bridge whose "
-            "main thread only hands work out says so: Ops.hands_out)"
+            f"{text}run it with --threads {number}, or keep its runtime to {wanted} (a bridge "
+            "whose main thread only hands work out says so: Ops.hands_out)"
         )
     limits = [f"{name}={environment[name]}" for name in LIMITS if environment.get(name)]
     remedy = f"unset {', '.join(limits)}" if limits else "lift what limits them"
