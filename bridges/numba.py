@@ -15,6 +15,7 @@ from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Kernel
+from joulia.system import waiting
 from joulia.system.places import cache_dir
 
 SUFFIX = "_numba.py"
@@ -35,6 +36,7 @@ class NumbaOps(HostOps):
     ) -> None:
         super().__init__(functions, threads)
         self.copy_rows = copy_rows
+        self.hands_out = threads > 1 and threading_layer() == "workqueue"
 
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
         every = rows(shape, copies)
@@ -74,8 +76,20 @@ def start(case: Case) -> dict[str, str]:
     versions = {"numba": numba.__version__, "llvmlite": llvmlite.__version__}
     if case.on_gpu:
         return versions | _numba_cuda.start()
-    numba.set_num_threads(case.threads)
-    return versions
+    numba.set_num_threads(case.threads)  # starts them
+    layer = threading_layer()
+    if case.threads > 1 and not waiting.numba_can(case.wait, layer):
+        raise Unavailable(
+            f"Numba's threads are those of its layer {layer}, which cannot wait {case.wait}ly",
+            "install what its OpenMP layer needs (`numba -s` names it), or measure without --wait",
+        )
+    return versions | {"numba_threading_layer": layer}
+
+
+def threading_layer() -> str:
+    """What Numba's threads are of: `omp`, `tbb` or `workqueue`, its own queue."""
+    parallel: Any = importlib.import_module("numba.np.ufunc.parallel")
+    return str(parallel.threading_layer())
 
 
 def compiled_with(case: Case) -> dict[str, str]:

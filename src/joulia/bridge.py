@@ -122,6 +122,9 @@ class Ops:
     """What stands in for the hardware, where something does: its times mean nothing."""
     through = "host memory"
     """Where messages between ranks lie."""
+    hands_out = False
+    """Whether the process's main thread only hands work out, while as many others compute as the
+    case has threads. Elsewhere it is one of them."""
 
     def __init__(self, functions: Mapping[str, Callable[..., None]]) -> None:
         self.functions = functions

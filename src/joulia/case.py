@@ -13,6 +13,7 @@ Place = tuple[str, int]
 """("core", the number of cores) or ("gpu", the number of ranks, each with a GPU)."""
 DTYPES = ("float64", "float32")
 GPU_EXCHANGES = ("auto", "device", "host")
+WAITS = ("default", "active", "passive")
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class Case:
     """The power limit set for it, W, of each processor package or GPU; null: as it was."""
     clock_mhz: float | None = None
     """The clock set for it, MHz: the processor's highest, or a GPU's; null: as it was."""
+    wait: str = "default"
+    """How threads and ranks wait for each other: `active` (they spin), `passive` (they sleep), or
+    by `default` as each runtime does. A single thread waits for nobody: `default`."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Cases key per-step caches: hash once, not at every step.
         key = (self.kernel, self.bridge, self.device, self.shape, self.dtype, self.params)
-        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads)))
+        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads, self.wait)))
 
     def __hash__(self) -> int:
         return self._hash
@@ -77,9 +81,14 @@ class Case:
     def label(self) -> str:
         shape = "x".join(map(str, self.shape))
         params = " ".join(f"{k}={v}" for k, v in self.params)
-        where = f"{self.ranks}r x {self.threads}t"
+        where = f"{self.ranks}r x {self.threads}t{self.waiting}"
         parts = [self.kernel, self.backend, shape, self.dtype, where, params, self.cap]
         return " ".join(filter(None, parts))
+
+    @property
+    def waiting(self) -> str:
+        """What a label says of how it waits, with a blank before it; nothing for the default."""
+        return "" if self.wait == "default" else f" {self.wait}"
 
     def param(self, name: str) -> Any:
         for key, value in self.params:
@@ -112,6 +121,7 @@ class Case:
             on_gpu=data.get("on_gpu", data["device"] == "cuda"),
             power_limit_w=data.get("power_limit_w"),
             clock_mhz=data.get("clock_mhz"),
+            wait=data.get("wait", "default"),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from joulia.case import Case, Shape, Value, backend_name
+from joulia.case import WAITS, Case, Shape, Value, backend_name
 from joulia.errors import JouliaError, suggest
 
 if TYPE_CHECKING:
@@ -193,8 +193,14 @@ def case(
     ranks: int = 1,
     threads: int = 1,
     params: Mapping[str, Value] | None = None,
+    wait: str = "default",
 ) -> Case:
-    """A checked case on a (bridge, device). JouliaError where a name or number is not allowed."""
+    """A checked case on a (bridge, device). JouliaError where a name or number is not allowed.
+
+    A single thread waits for nobody: its `wait` is the default, whatever is asked for.
+    """
+    if wait not in WAITS:
+        raise suggest("--wait", wait, list(WAITS))
     declared = kernel(kernel_name).kernel
     bridge_name, device_name = where
     made = Case(
@@ -208,6 +214,7 @@ def case(
         threads,
         declared.resolve(params or {}),
         on_gpu=device(bridge_name, device_name).gpu,
+        wait=wait if ranks * threads > 1 else "default",
     )
     declared.validate(made)
     return made

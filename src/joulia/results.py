@@ -100,16 +100,17 @@ def run(
     repeats: int = 9,
     resume: bool = True,
     machine: str | None = None,
+    waits: Sequence[str] = ("default",),
 ) -> Results:
     """Measure as `joulia run` does, each case in its own process, and return the records.
 
     Every sequence is swept; records are appended to `output`. Raises JouliaError for names and
     numbers that can never work; what cannot run here becomes a skipped record with its reason.
-    `machine` is what to call this one, in place of its hardware.
+    `machine` is what to call this one, in place of its hardware; `waits` as `--wait`.
     """
     request = Request(
         kernels, backends, sizes, shapes, dtypes, ranks, threads,
-        params=params or {}, ceilings=ceilings,
+        params=params or {}, ceilings=ceilings, waits=waits,
     )  # fmt: skip
     settings = Settings(window_s=window_s, repeats=repeats, machine=machine)
     outcomes = session.outcomes(plan([request]), settings, Path(output), resume=resume)

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
-from waiting import PatientRanks, wait_for_all
 
 from joulia import registry, solve
 from joulia.grid import factorisations
-from joulia.parallel.comm import OneRank
+from joulia.parallel.comm import MPIRanks, OneRank
 from joulia.simulation.digest import fields_digest
+from joulia.system.waiting import sleep_until
 
 CUTS = {1: 1, 2: 3, 3: 1, 4: 3}
 """At most so many cuts of each number of ranks; the first, along x, also without overlap."""
@@ -81,11 +81,11 @@ answers: dict[str, dict[str, Any]] = {case["name"]: {} for case in cases}
 for size in range(least, most + 1):
     part = world.Split(0 if world.rank < size else MPI.UNDEFINED, world.rank)
     if part != MPI.COMM_NULL:
-        comm = OneRank() if size == 1 else PatientRanks(part)
+        comm = OneRank() if size == 1 else MPIRanks(part, passive=True)
         for case in cases:
             if registry.source(case["kernel"], *registry.backend(backend)[0]) is None:
                 continue
             answers[case["name"]] |= digests(comm, case)
-    wait_for_all(world)
+    sleep_until(world.Ibarrier().Test)
 if world.rank == 0:
     print(json.dumps(answers))

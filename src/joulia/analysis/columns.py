@@ -211,6 +211,7 @@ COLUMNS = (
             "backend": e.backend,
             "ranks": e.record.case.ranks,
             "threads": e.record.case.threads,
+            "wait": e.record.case.wait,
             "baseline": e.is_baseline,
         },
     ),

@@ -67,9 +67,9 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """The backend, and ranks x threads where it is not one of each."""
+        """The backend, ranks x threads where it is not one of each, and how they wait."""
         case = self.record.case
-        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
+        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}{case.waiting}"
         overlap = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
         return " ".join(filter(None, [case.backend + where + overlap, case.cap]))
 
@@ -138,7 +138,9 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
     latest: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         case = record.case
-        key = (case.backend, case.ranks, case.threads, case.cap, record.settings.overlap)
+        key = (
+            case.backend, case.ranks, case.threads, case.cap, case.wait, record.settings.overlap
+        )  # fmt: skip
         latest.setdefault(key, []).append(record)
     entries, absent = [], []
     for runs in latest.values():
@@ -306,8 +308,12 @@ CONDITIONS_DIFFER = "conditions differ"
 
 
 def conditions_differ(base: Entry, entry: Entry) -> str | None:
-    """Why there is no verdict over two entries: what differs, or whose median was disturbed."""
-    unlike = conditions.differences([base.record], [entry.record])
+    """Why there is no verdict over two entries: what differs, or whose median was disturbed.
+
+    Two of one backend that wait otherwise are what a sweep of `--wait` asks about.
+    """
+    apart = ("wait",) if base.backend == entry.backend else ()
+    unlike = conditions.differences([base.record], [entry.record], apart)
     for each in (base, entry):
         if conditions.disturbed_share(each.record) >= 0.5:
             unlike.append(f"{each.label} was disturbed")

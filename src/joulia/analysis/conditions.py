@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from joulia.analysis.labels import label
 from joulia.records.conditions import Conditions
@@ -57,16 +57,18 @@ def throttlings(conditions: Conditions) -> float:
 # ---- two sides -----------------------------------------------------------------------------
 
 
-def differences(base: Sequence[Record], other: Sequence[Record]) -> list[str]:
+def differences(
+    base: Sequence[Record], other: Sequence[Record], apart: Collection[str] = ()
+) -> list[str]:
     """In which conditions that matter two sides differ: `governor powersave | performance`.
 
-    What one side does not tell is unknown, and no difference.
+    What one side does not tell is unknown, and no difference; nor is what is `apart`.
     """
     sides = [[facts(record) for record in side if record.conditions] for side in (base, other)]
     lines = []
     for name in dict.fromkeys(name for side in sides for each in side for name in each):
         values = [sorted({each[name] for each in side if name in each}) for side in sides]
-        if all(values) and values[0] != values[1]:
+        if name not in apart and all(values) and values[0] != values[1]:
             lines.append(f"{name} {'+'.join(values[0])} | {'+'.join(values[1])}")
     return lines
 
@@ -86,14 +88,16 @@ def facts(record: Record) -> dict[str, str]:
         "GPU power limit": None if asked else _watts(limits),
         "CPU quota": f"{known.quota_cores:g} cores" if known.quota_cores else "none",
         "huge pages": known.huge_pages,
+        "wait": record.case.wait if record.case.cores > 1 else None,
         **{name: known.wait.get(name, "unset") for name in WAITING if matters(name, record)},
     }
     return {name: word for name, word in words.items() if word is not None}
 
 
 def matters(variable: str, record: Record) -> bool:
-    """Julia's matter to Julia alone."""
-    return record.case.bridge == "julia" or not variable.startswith("JULIA_")
+    """Julia's matter to Julia alone, and none where the case's own policy sets them."""
+    julias = variable.startswith("JULIA_")
+    return record.case.wait == "default" and (record.case.bridge == "julia" or not julias)
 
 
 def _watts(limits: Sequence[float]) -> str | None:

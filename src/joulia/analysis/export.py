@@ -38,6 +38,7 @@ def row(record: Record) -> dict[str, Any]:
         "dtype": case.dtype,
         "ranks": case.ranks,
         "threads": case.threads,
+        "wait": case.wait,
         "params": " ".join(f"{k}={v}" for k, v in case.params),
         "power_limit_w": case.power_limit_w,
         "clock_mhz": case.clock_mhz,

@@ -52,7 +52,7 @@ class Point:
         swept = "".join(f" {k} = {v}" for k, v in case.params if k in self.swept)
         shape = case.shape
         grid = f"{shape[0]}^{len(shape)}" if len(set(shape)) == 1 else "x".join(map(str, shape))
-        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
+        where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}{case.waiting}"
         precision = {"float64": "fp64", "float32": "fp32"}[case.dtype]
         return f"{grid}, {precision}{swept} on {case.backend}{where}"
 
@@ -97,6 +97,7 @@ def plan(
     until: float | None = None,
     power_limits_w: Sequence[float | None] = (None,),
     clocks_mhz: Sequence[float | None] = (None,),
+    waits: Sequence[str] = ("default",),
 ) -> tuple[list[Planned], float]:
     """The cases of a sweep, each fitted to the end time and under each limit, and that time."""
     kernel = registry.kernel(name).kernel
@@ -105,7 +106,7 @@ def plan(
     sweep: dict[str, Sequence[Value]] = {k: (v,) for k, v in chosen.params.items()}
     request = Request(
         (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,
-        params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False,
+        params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False, waits=waits,
     )  # fmt: skip
     planned = [replace(p, case=end_time.ends_at(p.case, end)[0]) for p in expand(request)]
     return [

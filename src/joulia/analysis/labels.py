@@ -24,7 +24,7 @@ def shape(case: Case) -> str:
 
 
 def ranks(case: Case) -> str:
-    return f"{case.ranks}r x {case.threads}t"
+    return f"{case.ranks}r x {case.threads}t{case.waiting}"
 
 
 def chosen(kernel: str, params: Iterable[tuple[str, Value]]) -> list[str]:

@@ -51,7 +51,8 @@ def table(records: Sequence[Record]) -> Grid:
 
 def case_cells(case: Case, kernel: str) -> list[Cell]:
     """A case under the columns of `CASE`; the kernel with what of its parameters matters."""
-    return [kernel, backend(case), shape(case), case.dtype, f"{case.ranks} x {case.threads}"]
+    where = f"{case.ranks} x {case.threads}{case.waiting}"
+    return [kernel, backend(case), shape(case), case.dtype, where]
 
 
 def status(record: Record) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,26 @@ def points(records: Sequence[Record], *, weak: bool) -> list[Point]:
     Strong: T(base) base / (T(n) n), where n counts cores. Weak: T(base) / T(n). The interval takes
     the worst and the best of both medians' intervals.
     """
-    bases: dict[str, Record] = {}
+    bases: dict[tuple[str, str], Record] = {}
     for record in records:
         if record.status == "valid":
-            best = bases.get(record.case.backend)
+            best = bases.get(curve(record))
             if best is None or record.case.cores < best.case.cores:
-                bases[record.case.backend] = record
-    return [point(record, bases.get(record.case.backend), weak=weak) for record in records]
+                bases[curve(record)] = record
+    return [point(record, base_of(record, bases), weak=weak) for record in records]
+
+
+def curve(record: Record) -> tuple[str, str]:
+    """What the points of one curve share: the backend, and how threads and ranks wait."""
+    return record.case.backend, record.case.wait
+
+
+def base_of(record: Record, bases: Mapping[tuple[str, str], Record]) -> Record | None:
+    """The base of a point's curve. One thread waits for nobody, and is the base of every curve."""
+    alone = bases.get((record.case.backend, "default"))
+    if alone is not None and alone.case.cores == 1:
+        return alone
+    return bases.get(curve(record))
 
 
 def point(record: Record, base: Record | None, *, weak: bool) -> Point:
@@ -114,7 +127,8 @@ def row(p: Point) -> list[Cell]:
     """A point under `COLUMNS`."""
     case, parallel = p.record.case, p.record.parallel
     shape = "x".join(map(str, case.shape))
-    where: list[Cell] = [status(p.record), case.backend, f"{case.ranks} x {case.threads}", shape]
+    split = f"{case.ranks} x {case.threads}{case.waiting}"
+    where: list[Cell] = [status(p.record), case.backend, split, shape]
     if p.record.time is None or parallel is None:
         return [*where, *[""] * (len(COLUMNS) - len(where))]
     step = p.record.time.median
@@ -290,23 +304,21 @@ def pyplot(path: Path) -> Any:
 
 
 def plot(points: Sequence[Point], predicted: Sequence[Prediction], path: Path, title: str) -> None:
-    """Efficiency over ranks with intervals, one line a backend; the prediction dashed."""
+    """Efficiency over ranks with intervals, a line a backend and wait; the prediction dashed."""
     plt = pyplot(path)
     figure, axes = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
-    for backend in dict.fromkeys(p.record.case.backend for p in points):
-        backend_points = [
-            p for p in points if p.record.case.backend == backend and p.efficiency is not None
-        ]
-        x = [p.record.case.ranks for p in backend_points]
-        y = [100.0 * (p.efficiency or 0.0) for p in backend_points]
-        intervals = [
-            p.interval or (p.efficiency or 0.0, p.efficiency or 0.0) for p in backend_points
-        ]
+    for drawn in dict.fromkeys(curve(p.record) for p in points):
+        on_curve = [p for p in points if curve(p.record) == drawn and p.efficiency is not None]
+        x = [p.record.case.ranks for p in on_curve]
+        y = [100.0 * (p.efficiency or 0.0) for p in on_curve]
+        intervals = [p.interval or (p.efficiency or 0.0, p.efficiency or 0.0) for p in on_curve]
         errors = [
             [max(0.0, v - 100.0 * low) for v, (low, _) in zip(y, intervals, strict=True)],
             [max(0.0, 100.0 * high - v) for v, (_, high) in zip(y, intervals, strict=True)],
         ]
-        axes.errorbar(x, y, yerr=errors, marker="o", capsize=3, label=backend)
+        backend, wait = drawn
+        name = backend if wait == "default" else f"{backend} {wait}"
+        axes.errorbar(x, y, yerr=errors, marker="o", capsize=3, label=name)
     if predicted:
         axes.plot(
             [p.ranks for p in predicted], [100.0 * p.efficiency for p in predicted],

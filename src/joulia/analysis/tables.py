@@ -32,7 +32,7 @@ def rows(problem: Problem) -> tuple[list[str], list[list[str]]]:
 
 
 def absent_text(absent: Absent) -> str:
-    where = f"{absent.case.ranks} x {absent.case.threads}"
+    where = f"{absent.case.ranks} x {absent.case.threads}{absent.case.waiting}"
     return f"{absent.backend} ({where}) {absent.status}: {absent.reason}"
 
 
@@ -161,6 +161,7 @@ def as_json(problems: Sequence[Problem], portable: Sequence[Portability]) -> str
                         "backend": a.backend,
                         "ranks": a.case.ranks,
                         "threads": a.case.threads,
+                        "wait": a.case.wait,
                         "status": a.status,
                         "reason": a.reason,
                     }

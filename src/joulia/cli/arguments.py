@@ -33,6 +33,11 @@ MACHINE = click.option(
     callback=lambda context, option, name: machine_name(name),
     help="what to call this machine: records of one name are of one machine (its hardware)",
 )
+WAIT = click.option(
+    "--wait",
+    help="how threads and ranks wait: active (they spin), passive (they sleep), default (as each "
+    "runtime does); a list sweeps (default)",
+)
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
 
 
@@ -130,6 +135,11 @@ def shape(text: str, option: str = "shape") -> tuple[int, ...]:
             "as in 64x64x64"
         )
     return tuple(map(int, parts))
+
+
+def waits(text: str | None) -> list[str]:
+    """How threads and ranks wait, as a list; what each is, is checked where cases are made."""
+    return listed(text) or ["default"]
 
 
 def params(given: Sequence[str]) -> dict[str, list[Value]]:

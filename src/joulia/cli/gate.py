@@ -33,6 +33,7 @@ LONG = ("1", "9")
 @click.option("--dtype", help="float64, float32, or both as a list (float64)")
 @click.option("--ranks", help="MPI ranks; a list sweeps (1)")
 @click.option("--threads", default="1", help="threads a rank (1: shared cores disturb least)")
+@arguments.WAIT
 @arguments.PARAM
 @click.option("--window", help="seconds a sample (0.002; 1 where a meter reads joules)")
 @click.option("--repeats", help="samples a process (200; 9 where a meter reads joules)")
@@ -192,7 +193,7 @@ def metered() -> bool:
 def selection(options: dict[str, Any]) -> list[str]:
     """The cases asked for, as arguments of `joulia run`."""
     chosen = [*options["what"]]
-    for name in ("size", "shape", "dtype", "ranks", "threads"):
+    for name in ("size", "shape", "dtype", "ranks", "threads", "wait"):
         if options[name]:
             chosen += [f"--{name}", options[name]]
     for name in ("backend", "param"):

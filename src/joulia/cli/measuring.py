@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--dtype", default="float64", help="float64, float32, or both as a list")
 @click.option("--ranks", default="1", help="MPI ranks; a list sweeps (1)")
 @click.option("--threads", help="threads a rank; a list sweeps (all cores, shared by the ranks)")
+@arguments.WAIT
 @arguments.PARAM
 @click.option("--preset", help="quick or full: a ready-made matrix")
 @arguments.repeats(None, "9; quick: 7")
@@ -107,7 +109,9 @@ def _requests(options: dict[str, Any]) -> list[Request]:
     if options["preset"]:
         if options["size"] or options["shape"]:
             raise JouliaError("--preset names the sizes itself. Allowed: --preset or --size")
-        return preset(options["preset"], options["kernels"], options["backend"])
+        waits = arguments.waits(options["wait"])
+        requests = preset(options["preset"], options["kernels"], options["backend"])
+        return [replace(request, waits=waits) for request in requests]
     return [
         Request(
             kernels=options["kernels"],
@@ -125,6 +129,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
             decompose=arguments.shape(options["decompose"], "decompose")
             if options["decompose"]
             else None,
+            waits=arguments.waits(options["wait"]),
         )
     ]
 
@@ -136,6 +141,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
 )
 @click.option("--ranks", default="1,2", help="ranks to compare (1,2)")
 @click.option("--threads", default="1", help="threads a rank (1)")
+@arguments.WAIT
 @click.option("--size", help="the grid of one rank (weak) or of all (strong): small, medium, ...")
 @click.option("--shape", help="the same as cells an axis, slowest first")
 @click.option("--dtype", default="float64", help="float64 or float32")
@@ -161,6 +167,7 @@ def scale(**options: Any) -> int:
             "backend": backends,
             "ranks": arguments.integers("ranks", options["ranks"]),
             "threads": arguments.integers("threads", options["threads"]),
+            "wait": arguments.waits(options["wait"]),
             "shape": arguments.shape(options["shape"]) if options["shape"] else None,
             "param": arguments.params(options["param"]),
         }
@@ -173,6 +180,7 @@ def scale(**options: Any) -> int:
 @click.option("--shape", help="grids, slowest axis first, as in 8x8x8,16x16x16 (the kernel's)")
 @click.option("--dtype", default="float64,float32", help="precisions (both)")
 @click.option("--threads", help="threads a backend; a list sweeps (all cores)")
+@arguments.WAIT
 @arguments.PARAM
 @click.option("--until", type=float, help="the end time (the kernel's)")
 @click.option(
@@ -215,6 +223,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         until=options["until"],
         power_limits_w=arguments.amounts("power-limit", options["power_limit"], "150,200,250"),
         clocks_mhz=arguments.amounts("clock", options["clock"], "1200,1800"),
+        waits=arguments.waits(options["wait"]),
     )
     settings = Settings(
         options["window"],

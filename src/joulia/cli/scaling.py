@@ -7,7 +7,7 @@ from typing import Any
 from joulia import registry
 from joulia.analysis import scaling
 from joulia.analysis.terminal import console, draw
-from joulia.case import Settings, Shape
+from joulia.case import WAITS, Settings, Shape
 from joulia.cli.progress import execute
 from joulia.errors import JouliaError, suggest
 from joulia.records import store
@@ -69,6 +69,7 @@ def cases(options: dict[str, Any]) -> list[Planned]:
             threads=options["threads"],
             params=options["param"],
             oversubscribe=options["oversubscribe"],
+            waits=options["wait"],
         )
         for ranks in options["ranks"]
     ]
@@ -80,6 +81,7 @@ def cases(options: dict[str, Any]) -> list[Planned]:
         key=lambda p: (
             p.case.kernel == kernel.name,
             order.index(p.case.backend),
+            WAITS.index(p.case.wait),
             p.case.cores,
         ),
     )

@@ -45,10 +45,11 @@ class EnergyMonitor:
     One rank a node opens and reads them: the lowest of those with the node's boot id. A rank whose
     GPU that one does not see (Slurm's --gpus-per-task) opens the meter of its own. `device` is the
     UUID or PCI bus id of the GPU that this rank computes on; None where it uses none.
-    `everything` counts all GPUs. `tolerance` is the relative error (one sigma) above which a
-    window is too short. `window_s` is the window asked for, where that is known beforehand: a
-    node's meter that would stretch it more than `STRETCHED` times gives way to the node's parts.
-    `opened` replaces the meters of the file tree in tests.
+    `everything` counts all GPUs. `spins` says that threads spin all the time, so that there is no
+    idle to measure. `tolerance` is the relative error (one sigma) above which a window is too
+    short. `window_s` is the window asked for, where that is known beforehand: a node's meter that
+    would stretch it more than `STRETCHED` times gives way to the node's parts. `opened` replaces
+    the meters of the file tree in tests.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class EnergyMonitor:
         device: str | None = None,
         everything: bool = False,
         window_s: float = math.inf,
+        spins: bool = False,
         clock: Clock = raw_clock,
         sleep: Callable[[float], None] = time.sleep,
         opened: tuple[list[Meter], dict[str, Unavailable]] | None = None,
@@ -69,6 +71,7 @@ class EnergyMonitor:
         self.clock = clock
         self.sleep = sleep
         self.everything = everything
+        self.spins = spins
         self.bearable_s = uncertainty.slowest_period(STRETCHED * window_s, tolerance)
         self.random = random.Random()
         self.phases = itertools.count()
@@ -317,7 +320,7 @@ class EnergyMonitor:
 
         What the counters still have to tell of work before it is waited for.
         """
-        if not self.active:
+        if not self.active or self.spins:
             return
         self.sleep(self.lead_s(MOST_IDLE_S))
         need = uncertainty.window_needed(self.slowest_s, self.tolerance)

@@ -154,6 +154,8 @@ def net(
     energy: EnergyMonitor, steps: int, totals: list[float], idle: tuple[float, ...] | None
 ) -> tuple[Summary | None, str | None]:
     """Joules a step beyond the idle watts; None, with the reason, where idle drifted."""
+    if energy.spins:
+        return None, "threads spin while they wait, so that there is no idle to measure"
     if idle is None:
         return None, "idle was not measured twice"
     base = sum(idle) / 2.0

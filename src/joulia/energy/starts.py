@@ -57,6 +57,8 @@ class StartMeter:
         if not energy.active:
             problem = energy.account.problem if energy.seen else None
             return problem or "no meter on this machine"
+        if energy.spins:
+            return "threads spin while they wait: there is no rest after the start"
         began, ended = self.readings[0], self.readings[-1]
         energy.sleep(energy.lead_s(ended.at - began.at))
         settled = energy.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from joulia.analysis import conditions
@@ -234,7 +234,24 @@ def verdicts(
         for metric in METRICS
     )
     return [
-        judge(case, sides, metric, limits[metric], max(1, comparisons))
+        waits_differ(case, cases, metric, limits[metric])
+        or judge(case, sides, metric, limits[metric], max(1, comparisons))
         for case, sides in cases.items()
         for metric in METRICS
     ]
+
+
+def waits_differ(
+    case: Case, cases: Mapping[Case, Sides], metric: str, threshold: float
+) -> Verdict | None:
+    """The refusal of a case that one side has only with another wait policy; else None."""
+    if all(cases[case]):
+        return None
+    lacks = 1 if cases[case][0] else 0
+    alike = [c for c in cases if c != case and replace(c, wait=case.wait) == case]
+    others = "+".join(sorted(c.wait for c in alike if cases[c][lacks]))
+    if not others:
+        return None
+    base, head = (case.wait, others) if lacks else (others, case.wait)
+    reason = f"{CONDITIONS_DIFFER}: wait {base} | {head}"
+    return Verdict(case, metric, CONDITIONS_DIFFER, threshold, reason)

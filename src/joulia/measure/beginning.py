@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from joulia.case import Case, Settings
@@ -12,7 +13,7 @@ from joulia.parallel.comm import Comm
 from joulia.records.record import Measured
 from joulia.records.starts import MeteredStart
 from joulia.simulation.run import Run, set_up
-from joulia.system import cuda
+from joulia.system import cuda, waiting
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Begun:
     first_s: float
     start: MeteredStart | None
     reason: str | None
+    waits: dict[str, str]
+    """How its threads and ranks wait, by what makes them wait."""
 
 
 def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
@@ -53,10 +56,14 @@ def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
     meter.after("fields")
     first_s = run.seconds(1, comm)
     meter.after("first_call")
+    waits = waiting.in_force(
+        run.versions, os.environ, case.wait, threads=case.threads, ranks=comm.size
+    )
+    energy.spins = waiting.spins(waits)
     start = meter.start(run.cache)
     if isinstance(start, str):
-        return Begun(run, energy, first_s, None, start)
-    return Begun(run, energy, first_s, start, None)
+        return Begun(run, energy, first_s, None, start, waits)
+    return Begun(run, energy, first_s, start, None, waits)
 
 
 def device(case: Case) -> str | None:

@@ -45,7 +45,7 @@ def choose_overlap(run: Run, asked: bool | None, window_s: float, comm: Comm) ->
     return Overlap(asked, gain)
 
 
-def waiting(seconds: float, exchange: float, comm: Comm) -> float:
+def waiting_share(seconds: float, exchange: float, comm: Comm) -> float:
     """The share of a window that the ranks spent in exchange or done before the slowest, 0 to 1.
 
     One rank waits for nobody: what it copies around a periodic grid is work.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +14,9 @@ from joulia.energy.result import energy_result
 from joulia.measure.beginning import begin
 from joulia.measure.calibrate import calibrate
 from joulia.measure.conditions import Watch
-from joulia.measure.exchange_cost import choose_overlap, parallel, waiting
+from joulia.measure.exchange_cost import choose_overlap, parallel, waiting_share
+from joulia.measure.threads import ThreadTimes, counts, farthest
+from joulia.measure.threads import failures as thread_failures
 from joulia.parallel.comm import Comm
 from joulia.records import stats
 from joulia.records.parts import Check, DeclaredWork, Rates, Startup, Timing
@@ -31,7 +35,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     Unavailable where the backend is not here, Unstable where the simulation is not finite.
     """
     begun = begin(case, settings, comm)
-    run, energy, first = begun.run, begun.energy, begun.first_s
+    run, energy, first, waits = begun.run, begun.energy, begun.first_s, begun.waits
 
     # Correctness first: one step against NumPy, before anything is timed.
     got = run.results(run.fields)
@@ -41,6 +45,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     reference = verify.reference_check(run.kernel, case, comm, got, want)
 
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
+    threads = ThreadTimes(run, comm)
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
     window_s = comm.bcast(energy.window_s(settings.window_s, longest))
@@ -59,15 +64,17 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         comm.barrier()
         before = energy.read()
         comm.barrier()
+        threads.before()
         began = clock()
         run.steps(steps)
         seconds = clock() - began
+        threads.after(steps)
         comm.barrier()
         after = energy.read()
         watch.after()
         samples.append(comm.max(seconds) / steps)
         computing.append((seconds, run.exchange.seconds))
-        energy.window(before, after, waiting(seconds, run.exchange.seconds, comm))
+        energy.window(before, after, waiting_share(seconds, run.exchange.seconds, comm))
         final = run.results(run.fields)
         run.require_sound(final, lead + steps, comm)
         endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
@@ -96,7 +103,9 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     energy.close()
     work = DeclaredWork(declared.bytes, declared.flops, run.kernel.updates_a_step(case))
     times = stats.summary(samples)
+    thread_counts = counts(threads)
     failures = verify.failures(reference, invariants)
+    failures += thread_failures(thread_counts, case.threads, os.environ)
     if run.ops.simulated:
         failures = [*failures, f"{run.ops.simulated}: it computes, but its times mean nothing"]
     return Measured(
@@ -119,7 +128,9 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         parallel=parallel(run, energy.nodes, overlapped, computing, steps, comm),
         verify=verify.verification(reference, invariants, first_step),
         runtime=run.versions,
-        conditions=watch.conditions(),
+        conditions=replace(
+            watch.conditions(), waits=waits, threads=farthest(thread_counts, case.threads)
+        ),
         solution=end_time.error_at(run, settings.until, comm) if settings.until else None,
     )
 

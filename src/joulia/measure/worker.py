@@ -37,7 +37,7 @@ def main() -> None:
 
     from joulia.parallel.comm import MPIRanks, OneRank
 
-    comm: Comm = OneRank() if case.ranks == 1 else MPIRanks()
+    comm: Comm = OneRank() if case.ranks == 1 else MPIRanks(passive=case.wait == "passive")
     tell_whereabouts(job_path.parent, comm.rank)
     try:
         settings = Settings.from_json(job["settings"])

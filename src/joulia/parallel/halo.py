@@ -116,7 +116,7 @@ class _Messages:
     ) -> None:
         self.ops = ops
         self.last: Sequence[Any] = ()
-        self.prequest = comm.mpi.Prequest
+        self.comm = comm
         self.outgoing = [ops.parcel(shape, link.send, fields, dtype) for link in remote]
         self.incoming = [ops.parcel(shape, link.receive, fields, dtype) for link in remote]
         self.bytes = sum(parcel.nbytes for parcel in self.outgoing)
@@ -138,13 +138,13 @@ class _Messages:
             parcel.pack(arrays)
         # Buffers must hold what is sent, and what was received before must be unpacked.
         self.ops.synchronize()
-        self.prequest.Startall([*self.receives, *self.sends])
+        self.comm.mpi.Prequest.Startall([*self.receives, *self.sends])
 
     def finish(self, arrays: Sequence[Any]) -> None:
-        self.prequest.Waitall(self.receives)
+        self.comm.wait_for(self.receives)
         for parcel in self.incoming:
             parcel.unpack(arrays)
-        self.prequest.Waitall(self.sends)
+        self.comm.wait_for(self.sends)
 
     def packing(self, rounds: int = 5) -> float:
         """Bytes per second at which the arrays sent last are packed and unpacked, sending nothing.

@@ -46,11 +46,11 @@ def ping_pong(comm: Any) -> Transport:
             began = time.perf_counter()
             for _ in range(rounds):
                 if comm.rank == 0:
-                    comm.world.Send(buffer, last)
-                    comm.world.Recv(buffer, last)
+                    comm.send(buffer, last)
+                    comm.receive(buffer, last)
                 elif comm.rank == last:
-                    comm.world.Recv(buffer, 0)
-                    comm.world.Send(buffer, 0)
+                    comm.receive(buffer, 0)
+                    comm.send(buffer, 0)
             best = min(best, (time.perf_counter() - began) / (2 * rounds))
         times.append(best)
     fitted: Transport = comm.bcast(fit(SIZES, times))

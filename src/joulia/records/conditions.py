@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,13 @@ class Conditions:
     """The memory nodes that the ranks may use, as a list: `0-1`."""
     wait: dict[str, str]
     """The environment's variables that say how threads wait."""
+    waits: dict[str, str] = field(default_factory=dict)
+    """How threads and ranks waited, by what made them wait (`GNU OpenMP`, `Julia`, `MPI`, ...), in
+    words; empty where one thread waited for nobody, and in records that do not tell."""
+    threads: int | None = None
+    """Threads a rank that computed, counted by the CPU time that they used in the samples; of the
+    rank that is farthest from the case. Fewer than the case's in a valid record: the grid had no
+    work for more. Null where a GPU computed, or nobody tells."""
     gpus: tuple[GpuConditions, ...] = ()
     """The GPUs that ranks used."""
     waited_s: float | None = None

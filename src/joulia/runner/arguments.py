@@ -23,6 +23,8 @@ def of_cases(cases: Sequence[Case]) -> list[str]:
     watts = _listed(f"{case.power_limit_w:g}" for case in cases if case.power_limit_w)
     megahertz = _listed(f"{case.clock_mhz:g}" for case in cases if case.clock_mhz)
     parts += ["--power-limit", watts] * bool(watts) + ["--clock", megahertz] * bool(megahertz)
+    waits = _listed(case.wait for case in cases)
+    parts += ["--wait", waits] * (waits != "default")
     return parts
 
 

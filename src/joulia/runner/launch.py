@@ -18,6 +18,7 @@ from joulia.errors import Unavailable
 from joulia.parallel import launchers
 from joulia.records.codec import from_json
 from joulia.records.record import Measured
+from joulia.system import waiting
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
 from joulia.system.machine import usable_cores
@@ -67,7 +68,7 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
     if settings.cold or not keeps():
         # A site's installation stays where it is; only what is compiled is thrown away.
         env |= {"NUMBA_CACHE_DIR": str(scratch / "numba"), "JOULIA_COLD_DIR": str(scratch)}
-    return env
+    return waiting.environment(case.wait, env)
 
 
 def measured(

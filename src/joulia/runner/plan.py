@@ -30,6 +30,7 @@ class Request:
     ceilings: bool = True
     oversubscribe: bool = False
     decompose: Shape | None = None
+    waits: Sequence[str] = ("default",)
 
 
 PRESETS = ("quick", "full")
@@ -95,7 +96,7 @@ def expand(request: Request) -> Iterable[Planned]:
                 divide(shape, ranks, kernel.halo.width, request.decompose)
             for bridge, device_name in pairs:
                 device = registry.device(bridge, device_name)
-                for threads in request.threads or (None,):
+                for threads, wait in itertools.product(request.threads or (None,), request.waits):
                     case = registry.case(
                         name,
                         (bridge, device_name),
@@ -105,6 +106,7 @@ def expand(request: Request) -> Iterable[Planned]:
                         ranks=ranks,
                         threads=threads if threads is not None else default_threads(device, ranks),
                         params=params,
+                        wait=wait,
                     )
                     yield Planned(case, reason(case, device, request.oversubscribe))
 
