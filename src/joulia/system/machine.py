@@ -14,6 +14,7 @@ from typing import Any
 
 from joulia.case import digest
 from joulia.errors import JouliaError
+from joulia.system import topology
 from joulia.system.files import cores_of, text
 from joulia.system.places import cache_dir
 
@@ -33,7 +34,7 @@ class Machine:
     cpu: str
     """The processor's name."""
     cores: int
-    """Cores that joulia may use."""
+    """Cores that joulia may use, as the system counts them: hardware threads."""
     memory_bytes: int
     """Main memory, B."""
     last_level_cache_bytes: int
@@ -46,6 +47,8 @@ class Machine:
     """Date and verdicts of the last `joulia doctor --calibrate`."""
     name: str | None = None
     """What the user called it (`--machine`)."""
+    physical_cores: int | None = None
+    """Physical cores that those are on."""
 
     @property
     def label(self) -> str:
@@ -85,6 +88,16 @@ def usable_cores() -> list[int]:
             f"{','.join(map(str, lent))}, each once, separated by commas"
         )
     return [int(part) for part in parts]
+
+
+def usable_topology() -> topology.Topology:
+    """Those cores, and what they share."""
+    return _topology(tuple(usable_cores()))
+
+
+@cache
+def _topology(lent: tuple[int, ...]) -> topology.Topology:
+    return topology.read(lent)
 
 
 @cache
@@ -133,6 +146,7 @@ def describe(name: str | None = None) -> Machine:
     built = hardware()
     identity = digest(built)
     facts = built | {"cores": len(usable_cores()), "memory_bytes": memory_bytes()}
+    physical = len(usable_topology().cores)
     return Machine(
         digest({"name": name}) if name else identity,
         socket.gethostname(),
@@ -141,6 +155,7 @@ def describe(name: str | None = None) -> Machine:
         os_release=platform.release(),
         calibration=calibration(identity),  # of the hardware, whatever it is called
         name=name,
+        physical_cores=physical,
     )
 
 
