@@ -56,16 +56,33 @@ class Machine:
         return self.name or self.hostname
 
 
+ARM_CORES = {
+    ("0x41", "0xd0c"): "Arm Neoverse-N1",
+    ("0x41", "0xd40"): "Arm Neoverse-V1",
+    ("0x41", "0xd49"): "Arm Neoverse-N2",
+    ("0x41", "0xd4f"): "Arm Neoverse-V2",
+    ("0x41", "0xd84"): "Arm Neoverse-V3",
+    ("0xc0", "0xac3"): "Ampere-1",
+    ("0xc0", "0xac4"): "Ampere-1a",
+}
+"""Arm's processors tell numbers: those of servers (arch/arm64/include/asm/cputype.h) by name."""
+
+
 @cache
 def cpu_model(root: Path = Path("/")) -> str:
     """The processor's name, as the system tells it."""
     cpuinfo = text(root / "proc/cpuinfo")
     if cpuinfo is None:
         return platform.processor() or platform.machine()
-    for key in ("model name", "cpu", "Processor"):
-        if match := re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE):
-            return match[1].strip()
-    return platform.machine()
+    told = {
+        key: match[1].strip()
+        for key in ("model name", "cpu", "Processor", "CPU implementer", "CPU part")
+        if (match := re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE))
+    }
+    if "CPU part" in told:
+        maker, part = told.get("CPU implementer", "unknown"), told["CPU part"]
+        return ARM_CORES.get((maker, part), f"Arm, implementer {maker}, part {part}")
+    return next(iter(told.values()), platform.machine())
 
 
 def usable_cores() -> list[int]:
