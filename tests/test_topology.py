@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import topology_trees as trees
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joulia.bridge import Device
@@ -201,6 +202,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [tree(tmp_path_factory.mktemp(tree.__name__)) for tree in TREES]
 
 
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_whatever_is_lent_no_thread_is_taken_twice_and_no_core_while_they_suffice(
     roots: list[Path], data: st.DataObject
@@ -292,6 +294,7 @@ class Bound:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, lent: Sequence[int]) -> None:
         self.share: list[int] = []
+        monkeypatch.setattr(topology, "_own", [])
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(lent))
         monkeypatch.setattr(os, "sched_setaffinity", self.note)
         monkeypatch.setenv("OMP_PLACES", "cores")
@@ -368,8 +371,11 @@ def test_a_record_says_which_cores_each_rank_took(measured: Any) -> None:
     assert both["conditions"]["cores"] == places(here, 2, 1)
 
 
-def test_openmp_binds_its_threads_to_the_places_of_the_pin_list(tmp_path: Path) -> None:
-    """Real threads of a real OpenMP: thread t where the t-th slab of a field was touched."""
+def test_openmp_and_the_first_touch_bind_threads_alike(tmp_path: Path) -> None:
+    """Real threads of a real OpenMP: thread t where the t-th slab of a field was touched.
+
+    Also where it runs already, as inside libocca, and has bound the thread that asks.
+    """
     require("occa:openmp")
     if len(machine.usable_cores()) < 2:
         pytest.skip("needs two cores")
@@ -383,20 +389,32 @@ def test_openmp_binds_its_threads_to_the_places_of_the_pin_list(tmp_path: Path) 
     command = ["cc", "-fopenmp", "-shared", "-fPIC", "-o", str(library), str(source)]
     subprocess.run(command, check=True)
     script = (
-        "import ctypes, os, sys\n"
+        "import ctypes, json, os, sys, threading\n"
         "from dataclasses import replace\n"
+        "from joulia import bridge\n"
         "from joulia.measure.worker import pin\n"
         "from joulia.simulation.solve import make_case\n"
+        "from joulia.system import topology\n"
         "from joulia.system.machine import usable_cores\n"
         "pin(replace(make_case('heat'), threads=2), usable_cores())\n"
-        "share = sorted(os.sched_getaffinity(0))\n"
         "cpus = (ctypes.c_int * 2)()\n"
         "ctypes.CDLL(sys.argv[1]).where(cpus)\n"
-        "print(share, list(cpus))\n"
+        "touching = []\n"
+        "def touch(t):\n"
+        "    bridge.pin_thread(t)\n"
+        "    touching.extend(os.sched_getaffinity(0))\n"
+        "for t in range(2):\n"
+        "    thread = threading.Thread(target=touch, args=(t,))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "asks = sorted(os.sched_getaffinity(0))\n"
+        "print(json.dumps([topology.own(), list(cpus), touching, topology.bound(), asks]))\n"
     )
     env = os.environ | {"OMP_NUM_THREADS": "2", "OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
     done = subprocess.run(
         [sys.executable, "-c", script, library], env=env, capture_output=True, text=True, check=True
     )
-    share, cpus = done.stdout.strip().split("] [")
-    assert share.strip("[]") == cpus.strip("[]")
+    own, openmp, touching, bound, asks = json.loads(done.stdout)
+    assert len(set(own)) == 2
+    assert own == openmp == touching == bound
+    assert asks == own[:1]

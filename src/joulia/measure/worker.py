@@ -99,8 +99,6 @@ def pin(case: Case, cores: list[int], root: Path = Path("/")) -> None:
     """Bind this rank to its share of the cores that the job may use, and OpenMP's threads within.
 
     Without cores the launcher bound it: then to one hardware thread a core of what that gave.
-    OpenMP's place of a thread is the hardware thread that first touched its part of the fields
-    (`joulia.bridge.placed`): both count the share from its first to its last.
     """
     if not hasattr(os, "sched_setaffinity"):
         return
@@ -110,9 +108,7 @@ def pin(case: Case, cores: list[int], root: Path = Path("/")) -> None:
     places = topology.places(here, size, case.threads)
     if places is None or local >= size:
         return  # more threads than cores: bound, they would wait for one another
-    share = places[local]
-    os.sched_setaffinity(0, share)
-    os.environ["OMP_PLACES"] = ",".join(f"{{{core}}}" for core in share)
+    topology.bind(places[local])
 
 
 def local_rank() -> int:

@@ -113,11 +113,31 @@ def _slow(lent: Sequence[int], root: Path) -> set[int]:
     return slow if len(slow) < len(lent) else set()
 
 
-def bound() -> list[int]:
-    """The hardware threads that the threads of this process may run on, ascending.
+# ---- this process --------------------------------------------------------------------------
 
-    Of all its threads: OpenMP binds the first one, too, to a place of its own.
+_own: list[int] = []
+
+
+def bind(threads: Sequence[int]) -> None:
+    """Bind this process to these hardware threads, and those of its OpenMP to one each, in order.
+
+    For processes in which no OpenMP runs yet.
     """
+    os.sched_setaffinity(0, threads)
+    os.environ["OMP_PLACES"] = ",".join(f"{{{thread}}}" for thread in threads)
+    _own[:] = threads
+
+
+def own() -> list[int]:
+    """The hardware threads that this process was bound to, in order, else those it may use.
+
+    Once OpenMP runs, the thread that asks may use the first of them alone.
+    """
+    return list(_own) or sorted(os.sched_getaffinity(0))
+
+
+def bound() -> list[int]:
+    """The hardware threads that the threads of this process run on, all together, ascending."""
     if not hasattr(os, "sched_getaffinity"):
         return []
     threads = {int(task.name) for task in Path("/proc/self/task").glob("[0-9]*")} or {0}
