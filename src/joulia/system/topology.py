@@ -179,7 +179,8 @@ def places(topology: Topology, ranks: int, threads: int) -> list[list[int]] | No
     taken: list[list[int]] = []
     for group, count in zip(groups, counts, strict=True):
         first = sorted(group, key=lambda slot: slot.turn)[: count * threads]
-        chosen = [slot.thread for slot in group if slot in first]  # core by core again
+        earliest = {slot.thread for slot in first}
+        chosen = [slot.thread for slot in group if slot.thread in earliest]  # core by core again
         taken += [sorted(chosen[i * threads : (i + 1) * threads]) for i in range(count)]
     return taken
 
