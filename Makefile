@@ -20,8 +20,8 @@ help:
 	@echo "make check   lint and types"
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "joulia needs Python 3.11 to 3.13; name one with PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "joulia needs Python 3.11 or newer; name one with PYTHON=..."; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "on Debian and Ubuntu: apt install python3-venv"; exit 2; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 

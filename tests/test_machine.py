@@ -105,6 +105,27 @@ def test_another_processor_and_other_cores_are_another_machine(tmp_path: Path) -
     assert len({json.dumps(facts) for facts in made}) == 4
 
 
+@pytest.mark.parametrize(
+    ("implementer", "part", "name"),
+    [
+        ("0x41", "0xd4f", "Arm Neoverse-V2"),
+        ("0x41", "0xd0c", "Arm Neoverse-N1"),
+        ("0xc0", "0xac3", "Ampere-1"),
+        ("0x48", "0xd01", "Arm, implementer 0x48, part 0xd01"),
+    ],
+)
+def test_arm_processors_are_told_apart_by_their_numbers(
+    implementer: str, part: str, name: str, tmp_path: Path
+) -> None:
+    """/proc/cpuinfo of arm64 (arch/arm64/kernel/cpuinfo.c): no name, an implementer and a part."""
+    cpuinfo = (
+        "processor\t: 0\nBogoMIPS\t: 2000.00\nFeatures\t: fp asimd\n"
+        f"CPU implementer\t: {implementer}\nCPU architecture: 8\nCPU variant\t: 0x0\n"
+        f"CPU part\t: {part}\nCPU revision\t: 0\n"
+    )
+    assert machine.cpu_model(tree(tmp_path, cpuinfo, "0-143")) == name
+
+
 def test_a_name_makes_records_of_one_machine(joulia: Command, tmp_path: Path) -> None:
     output = tmp_path / "r.jsonl"
     arguments = ["run", "stream", "-b", "numpy", "--size", "tiny", "--no-ceiling", "-o", output]

@@ -27,6 +27,7 @@ from joulia.records.record import Record
 from joulia.runner import launch, session
 from joulia.simulation.solve import make_case
 
+from .test_conditions_read import PLAIN
 from .test_store import record, workers_of
 
 
@@ -152,6 +153,15 @@ def test_strong_and_weak_efficiency_and_their_intervals():
     assert strong[2].efficiency is None
     weak = scaling.points([scaled(1, 1.0), scaled(2, 1.25)], weak=True)
     assert weak[1].efficiency == pytest.approx(0.8)
+
+
+def test_threads_above_a_quota_have_no_efficiency_and_those_on_a_second_node_have():
+    crowded, two = scaled(2, 0.6), scaled(8, 0.5)
+    assert not scaling.oversubscribed(crowded)
+    assert not scaling.oversubscribed(replace(crowded, conditions=replace(PLAIN, quota_cores=1.5)))
+    assert scaling.oversubscribed(replace(crowded, conditions=replace(PLAIN, quota_cores=0.5)))
+    assert scaling.oversubscribed(two)
+    assert not scaling.oversubscribed(replace(two, parallel=replace(two.parallel, nodes=2)))
 
 
 def test_weak_scaling_keeps_the_cells_of_a_rank():

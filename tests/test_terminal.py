@@ -234,6 +234,7 @@ def test_the_doctors_list_goes_on_under_itself(
     examined = {
         "machine": machine | {"memory_bytes": 6 << 38, "last_level_cache_bytes": 120 << 20},
         "affinity": list(range(160)),
+        "topology": "160 hardware threads on 40 cores",
         "cache": "/gpfs/alpine/scratch/" + "a-user-with-a-long-name/" * 6,
         "mpi": here,
         "gpus": driver,

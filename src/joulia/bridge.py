@@ -17,6 +17,7 @@ from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box, extent, pairs, slices
 from joulia.kernel import Host, Kernel
+from joulia.system import topology
 
 
 @dataclass(frozen=True)
@@ -300,11 +301,11 @@ def placed_copy(host: Host, threads: int) -> Host:
 
 
 def pin_thread(t: int) -> None:
-    """Bind the calling thread to the t-th core that the process may use, where the system can."""
+    """Bind the calling thread to the process's t-th core, as OpenMP does, where the system can."""
     import os
 
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
+        cores = topology.own()
         os.sched_setaffinity(0, {cores[t % len(cores)]})
 
 

@@ -158,7 +158,7 @@ class Settings:
     carbon: str | None = None
     """A grid's intensity, g/kWh, or a site's file."""
     oversubscribe: bool = False
-    """Whether more threads than cores are allowed."""
+    """Whether more threads than hardware threads, or than a CPU quota, are allowed."""
     decompose: tuple[int, ...] | None = None
     """Ranks per axis, slowest first; null: the least surface."""
     launcher: str = "auto"

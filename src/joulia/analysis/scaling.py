@@ -71,7 +71,7 @@ def base_of(record: Record, bases: Mapping[tuple[str, str], Record]) -> Record |
 
 
 def point(record: Record, base: Record | None, *, weak: bool) -> Point:
-    over = record.case.cores > record.machine.cores
+    over = oversubscribed(record)
     if record.status != "valid" or base is None or over:
         return Point(record, None, None, None, over)
     assert record.time is not None
@@ -87,6 +87,14 @@ def point(record: Record, base: Record | None, *, weak: bool) -> Point:
         grown = record.case.ranks / base.case.ranks if weak else 1.0
         ratio = record.energy.median / base.energy.median / grown
     return Point(record, efficiency, interval, ratio, over)
+
+
+def oversubscribed(record: Record) -> bool:
+    """Whether threads took turns: on fewer hardware threads, or within a smaller CPU quota."""
+    nodes = record.parallel.nodes if record.parallel else 1
+    cores = record.machine.cores
+    quota = record.conditions.quota_cores if record.conditions else None
+    return record.case.cores > nodes * min(cores, math.ceil(quota or cores))
 
 
 COLUMNS = (

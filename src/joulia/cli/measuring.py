@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @arguments.SHAPE
 @click.option("--dtype", default="float64", help="float64, float32, or both as a list")
 @click.option("--ranks", default="1", help="MPI ranks; a list sweeps (1)")
-@click.option("--threads", help="threads a rank; a list sweeps (all cores, shared by the ranks)")
+@click.option("--threads", help="threads a rank; a list sweeps (a physical core each)")
 @arguments.WAIT
 @arguments.PARAM
 @click.option("--preset", help="quick or full: a ready-made matrix")
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-ceiling", is_flag=True, help="do not add the triads that bound the kernels")
 @click.option("--decompose", help="ranks an axis, slowest first, as in 2x2x1 (least surface)")
-@click.option("--oversubscribe", is_flag=True, help="allow more threads than cores; marked")
+@click.option("--oversubscribe", is_flag=True, help="more threads than hardware threads; marked")
 @click.option("--launcher", default="auto", help="mpiexec, srun, jsrun (auto: the allocation's)")
 @click.option("--until", type=float, help="solve to this end time as well, and tell the error")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
@@ -179,7 +179,7 @@ def scale(**options: Any) -> int:
 @arguments.BACKEND
 @click.option("--shape", help="grids, slowest axis first, as in 8x8x8,16x16x16 (the kernel's)")
 @click.option("--dtype", default="float64,float32", help="precisions (both)")
-@click.option("--threads", help="threads a backend; a list sweeps (all cores)")
+@click.option("--threads", help="threads a backend; a list sweeps (a physical core each)")
 @arguments.WAIT
 @arguments.PARAM
 @click.option("--until", type=float, help="the end time (the kernel's)")

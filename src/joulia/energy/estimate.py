@@ -2,11 +2,13 @@
 
 E = P_static t + e_flop flops + e_byte bytes (Choi, Bedard, Fowler, Vuduc, A Roofline Model of
 Energy, IPDPS 2013), with the coefficients of a named machine profile. Static power is the share of
-the cores that this machine has of those that the profile describes.
+the physical cores that this machine has of those that the profile describes. Nothing exceeds the
+stated thermal design power.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,14 @@ from joulia.case import Case
 from joulia.errors import JouliaError, suggest
 from joulia.kernel import Work
 from joulia.records.parts import DeclaredWork, Estimate
+from joulia.system.files import text
 
 FOLDER = Path(__file__).parent / "profiles"
 MODEL = "energy-roofline"
 LAPTOPS = {"8", "9", "10", "14", "31", "32"}
 """Chassis types of portable computers (DMTF SMBIOS, System Enclosure)."""
+DEFAULTS = {"x86_64": "x86-server", "AMD64": "x86-server", "ppc64le": "power9-ac922"}
+"""Profiles by architecture, for processors that none is made for."""
 SINGLE = 0.5
 """A flop in fp32 over one in fp64; assumed, as half the bits."""
 
@@ -42,10 +47,20 @@ class Profile:
     kind: str
     cores: int
     tdp_w: float
+    tdp_source: str
     static_w: Range
     byte_j: Range
     flop_j: Range
     match: str | None = None
+    """What the processor's name has in it (a regular expression)."""
+    vendor: str | None = None
+    """The same of the machine's maker; unknown makers are empty text."""
+
+    def fits(self, cpu: str, vendor: str) -> bool:
+        """Whether it describes a processor of this name in a machine of this maker."""
+        if self.match is None or not re.search(self.match, cpu):
+            return False
+        return self.vendor is None or re.search(self.vendor, vendor) is not None
 
 
 def names() -> list[str]:
@@ -66,10 +81,12 @@ def load(name: str) -> Profile:
         kind=_choice(data, "kind", ("cpu", "gpu"), path),
         cores=int(positive(data, "cores", path)),
         tdp_w=positive(_table(data, "tdp_w", path), "value", path, "tdp_w."),
+        tdp_source=_text(_table(data, "tdp_w", path), "source", path, "tdp_w."),
         static_w=_range(data, "static_w", path),
         byte_j=_range(data, "byte_j", path),
         flop_j=_range(data, "flop_j", path),
-        match=data.get("match"),
+        match=_pattern(data, "match", path),
+        vendor=_pattern(data, "vendor", path),
     )
 
 
@@ -111,6 +128,14 @@ def _choice(data: dict[str, Any], key: str, allowed: tuple[str, ...], path: Path
     return value
 
 
+def _pattern(data: dict[str, Any], key: str, path: Path) -> str | None:
+    value = data.get(key)
+    try:
+        return None if value is None else re.compile(value).pattern
+    except (TypeError, re.error):
+        raise JouliaError(f"{path}: {key} = {value!r}. Allowed: a regular expression") from None
+
+
 def _table(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     value = data.get(key)
     if not isinstance(value, dict):
@@ -131,39 +156,38 @@ def _range(data: dict[str, Any], key: str, path: Path) -> Range:
 
 def choose(case: Case, cpu: str, arch: str, root: Path = Path("/")) -> Profile | None:
     """The profile of this machine's processor; None where none fits, or where a GPU computes."""
-    import re
-
     if case.on_gpu:
         return None
-    if _is_laptop(root):
+    identity = root / "sys/class/dmi/id"
+    if text(identity / "chassis_type") in LAPTOPS:
         return load("laptop")
+    vendor = text(identity / "sys_vendor") or ""
     for name in names():
         profile = load(name)
-        if profile.match and re.search(profile.match, cpu):
+        if profile.fits(cpu, vendor):
             return profile
-    return load("x86-server") if arch in ("x86_64", "AMD64") else None
-
-
-def _is_laptop(root: Path) -> bool:
-    try:
-        return (root / "sys/class/dmi/id/chassis_type").read_text().strip() in LAPTOPS
-    except OSError:
-        return False
+    return load(DEFAULTS[arch]) if arch in DEFAULTS else None
 
 
 def estimate(
-    profile: Profile, seconds: float, work: Work | DeclaredWork, dtype: str, cores: int
+    profile: Profile, seconds: float, work: Work | DeclaredWork, dtype: str, units: int
 ) -> Estimate:
-    """The record's `energy_estimate`: joules a step with their range, and what they stand on."""
-    share = cores / profile.cores if profile.kind == "cpu" else 1.0
+    """The record's `energy_estimate`: joules a step with their range, and what they stand on.
+
+    `units` are the physical cores of all nodes, or the GPUs where the profile is of one. A part of
+    a socket may draw the whole socket's power, several sockets theirs.
+    """
+    share = units / profile.cores
+    most_w = profile.tdp_w * max(1.0, share)
     flop = SINGLE if dtype == "float32" else 1.0
 
     def joules(part: str) -> float:
-        return float(
+        modelled = (
             getattr(profile.static_w, part) * share * seconds
             + getattr(profile.flop_j, part) * flop * work.flops
             + getattr(profile.byte_j, part) * work.bytes
         )
+        return float(min(modelled, most_w * seconds))
 
     return Estimate(
         model=MODEL,
@@ -174,7 +198,9 @@ def estimate(
         low=joules("low"),
         high=joules("high"),
         static_share=share,
+        most_w=most_w,
         sources={
+            "tdp_w": profile.tdp_source,
             "static_w": profile.static_w.source,
             "byte_j": profile.byte_j.source,
             "flop_j": profile.flop_j.source,

@@ -22,6 +22,7 @@ from joulia.energy.update_periods import update_periods
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter, SomeFailed, asked
 from joulia.parallel.comm import Comm, OneRank
+from joulia.system import topology
 from joulia.system.clock import raw_clock
 from joulia.system.conditions import cpu_time
 
@@ -78,7 +79,7 @@ class EnergyMonitor:
         root = meters.root()
         self.root = root
         node = meters.node_id(root) or socket.gethostname()
-        ranks = comm.allgather((node, device, _cores()))
+        ranks = comm.allgather((node, device, topology.bound()))
         self.users = [User(name, used) for name, used, _ in ranks]
         self.reads = comm.rank == min(r for r, user in enumerate(self.users) if user.node == node)
         self.meters: list[Meter] = []
@@ -448,10 +449,6 @@ class EnergyMonitor:
         if still and not at_rest:
             return f"{_name(still[0])}: the counter stood still for {whole.seconds:.2g} s"
         return whole
-
-
-def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def _name(key: Key) -> str:

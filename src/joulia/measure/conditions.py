@@ -15,6 +15,7 @@ from joulia.meters import Clock, _nvml_state
 from joulia.parallel.comm import Comm
 from joulia.records.conditions import Conditions, GpuConditions
 from joulia.system import conditions as system
+from joulia.system import topology
 from joulia.system.conditions import DISTURBED, SPELL_S, CpuTime, Shares
 
 
@@ -65,8 +66,8 @@ class Watch:
         self.root = root or meters.root()
         self.node = nodes[comm.rank]
         self.leads = nodes.index(self.node) == comm.rank
-        affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        bound = zip(nodes, comm.allgather(affinity), strict=True)
+        self.cores = comm.allgather(tuple(topology.bound()))
+        bound = zip(nodes, self.cores, strict=True)
         self.bound = sorted({core for node, cores in bound if node == self.node for core in cores})
         self.usable = sorted({*self.bound, *cores})
         self.gpu = _nvml_state.state_reader(device) if device else None
@@ -81,6 +82,7 @@ class Watch:
             "governor": system.governor(root, cores),
             "turbo": system.turbo(root),
             "smt": system.smt(root, cores),
+            "physical_cores": len(topology.read(cores, root).cores),
             "package_limits_w": system.package_limits_w(root),
             "quota_cores": system.quota_cores(root),
             "huge_pages": system.huge_pages(root),
@@ -149,6 +151,8 @@ class Watch:
             memory_nodes=joined(facts["memory_nodes"] for facts in node_facts),
             wait=node_facts[0]["wait"],
             gpus=gpus(ranks),
+            cores=tuple(self.cores),
+            physical_cores=sum(facts["physical_cores"] for facts in node_facts),
         )
         return replace(seen, note=note(seen))
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from joulia.case import Case, Settings
 from joulia.records.codec import to_json
 from joulia.records.record import Measured
+from joulia.system import topology
 from joulia.system.guard import die_with_parent
 
 if TYPE_CHECKING:
@@ -99,23 +101,35 @@ def tell_whereabouts(folder: Path, rank: int) -> None:
     (folder / f"rank-{rank}.pid").write_text(str(os.getpid()))
 
 
-def pin(case: Case, cores: list[int]) -> None:
-    """Bind this rank to its share of the cores that the job may use."""
-    if not hasattr(os, "sched_setaffinity") or len(cores) < case.cores:
+def pin(case: Case, cores: list[int], root: Path = Path("/")) -> None:
+    """Bind this rank to its share of the cores that the job may use, and OpenMP's threads within.
+
+    Without cores the launcher bound it: then to one hardware thread a core of what that gave.
+    """
+    if not hasattr(os, "sched_setaffinity"):
         return
-    local = local_rank()
-    first = local * case.threads
-    share = cores[first : first + case.threads]
-    if len(share) == case.threads:
-        os.sched_setaffinity(0, share)
+    lent = os.sched_getaffinity(0)
+    here = topology.read([core for core in cores or sorted(lent) if core in lent], root)
+    local, size = (local_rank(), local_size(case.ranks)) if cores else (0, 1)
+    places = topology.places(here, size, case.threads)
+    if places is None or local >= size:
+        return  # more threads than cores: bound, they would wait for one another
+    topology.bind(places[local])
 
 
 def local_rank() -> int:
     """This process's rank on its node, as the launcher tells before MPI starts."""
-    for name in ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PMI_RANK"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return 0
+    names = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PMI_RANK")
+    return _number_of(names, 0)
+
+
+def local_size(ranks: int) -> int:
+    """The ranks on this node, as the launcher tells; all of them where it does not."""
+    return _number_of(("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE"), ranks)
+
+
+def _number_of(names: Sequence[str], otherwise: int) -> int:
+    return next((int(os.environ[name]) for name in names if name in os.environ), otherwise)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from joulia.errors import JouliaError, Unavailable, suggest
+from joulia.system.machine import usable_topology
 
 LAUNCHERS = ("auto", "mpiexec", "srun", "jsrun")
 
@@ -112,12 +114,19 @@ def require_one_process() -> None:
 
 
 def srun(ranks: int, threads: int) -> Launcher:
-    options = ("--ntasks", str(ranks), "--cpus-per-task", str(threads), "--cpu-bind=cores")
+    """A core a thread where they last: Slurm's CPUs are hardware threads, and it fills cores.
+
+    All nodes are taken to be like this one.
+    """
+    options = ["--ntasks", str(ranks), "--cpus-per-task", str(threads), "--cpu-bind=cores"]
+    nodes = max(1, int(os.environ.get("SLURM_JOB_NUM_NODES", "1")))
+    if math.ceil(ranks / nodes) * threads <= len(usable_topology().cores):
+        options.append("--threads-per-core=1")
     return Launcher("srun", (_require("srun"), *options, "--kill-on-bad-exit=1"), binds=True)
 
 
 def jsrun(ranks: int, threads: int) -> Launcher:
-    """One resource set a rank: its cores, bound to them."""
+    """One resource set a rank: its cores, bound to them. What jsrun counts are physical cores."""
     options = ("--nrs", str(ranks), "--tasks_per_rs", "1", "--cpu_per_rs", str(threads))
     return Launcher("jsrun", (_require("jsrun"), *options, f"--bind=packed:{threads}"), binds=True)
 

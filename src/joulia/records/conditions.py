@@ -89,6 +89,10 @@ class Conditions:
     """How long `--quiet-for` waited before the case, s; null where nobody asked for it."""
     quiet: bool | None = None
     """Whether the node was quiet at the end of that wait."""
+    cores: tuple[tuple[int, ...], ...] = ()
+    """By rank, the hardware threads that it was bound to, by their numbers on its node."""
+    physical_cores: int | None = None
+    """The physical cores that all those are on: fewer than threads where some shared one."""
 
     def disturbing(self, shares: Sequence[float | None]) -> float:
         """The largest of `others` or `stolen` in a disturbed sample; 0 where they did not matter.

@@ -88,8 +88,9 @@ def type_name(hint: Any) -> str:
     if origin is dict:
         return f"object of {type_name(arguments[1])}"
     if origin is tuple and arguments[1:] == (Ellipsis,):
-        if typing.get_origin(arguments[0]) is tuple:  # pairs of a name and a value
-            return f"object of {type_name(typing.get_args(arguments[0])[1])}"
+        first, *rest = typing.get_args(arguments[0]) or (None,)
+        if first is str and len(rest) == 1:  # pairs of a name and a value
+            return f"object of {type_name(rest[0])}"
         return f"list of {type_name(arguments[0])}"
     if origin is tuple:
         return f"[{', '.join(map(type_name, arguments))}]"

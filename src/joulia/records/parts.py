@@ -175,6 +175,8 @@ class Estimate:
     """The share of the profile's static power that is charged to the case."""
     sources: dict[str, str]
     """Where the profile's figures come from."""
+    most_w: float | None = None
+    """The stated thermal design power of what is estimated, W; no figure exceeds it."""
     carbon: Carbon | None = None
     """CO2e, where the user named a grid."""
 

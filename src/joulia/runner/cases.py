@@ -8,7 +8,7 @@ from joulia import registry
 from joulia.bridge import Device
 from joulia.case import Case
 from joulia.parallel import launchers
-from joulia.system.machine import usable_cores
+from joulia.system.machine import usable_topology
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,11 @@ class Planned:
 
 
 def default_threads(device: Device, ranks: int) -> int:
-    """All cores, shared among the ranks, for a device with threads; else one."""
-    return max(1, len(usable_cores()) // ranks) if device.threads else 1
+    """A thread a physical core of the fast kind, shared among the ranks, where there are threads.
+
+    On SMT siblings, slow cores, or above a CPU quota a thread that waits for the others has less.
+    """
+    return max(1, usable_topology().fast_cores // ranks) if device.threads else 1
 
 
 def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | None:
@@ -33,11 +36,10 @@ def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | Non
         return f"{case.kernel} has no version for {case.backend} ({case.kernel}{suffix})"
     if case.threads > 1 and not device.threads:
         return f"{case.backend} runs on one thread"
-    cores = len(usable_cores())
     here = case.ranks == 1 or launchers.detect() == "mpiexec"  # a scheduler counts its own cores
-    if case.cores > cores and here and not oversubscribe:
+    if here and not oversubscribe and not usable_topology().holds(case.cores):
         return (
-            f"{case.ranks} ranks x {case.threads} threads exceed the {cores} cores; "
+            f"{case.ranks} ranks x {case.threads} threads exceed {usable_topology()}; "
             "--oversubscribe allows it"
         )
     return None

@@ -21,7 +21,7 @@ from joulia.records.record import Measured
 from joulia.system import waiting
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
-from joulia.system.machine import usable_cores
+from joulia.system.machine import usable_cores, usable_topology
 from joulia.system.places import cache_dir, keeps
 
 PATIENCE_S = 10.0
@@ -57,9 +57,9 @@ def environment(case: Case, settings: Settings, scratch: Path) -> dict[str, str]
         "UCX_ERROR_SIGNALS": "SIGILL,SIGBUS,SIGFPE",  # Julia uses SIGSEGV for its own purposes
         "PYTHONUNBUFFERED": "1",
     }
-    if case.cores <= len(usable_cores()):
-        # Each thread on a core of its own. Where there are more threads than cores, binding and
-        # spinning would make them fight instead.
+    if usable_topology().holds(case.cores):
+        # Each thread on a hardware thread of its own, which each rank's process names (OMP_PLACES).
+        # Where there are more threads than those, binding and spinning would make them fight.
         env |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
         # Between two calls Julia's threads would go to sleep after 16 us, and on a virtual machine
         # waking one costs more than the call. They wait as long as GNU OpenMP's: a millisecond.

@@ -171,5 +171,6 @@ def estimate_of(record: Record, part: Measured) -> Estimate | None:
     profile = estimate.load(named) if named else estimate.choose(case, where.cpu, where.arch)
     if profile is None:
         return None
-    cores = where.cores * part.parallel.nodes
-    return estimate.estimate(profile, part.time.median, part.work, case.dtype, cores)
+    cores = (where.physical_cores or where.cores) * part.parallel.nodes
+    units = cores if profile.kind == "cpu" else max(1, len(part.parallel.gpus))
+    return estimate.estimate(profile, part.time.median, part.work, case.dtype, units)

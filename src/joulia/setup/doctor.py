@@ -86,6 +86,7 @@ def examine() -> dict[str, Any]:
         "commit": software.commit().name,
         "commit_reason": software.commit().reason,
         "affinity": machine.usable_cores(),
+        "topology": str(machine.usable_topology()),
         "cache": str(cache_dir()),
         "mpi": attempt(mpi),
         "gpus": attempt(gpus),
@@ -210,7 +211,7 @@ def report(as_json: bool) -> None:
         (
             "",
             "cores",
-            f"{len(affinity)} usable {affinity}, "
+            f"{examined['topology']} usable {affinity}, "
             f"{facts['memory_bytes'] / 2**30:.1f} GiB of memory, "
             f"{facts['last_level_cache_bytes'] / 2**20:.0f} MiB of last-level cache",
         ),

@@ -23,9 +23,9 @@ def number(path: Path) -> float | None:
 
 
 def cores_of(listed: str) -> list[int]:
-    """The cores of a list as the kernel writes it: `0-3,8`."""
+    """The cores of a list as the kernel writes it: `0-3,8`; a memory node may have none."""
     cores: list[int] = []
-    for part in listed.split(","):
+    for part in filter(None, listed.split(",")):
         first, _, last = part.partition("-")
         cores += range(int(first), int(last or first) + 1)
     return cores

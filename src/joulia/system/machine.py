@@ -14,6 +14,7 @@ from typing import Any
 
 from joulia.case import digest
 from joulia.errors import JouliaError
+from joulia.system import topology
 from joulia.system.files import cores_of, text
 from joulia.system.places import cache_dir
 
@@ -33,7 +34,7 @@ class Machine:
     cpu: str
     """The processor's name."""
     cores: int
-    """Cores that joulia may use."""
+    """Cores that joulia may use, as the system counts them: hardware threads."""
     memory_bytes: int
     """Main memory, B."""
     last_level_cache_bytes: int
@@ -46,11 +47,25 @@ class Machine:
     """Date and verdicts of the last `joulia doctor --calibrate`."""
     name: str | None = None
     """What the user called it (`--machine`)."""
+    physical_cores: int | None = None
+    """Physical cores that those are on."""
 
     @property
     def label(self) -> str:
         """What people call it."""
         return self.name or self.hostname
+
+
+ARM_CORES = {
+    ("0x41", "0xd0c"): "Arm Neoverse-N1",
+    ("0x41", "0xd40"): "Arm Neoverse-V1",
+    ("0x41", "0xd49"): "Arm Neoverse-N2",
+    ("0x41", "0xd4f"): "Arm Neoverse-V2",
+    ("0x41", "0xd84"): "Arm Neoverse-V3",
+    ("0xc0", "0xac3"): "Ampere-1",
+    ("0xc0", "0xac4"): "Ampere-1a",
+}
+"""Arm's processors tell numbers: those of servers (arch/arm64/include/asm/cputype.h) by name."""
 
 
 @cache
@@ -59,10 +74,15 @@ def cpu_model(root: Path = Path("/")) -> str:
     cpuinfo = text(root / "proc/cpuinfo")
     if cpuinfo is None:
         return platform.processor() or platform.machine()
-    for key in ("model name", "cpu", "Processor"):
-        if match := re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE):
-            return match[1].strip()
-    return platform.machine()
+    told = {
+        key: match[1].strip()
+        for key in ("model name", "cpu", "Processor", "CPU implementer", "CPU part")
+        if (match := re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE))
+    }
+    if "CPU part" in told:
+        maker, part = told.get("CPU implementer", "unknown"), told["CPU part"]
+        return ARM_CORES.get((maker, part), f"Arm, implementer {maker}, part {part}")
+    return next(iter(told.values()), platform.machine())
 
 
 def usable_cores() -> list[int]:
@@ -85,6 +105,16 @@ def usable_cores() -> list[int]:
             f"{','.join(map(str, lent))}, each once, separated by commas"
         )
     return [int(part) for part in parts]
+
+
+def usable_topology() -> topology.Topology:
+    """Those cores, and what they share."""
+    return _topology(tuple(usable_cores()))
+
+
+@cache
+def _topology(lent: tuple[int, ...]) -> topology.Topology:
+    return topology.read(lent)
 
 
 @cache
@@ -133,6 +163,7 @@ def describe(name: str | None = None) -> Machine:
     built = hardware()
     identity = digest(built)
     facts = built | {"cores": len(usable_cores()), "memory_bytes": memory_bytes()}
+    physical = len(usable_topology().cores)
     return Machine(
         digest({"name": name}) if name else identity,
         socket.gethostname(),
@@ -141,6 +172,7 @@ def describe(name: str | None = None) -> Machine:
         os_release=platform.release(),
         calibration=calibration(identity),  # of the hardware, whatever it is called
         name=name,
+        physical_cores=physical,
     )
 
 
