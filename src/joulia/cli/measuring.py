@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("kernels", nargs=-1)
 @arguments.BACKEND
+@arguments.VARIANT
 @arguments.SIZE
 @arguments.SHAPE
 @click.option("--dtype", default="float64", help="float64, float32, or both as a list")
@@ -107,7 +108,8 @@ def _requests(options: dict[str, Any]) -> list[Request]:
     if options["preset"]:
         if options["size"] or options["shape"]:
             raise JouliaError("--preset names the sizes itself. Allowed: --preset or --size")
-        return preset(options["preset"], options["kernels"], options["backend"])
+        variants = arguments.listed(options["variant"])
+        return preset(options["preset"], options["kernels"], options["backend"], variants)
     return [
         Request(
             kernels=options["kernels"],
@@ -125,6 +127,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
             decompose=arguments.shape(options["decompose"], "decompose")
             if options["decompose"]
             else None,
+            variants=arguments.listed(options["variant"]),
         )
     ]
 
