@@ -3,7 +3,7 @@
 COMPLETE = ("equation_of_state", "euler", "heat", "shallow_water", "stream", "tracer")
 """Kernels that exist in every language, on every device."""
 
-WHOLE: tuple[str, ...] = ()
+WHOLE: tuple[str, ...] = ("numba/plain",)
 """Variants in which all of them exist."""
 
 COMPILED = (

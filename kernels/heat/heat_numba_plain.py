@@ -9,15 +9,14 @@ from numba import njit, prange
 
 @njit(parallel=True, cache=True)
 def diffuse(box: Any, u: Any, out: Any, cx: Any, cy: Any, cz: Any) -> None:
+    """out = u + dt kappa lap(u), with c_d = dt kappa / dx_d^2."""
     z0, z1, y0, y1, x0, x1 = box
-    rx, ry, rz = u.dtype.type(cx), u.dtype.type(cy), u.dtype.type(cz)
-    two = u.dtype.type(2)
     for z in prange(z0, z1):
         for y in range(y0, y1):
             for x in range(x0, x1):
                 out[z, y, x] = (
                     u[z, y, x]
-                    + rx * (u[z, y, x - 1] - two * u[z, y, x] + u[z, y, x + 1])
-                    + ry * (u[z, y - 1, x] - two * u[z, y, x] + u[z, y + 1, x])
-                    + rz * (u[z - 1, y, x] - two * u[z, y, x] + u[z + 1, y, x])
+                    + cx * (u[z, y, x - 1] - 2.0 * u[z, y, x] + u[z, y, x + 1])
+                    + cy * (u[z, y - 1, x] - 2.0 * u[z, y, x] + u[z, y + 1, x])
+                    + cz * (u[z - 1, y, x] - 2.0 * u[z, y, x] + u[z + 1, y, x])
                 )
