@@ -58,7 +58,9 @@ def measure() -> Cells:
 
 def backend(case: dict[str, Any]) -> str:
     """The name a user gives a record's backend."""
-    return str(case["bridge"] if case["device"] == "cpu" else f"{case['bridge']}:{case['device']}")
+    place = case["bridge"] if case["device"] == "cpu" else f"{case['bridge']}:{case['device']}"
+    variant = case.get("variant", "tuned")
+    return str(place if variant == "tuned" else f"{place}/{variant}")
 
 
 def keep(output: Path | None, records: list[dict[str, Any]]) -> None:

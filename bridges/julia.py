@@ -251,12 +251,12 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
 
 def callers(kernel: Kernel, source: Source, case: Case) -> dict[str, Callable[..., None]]:
     """The kernel's functions by name, on the backend that was started."""
-    package = _state["package"]
-    if not _state["main"].isdefined(package, _state["main"].Symbol(kernel.name)):
+    package, name = _state["package"], source.path.stem
+    if not _state["main"].isdefined(package, _state["main"].Symbol(name)):
         # A kernel of another distribution: compiled into the package at run time.
         _state["main"].Base.include(package, str(source.path))
         _state["cache"] = "cold"
-    module = getattr(package, kernel.name)
+    module = getattr(package, name)
     constants = kernel.constants(case) if kernel.constants is not None else None
     return {f.name: caller(module, f, constants) for f in kernel.functions}
 

@@ -16,9 +16,10 @@ import forks
 import pytest
 
 from joulia import registry
+from joulia.case import TUNED
 from joulia.system import cuda, machine
 
-from .promises import COMPLETE
+from .promises import COMPLETE, WHOLE
 
 # A shell without job control starts what it puts into the background with interrupts ignored, and
 # processes inherit that: tests that interrupt joulia would wait for nothing.
@@ -39,7 +40,9 @@ LONGEST = (
 """Files that take longest: they come first, so that side by side none is left alone at the end."""
 
 HERE = Path(__file__).parent
-BACKENDS = registry.backends()
+BACKENDS = [backend.name for backend in registry.every_backend() if backend.variant == TUNED]
+VARIANTS = [backend.name for backend in registry.every_backend() if backend.variant != TUNED]
+"""Backends with other sources than the tuned ones, which share everything else with those."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def device(backend: str) -> Any:
-    bridge, name = registry.backend(backend)[0]
+    bridge, name, _ = registry.backend(backend)[0]
     return next(d for d in registry.bridge(bridge).devices() if d.name == name)
 
 
@@ -63,7 +66,8 @@ def require_source(kernel: str, backend: str) -> None:
     """Skip, by name, where a kernel that does not promise every language lacks this one."""
     where = registry.backend(backend)[0]
     if registry.source(kernel, *where) is None:
-        assert kernel not in COMPLETE, f"{kernel} promises a version for {backend}"
+        promised = where.variant == TUNED or backend in WHOLE
+        assert not (promised and kernel in COMPLETE), f"{kernel} promises a version for {backend}"
         pytest.skip(f"{kernel} has no version for {backend}")
 
 

@@ -3,6 +3,9 @@
 COMPLETE = ("equation_of_state", "euler", "heat", "shallow_water", "stream", "tracer")
 """Kernels that exist in every language, on every device."""
 
+WHOLE: tuple[str, ...] = ("numba/plain",)
+"""Variants in which all of them exist."""
+
 COMPILED = (
     "cupy:cuda", "julia", "julia:cuda", "numba", "numba:cuda", "occa:serial", "occa:openmp",
     "occa:cuda",

@@ -58,7 +58,8 @@ def record(
 ) -> Record:
     """A record whose medians are `time` s/step and `energy` J/step."""
     described = registry.kernel(kernel).kernel
-    bridge, _, device = backend.partition(":")
+    place, _, variant = backend.partition("/")
+    bridge, _, device = place.partition(":")
     shape = described.sizes[size]
     case = Case(
         kernel,
@@ -71,6 +72,7 @@ def record(
         threads,
         described.resolve({}),
         on_gpu=device == "cuda",
+        variant=variant or "tuned",
     )
     settings = Settings(cold=cold)
     machine = Machine(f"id-of-{host}", host, "x86_64", "made up", 4, 1 << 34, 1 << 20, "Linux")

@@ -55,7 +55,7 @@ def test_all_settings_come_back_together(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("kernel", registry.kernels())
-@pytest.mark.parametrize("backend", ["numpy", "numba", "numba:cuda", "occa:openmp"])
+@pytest.mark.parametrize("backend", ["numpy", "numba", "numba/plain", "numba:cuda", "occa:openmp"])
 def test_every_field_of_a_case_comes_back(
     kernel: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

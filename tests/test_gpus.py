@@ -49,7 +49,7 @@ class Ranks:
 
 def case(ranks: int = 1, backend: str = "numba:cuda", size: str = "medium") -> Case:
     kernel = registry.kernel("heat").kernel
-    ((bridge, device),) = registry.backend(backend)
+    ((bridge, device, _),) = registry.backend(backend)
     return Case(
         "heat",
         bridge,

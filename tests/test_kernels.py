@@ -13,7 +13,7 @@ from joulia.grid import slices, tile_of
 from joulia.kernels.heat import decay
 from joulia.simulation.solve import make_case
 
-from .conftest import BACKENDS, require, require_source
+from .conftest import BACKENDS, VARIANTS, require, require_source
 from .promises import COMPILED
 
 KERNELS = list(registry.kernels())
@@ -23,7 +23,7 @@ CACHE = 32 << 20
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS + VARIANTS)
 def test_every_kernel_is_valid_on_every_backend(kernel, backend, dtype, measured):
     require(backend)
     require_source(kernel, backend)

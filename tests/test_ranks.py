@@ -15,7 +15,7 @@ from joulia.case import DTYPES
 from joulia.parallel import launchers
 from joulia.simulation.solve import make_case
 
-from .conftest import require
+from .conftest import VARIANTS, require
 from .programs_run import PATIENCE_S, PROGRAMS, environment
 from .promises import COMPLETE
 
@@ -81,7 +81,7 @@ def digests(
     env: dict[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """By case and cut, the digests of the whole grid's fields on `least` to `most` ranks."""
-    longest = STEPS if backend == "numpy" else 100
+    longest = STEPS if backend in ("numpy", *VARIANTS) else 100
     chosen = [c for c in cases() if c["dtype"] in dtypes and c["steps"] <= longest]
     (folder / "cases.json").write_text(json.dumps(chosen))
     # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
@@ -122,6 +122,17 @@ def test_no_cut_changes_a_bit(backend: str, tmp_path: Path) -> None:
     seen = digests(tmp_path, backend, 1, 4, ("float64",) if backend == "numpy" else DTYPES)
     assert {case["kernel"] for case in cases() if seen.get(case["name"])} >= set(COMPLETE)
     assert all(len(cuts) >= 7 for cuts in seen.values() if cuts)
+    assert different(seen, seen) == []
+
+
+@pytest.mark.parametrize("backend", VARIANTS)
+def test_no_cut_changes_a_bit_of_another_version(backend: str, tmp_path: Path) -> None:
+    """The same on 1 and 2 ranks: what fills halos is shared with the tuned version."""
+    require(backend)
+    seen = digests(tmp_path, backend, 1, 2, DTYPES[:1])
+    here = {kernel for kernel in COMPLETE if registry.source(kernel, *registry.backend(backend)[0])}
+    assert {case["kernel"] for case in cases() if seen.get(case["name"])} == here
+    assert all(len(cuts) >= 3 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 Value = int | float | str
 Shape = tuple[int, ...]
@@ -14,6 +14,23 @@ Place = tuple[str, int]
 DTYPES = ("float64", "float32")
 GPU_EXCHANGES = ("auto", "device", "host")
 WAITS = ("default", "active", "passive")
+TUNED = "tuned"
+"""The variant of a source that is named by kernel and language alone: `heat_numba.py`."""
+
+
+class Backend(NamedTuple):
+    """What computes a case: a bridge, its device, and the variant of the sources it reads there."""
+
+    bridge: str
+    device: str
+    variant: str = TUNED
+
+    @property
+    def name(self) -> str:
+        """What a user gives: `numba`, `occa:openmp` where it is not the processor at large,
+        `numba/plain` where it is not the tuned variant."""
+        place = self.bridge if self.device == "cpu" else f"{self.bridge}:{self.device}"
+        return place if self.variant == TUNED else f"{place}/{self.variant}"
 
 
 @dataclass(frozen=True)
@@ -47,19 +64,22 @@ class Case:
     wait: str = "default"
     """How threads and ranks wait for each other: `active` (they spin), `passive` (they sleep), or
     by `default` as each runtime does. A single thread waits for nobody: `default`."""
+    variant: str = TUNED
+    """Which of a kernel's sources for the bridge: `tuned`, `plain` (as from the paper), ..."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Cases key per-step caches: hash once, not at every step.
         key = (self.kernel, self.bridge, self.device, self.shape, self.dtype, self.params)
-        object.__setattr__(self, "_hash", hash((key, self.ranks, self.threads, self.wait)))
+        more = (self.ranks, self.threads, self.wait, self.variant)
+        object.__setattr__(self, "_hash", hash((key, more)))
 
     def __hash__(self) -> int:
         return self._hash
 
     @property
     def backend(self) -> str:
-        return backend_name(self.bridge, self.device)
+        return Backend(self.bridge, self.device, self.variant).name
 
     @property
     def cores(self) -> int:
@@ -103,6 +123,8 @@ class Case:
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
         del data["_hash"]
+        if self.variant == TUNED:  # as in the first versions' records, whose ids stay what they are
+            del data["variant"]
         return data | {"shape": list(self.shape), "params": dict(self.params)}
 
     @classmethod
@@ -122,12 +144,8 @@ class Case:
             power_limit_w=data.get("power_limit_w"),
             clock_mhz=data.get("clock_mhz"),
             wait=data.get("wait", "default"),
+            variant=data.get("variant", TUNED),
         )
-
-
-def backend_name(bridge: str, device: str) -> str:
-    """The name a user gives: `numba`, or `occa:openmp` where it is not the processor at large."""
-    return bridge if device == "cpu" else f"{bridge}:{device}"
 
 
 def count_of(place: Place) -> str:

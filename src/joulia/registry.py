@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from joulia.case import WAITS, Case, Shape, Value, backend_name
+from joulia.case import TUNED, WAITS, Backend, Case, Shape, Value
 from joulia.errors import JouliaError, suggest
 
 if TYPE_CHECKING:
@@ -135,19 +136,58 @@ def broken() -> list[Broken]:
     ]
 
 
-def suffixes(bridge_name: str, device: str) -> tuple[str, ...]:
-    """How sources end that a bridge can read for a device, the one it would rather have first."""
+def suffixes(bridge_name: str, device: str, variant: str = TUNED) -> tuple[str, ...]:
+    """How sources end that a bridge can read for a device, the one it would rather have first.
+
+    A variant's name stands before the dot: `_numba.py` and `_numba_plain.py`.
+    """
     module = bridge(bridge_name)
     own: dict[str, str | tuple[str, ...]] = getattr(module, "SUFFIXES", {})
     chosen = own.get(device, module.SUFFIX)
-    return (chosen,) if isinstance(chosen, str) else chosen
+    tuned = (chosen,) if isinstance(chosen, str) else chosen
+    if variant == TUNED:
+        return tuned
+    stem, _, ending = tuned[0].rpartition(".")
+    return (f"{stem}_{variant}.{ending}",)
 
 
-def source(kernel_name: str, bridge_name: str, device: str) -> Source | None:
+def source(kernel_name: str, bridge_name: str, device: str, variant: str = TUNED) -> Source | None:
     """The source of a kernel for a backend, or None where there is none."""
     entry = kernel(kernel_name)
-    sources = (entry.source(suffix) for suffix in suffixes(bridge_name, device))
+    sources = (entry.source(suffix) for suffix in suffixes(bridge_name, device, variant))
     return next(filter(None, sources), None)
+
+
+@cache
+def variants(bridge_name: str, device_name: str) -> tuple[str, ...]:
+    """The variants of which some kernel has a source for a device, the tuned one first.
+
+    A GPU that reads a processor's sources has no other: they are written for one of the two.
+    """
+    module, (suffix, *_) = bridge(bridge_name), suffixes(bridge_name, device_name)
+    on_processor = [d.name for d in module.devices() if not d.gpu]
+    if device_name not in on_processor and on_processor and suffix == module.SUFFIX:
+        return (TUNED,)
+    stem, _, ending = suffix.rpartition(".")
+    others = {
+        named[1]
+        for name, entry in kernels().items()
+        for path in entry.folder.glob(f"{name}{stem}_*.{ending}")
+        if path.name.removeprefix(name) not in _devices_own()
+        and (named := re.fullmatch(f"{name}{stem}_([a-z0-9]+)", path.stem))
+    }
+    return (TUNED, *sorted(others))
+
+
+@cache
+def _devices_own() -> frozenset[str]:
+    """How the sources end that some device reads: `_numba_cuda.py` is no variant `cuda`."""
+    return frozenset(
+        suffix
+        for name, module in bridges().items()
+        for device in module.devices()
+        for suffix in suffixes(name, device.name)
+    )
 
 
 @cache
@@ -185,7 +225,7 @@ def device(bridge_name: str, device_name: str) -> Device:
 
 def case(
     kernel_name: str,
-    where: tuple[str, str],
+    where: tuple[str, str] | tuple[str, str, str],
     shape: Shape,
     *,
     size: str | None = None,
@@ -195,14 +235,14 @@ def case(
     params: Mapping[str, Value] | None = None,
     wait: str = "default",
 ) -> Case:
-    """A checked case on a (bridge, device). JouliaError where a name or number is not allowed.
+    """A checked case on a `Backend`. JouliaError where a name or number is not allowed.
 
     A single thread waits for nobody: its `wait` is the default, whatever is asked for.
     """
     if wait not in WAITS:
         raise suggest("--wait", wait, list(WAITS))
     declared = kernel(kernel_name).kernel
-    bridge_name, device_name = where
+    bridge_name, device_name, variant = Backend(*where)
     made = Case(
         kernel_name,
         bridge_name,
@@ -215,26 +255,34 @@ def case(
         declared.resolve(params or {}),
         on_gpu=device(bridge_name, device_name).gpu,
         wait=wait if ranks * threads > 1 else "default",
+        variant=variant,
     )
     declared.validate(made)
     return made
 
 
-def backends() -> list[str]:
-    """Every name that --backend takes."""
+def every_backend() -> list[Backend]:
+    """Every device of every bridge with every variant of its sources."""
     return [
-        backend_name(name, device.name)
+        Backend(name, device.name, variant)
         for name, module in bridges().items()
         for device in module.devices()
+        for variant in variants(name, device.name)
     ]
 
 
-def backend(name: str) -> list[tuple[str, str]]:
-    """The (bridge, device) pairs that a --backend names.
+def backends() -> list[str]:
+    """Every name that --backend takes."""
+    return [backend.name for backend in every_backend()]
+
+
+def backend(name: str) -> list[Backend]:
+    """What a --backend names; tuned sources where it names no variant.
 
     A bridge alone names the processor where it serves that, else all its devices.
     """
-    bridge_name, _, device = name.partition(":")
+    place, slash, variant = name.partition("/")
+    bridge_name, _, device = place.partition(":")
     if bridge_name not in bridges():
         raise suggest("backend", name, backends())
     devices = [d.name for d in bridge(bridge_name).devices()]
@@ -242,6 +290,12 @@ def backend(name: str) -> list[tuple[str, str]]:
         raise suggest("backend", name, backends())
     if not devices:
         raise JouliaError(f"backend '{name}' has no device")
-    if not device:
-        return [(bridge_name, d) for d in (["cpu"] if "cpu" in devices else devices)]
-    return [(bridge_name, device)]
+    if device or "cpu" in devices:
+        devices = [device or "cpu"]
+    if not slash:
+        return [Backend(bridge_name, d) for d in devices]
+    having = [d for d in devices if variant in variants(bridge_name, d)]
+    if not having:
+        known = dict.fromkeys(v for d in devices for v in variants(bridge_name, d))
+        raise suggest(f"variant of {place}", variant, list(known))
+    return [Backend(bridge_name, d, variant) for d in having]

@@ -89,6 +89,7 @@ def run(
     *kernels: str,
     output: str | Path,
     backends: Sequence[str] = (),
+    variants: Sequence[str] = (),
     sizes: Sequence[str] = (),
     shapes: Sequence[Shape] = (),
     dtypes: Sequence[str] = ("float64",),
@@ -106,11 +107,12 @@ def run(
 
     Every sequence is swept; records are appended to `output`. Raises JouliaError for names and
     numbers that can never work; what cannot run here becomes a skipped record with its reason.
-    `machine` is what to call this one, in place of its hardware; `waits` as `--wait`.
+    `variants` are `tuned`, `plain`, ...: without them, of named backends the tuned one, else every
+    one. `machine` is what to call this one, in place of its hardware; `waits` as `--wait`.
     """
     request = Request(
         kernels, backends, sizes, shapes, dtypes, ranks, threads,
-        params=params or {}, ceilings=ceilings, waits=waits,
+        params=params or {}, ceilings=ceilings, waits=waits, variants=variants,
     )  # fmt: skip
     settings = Settings(window_s=window_s, repeats=repeats, machine=machine)
     outcomes = session.outcomes(plan([request]), settings, Path(output), resume=resume)

@@ -271,7 +271,8 @@ def pick(entries: Sequence[Entry], baseline: str | None) -> Entry | None:
     if wanted is None:
         names = sorted({e.backend for e in entries}, key=lambda name: (name != "numpy", name))
         wanted = names[0] if names else None
-    return next((e for e in entries if wanted in (e.backend, e.record.case.bridge)), None)
+    exact = next((e for e in entries if e.backend == wanted), None)
+    return exact or next((e for e in entries if e.record.case.bridge == wanted), None)
 
 
 def differences(

@@ -19,7 +19,10 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 POSITIVE = click.FloatRange(0.0, min_open=True)
 BACKEND = click.option(
-    "--backend", "-b", multiple=True, help="numpy, numba, julia, occa:openmp, ... (all)"
+    "--backend", "-b", multiple=True, help="numpy, numba, numba/plain, occa:openmp, ... (all)"
+)
+VARIANT = click.option(
+    "--variant", help="tuned, plain, ...; a list (tuned of named backends, else every one)"
 )
 SIZE = click.option("--size", help="tiny, small, medium or large; a list sweeps (small)")
 SHAPE = click.option("--shape", help="cells an axis, slowest first, as in 64x64x64; a list sweeps")

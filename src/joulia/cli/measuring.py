@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("kernels", nargs=-1)
 @arguments.BACKEND
+@arguments.VARIANT
 @arguments.SIZE
 @arguments.SHAPE
 @click.option("--dtype", default="float64", help="float64, float32, or both as a list")
@@ -110,7 +111,8 @@ def _requests(options: dict[str, Any]) -> list[Request]:
         if options["size"] or options["shape"]:
             raise JouliaError("--preset names the sizes itself. Allowed: --preset or --size")
         waits = arguments.waits(options["wait"])
-        requests = preset(options["preset"], options["kernels"], options["backend"])
+        variants = arguments.listed(options["variant"])
+        requests = preset(options["preset"], options["kernels"], options["backend"], variants)
         return [replace(request, waits=waits) for request in requests]
     return [
         Request(
@@ -130,6 +132,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
             if options["decompose"]
             else None,
             waits=arguments.waits(options["wait"]),
+            variants=arguments.listed(options["variant"]),
         )
     ]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from joulia import registry
-from joulia.case import DTYPES, Case, Shape, Value
-from joulia.errors import suggest
+from joulia.case import DTYPES, Backend, Case, Shape, Value
+from joulia.errors import JouliaError, suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
 from joulia.runner.cases import Planned, default_threads, reason
@@ -31,6 +31,7 @@ class Request:
     oversubscribe: bool = False
     decompose: Shape | None = None
     waits: Sequence[str] = ("default",)
+    variants: Sequence[str] = ()
 
 
 PRESETS = ("quick", "full")
@@ -40,11 +41,19 @@ QUICK = {"window_s": 0.2, "repeats": 7}
 """What the quick preset measures with where the user names nothing else."""
 
 
-def preset(name: str, kernels: Sequence[str], backends: Sequence[str]) -> list[Request]:
+def preset(
+    name: str, kernels: Sequence[str], backends: Sequence[str], variants: Sequence[str] = ()
+) -> list[Request]:
     """The requests of a preset: `quick` is one size a kernel on 1 and 2 ranks, `full` sweeps."""
     if name == "quick":
         return [
-            Request([name], backends, sizes=(registry.kernel(name).kernel.quick,), ranks=(1, 2))
+            Request(
+                [name],
+                backends,
+                sizes=(registry.kernel(name).kernel.quick,),
+                ranks=(1, 2),
+                variants=variants,
+            )
             for name in kernels or registry.kernels()
         ]
     if name == "full":
@@ -55,6 +64,7 @@ def preset(name: str, kernels: Sequence[str], backends: Sequence[str]) -> list[R
                 sizes=("small", "medium"),
                 dtypes=DTYPES,
                 ranks=(1, 2),
+                variants=variants,
             )
         ]
     raise suggest("preset", name, list(PRESETS))
@@ -77,8 +87,7 @@ def plan(requests: Iterable[Request]) -> list[Planned]:
 def expand(request: Request) -> Iterable[Planned]:
     """The cases of a request. JouliaError for names and numbers that can never work."""
     known = request.kernels or list(registry.kernels())
-    given = request.backends or registry.backends()
-    pairs = list(dict.fromkeys(p for name in given for p in registry.backend(name)))
+    backends = chosen(request)
     for dtype in request.dtypes:
         if dtype not in DTYPES:
             raise suggest("dtype", dtype, list(DTYPES))
@@ -94,12 +103,12 @@ def expand(request: Request) -> Iterable[Planned]:
         ):
             if len(shape) == kernel.dims:
                 divide(shape, ranks, kernel.halo.width, request.decompose)
-            for bridge, device_name in pairs:
-                device = registry.device(bridge, device_name)
+            for backend in backends:
+                device = registry.device(backend.bridge, backend.device)
                 for threads, wait in itertools.product(request.threads or (None,), request.waits):
                     case = registry.case(
                         name,
-                        (bridge, device_name),
+                        backend,
                         shape,
                         size=size,
                         dtype=dtype,
@@ -109,6 +118,27 @@ def expand(request: Request) -> Iterable[Planned]:
                         wait=wait,
                     )
                     yield Planned(case, reason(case, device, request.oversubscribe))
+
+
+def chosen(request: Request) -> list[Backend]:
+    """The backends of a request: all where it names none, whose variants it may name apart."""
+    named = [backend for name in request.backends for backend in registry.backend(name)]
+    every = list(dict.fromkeys(named or registry.every_backend()))
+    if not request.variants:
+        return every
+    if any("/" in name for name in request.backends):
+        raise JouliaError("a variant is named twice. Allowed: --variant plain, or -b numba/plain")
+    places = dict.fromkeys((backend.bridge, backend.device) for backend in every)
+    known = dict.fromkeys(variant for place in places for variant in registry.variants(*place))
+    for variant in request.variants:
+        if variant not in known:
+            raise suggest("variant", variant, list(known))
+    return [
+        Backend(*place, variant)
+        for place in places
+        for variant in dict.fromkeys(request.variants)
+        if variant in registry.variants(*place)
+    ]
 
 
 def check_params(request: Request, known: Sequence[str]) -> None:

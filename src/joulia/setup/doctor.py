@@ -9,7 +9,7 @@ from typing import Any
 from joulia import meters, registry
 from joulia.analysis.terminal import Column, Grid, console, draw, draw_list
 from joulia.bridge import Device
-from joulia.case import Case, Settings, backend_name
+from joulia.case import TUNED, Backend, Case, Settings
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
 from joulia.records import software
@@ -21,54 +21,56 @@ from joulia.system.interpreter import python
 from joulia.system.places import cache_dir
 
 
-def cells() -> list[tuple[str, list[tuple[str, Device]], list[str]]]:
-    """For each kernel: its name, all backends, and why each cell is empty (or nothing)."""
-    rows = []
+def cells() -> list[tuple[str, list[tuple[str, Device]], list[str], list[tuple[str, str]]]]:
+    """For each kernel: its name, all places, its variants there, and what is missing and why.
+
+    A variant is missing by its backend's name; a place that is not here is told once.
+    """
     columns = [
-        (backend_name(name, device.name), name, device)
+        (Backend(name, device.name).name, name, device)
         for name, bridge in registry.bridges().items()
         for device in bridge.devices()
     ]
+    rows = []
     for kernel in registry.kernels():
-        reasons = []
-        for _, bridge_name, device in columns:
-            if registry.source(kernel, bridge_name, device.name) is None:
-                reasons.append(f"no {kernel}{registry.suffixes(bridge_name, device.name)[0]}")
-            elif device.missing is not None:
-                reasons.append(str(device.missing))
-            else:
-                reasons.append("")
-        rows.append((kernel, [(label, device) for label, _, device in columns], reasons))
+        here, missing = [], []
+        for label, name, device in columns:
+            there = []
+            for backend in (
+                Backend(name, device.name, v) for v in registry.variants(name, device.name)
+            ):
+                if registry.source(kernel, *backend) is None:
+                    missing.append((backend.name, f"no {kernel}{registry.suffixes(*backend)[0]}"))
+                elif device.missing is None:
+                    there.append("yes" if backend.variant == TUNED else backend.variant)
+            if device.missing is not None:
+                missing.append((label, str(device.missing)))
+            here.append(", ".join(there) or "-")
+        rows.append((kernel, [(label, device) for label, _, device in columns], here, missing))
     return rows
 
 
 def matrix() -> None:
-    """Print kernels x backends; reasons below, each once."""
+    """Print kernels x places; reasons below, each once."""
     rows = cells()
     out = console()
-    absent = [all(reasons[i] for _, _, reasons in rows) for i in range(len(rows[0][1]))]
+    places = rows[0][1]
+    absent = [all(here[i] == "-" for _, _, here, _ in rows) for i in range(len(places))]
     columns = (
         Column("kernel", right=False, least=20),
         *(
             Column(label, drop=2 if nowhere else 3, right=False)
-            for (label, _), nowhere in zip(rows[0][1], absent, strict=True)
+            for (label, _), nowhere in zip(places, absent, strict=True)
         ),
         Column("what it is", drop=1, right=False, least=20),
     )
     cells_of = [
-        [kernel, *("-" if r else "yes" for r in reasons), registry.kernel(kernel).kernel.title]
-        for kernel, _, reasons in rows
+        [kernel, *here, registry.kernel(kernel).kernel.title] for kernel, _, here, _ in rows
     ]
     draw(out, Grid(columns, cells_of))
-    missing = {
-        (label, reason): None
-        for _, labels, reasons in rows
-        for (label, _), reason in zip(labels, reasons, strict=True)
-        if reason
-    }
-    for label, reason in missing:
+    for label, reason in dict.fromkeys(entry for *_, missing in rows for entry in missing):
         out.print(f"{label}: {reason}", markup=False)
-    for label, device in rows[0][1]:
+    for label, device in places:
         if device.unproven:
             out.print(f"{label}: unproven: {device.unproven}", markup=False)
     for bad in registry.broken():
@@ -91,7 +93,7 @@ def examine() -> dict[str, Any]:
         "mpi": attempt(mpi),
         "gpus": attempt(gpus),
         "backends": {
-            backend_name(name, device.name): attempt(lambda n=name, d=device: backend(n, d))
+            Backend(name, device.name).name: attempt(lambda n=name, d=device: backend(n, d))
             for name, bridge in registry.bridges().items()
             for device in bridge.devices()
         },

@@ -77,15 +77,17 @@ def numba(out: Console, source: Path | None) -> None:
 
 def warm(part: str, out: Console) -> None:
     """Compile every kernel in both precisions, once for each state of the code."""
-    pairs = [
-        (part, device.name) for device in registry.bridge(part).devices() if device.missing is None
+    backends = [
+        backend
+        for backend in registry.every_backend()
+        if backend.bridge == part and registry.device(part, backend.device).missing is None
     ]
     cases = [
-        registry.case(name, (bridge, device), entry.kernel.sizes["tiny"], size="tiny", dtype=dtype)
+        registry.case(name, backend, entry.kernel.sizes["tiny"], size="tiny", dtype=dtype)
         for name, entry in registry.kernels().items()
         for dtype in DTYPES
-        for bridge, device in pairs  # in turn: a device of OCCA's builds one kernel at a time
-        if registry.source(name, bridge, device)
+        for backend in backends  # in turn: a device of OCCA's builds one kernel at a time
+        if registry.source(name, *backend)
     ]
     stamp = cache_dir() / f"warm-{part}.json"
     state = {case.label: identify(case, COMPILING) for case in cases}

@@ -165,11 +165,11 @@ def set_up(
     """
     bridge = registry.bridge(case.bridge)
     kernel = registry.kernel(case.kernel).kernel
-    source = registry.source(case.kernel, case.bridge, case.device)
+    source = registry.source(case.kernel, case.bridge, case.device, case.variant)
     if source is None:
         raise Unavailable(
             f"{kernel.name} has no version for {case.backend}",
-            f"add {kernel.name}{registry.suffixes(case.bridge, case.device)[0]}",
+            f"add {kernel.name}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
         )
     parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
     require_room(kernel, case, comm)

@@ -1,7 +1,8 @@
 """
 The Julia versions of joulia's kernels, written once with KernelAbstractions for every device.
 
-A kernel's file `kernels/<name>/<name>.jl` defines a module `<name>` whose functions take
+A kernel's file `kernels/<name>/<name>.jl` (`<name>_<variant>.jl` where there are others) defines a
+module of the file's name, whose functions take
 `(backend, box, arrays..., ints..., reals...)`. Arrays are Julia's own, x first; a box is joulia's,
 zero-based with upper ends excluded, slowest axis first: `(z0, z1, y0, y1, x0, x1)`.
 """
@@ -170,13 +171,17 @@ const ELEMENTS = Dict("float64" => Float64, "float32" => Float32, "int64" => Int
 
 element(name::AbstractString) = ELEMENTS[name]
 
-# The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl.
+# The kernels lie beside the Python package: joulia/kernels/<name>/<name>.jl and their variants,
+# <name>_<variant>.jl, which come later and may use what the first one defines.
 const KERNELS = normpath(joinpath(@__DIR__, "..", "..", "kernels"))
 for folder in filter(isdir, readdir(KERNELS; join = true))
-    source = joinpath(folder, basename(folder) * ".jl")
-    if isfile(source)
-        include_dependency(source)
-        include(source)
+    name = basename(folder)
+    for file in readdir(folder)
+        if file == name * ".jl" || (startswith(file, name * "_") && endswith(file, ".jl"))
+            source = joinpath(folder, file)
+            include_dependency(source)
+            include(source)
+        end
     end
 end
 
