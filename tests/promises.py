@@ -3,7 +3,9 @@
 COMPLETE = ("equation_of_state", "euler", "heat", "shallow_water", "stream", "tracer")
 """Kernels that exist in every language, on every device."""
 
-WHOLE: tuple[str, ...] = ("numba/plain",)
+WHOLE: tuple[str, ...] = (
+    "numba/plain", "julia/plain", "julia/ka", "occa:serial/plain", "occa:openmp/plain",
+)  # fmt: skip
 """Variants in which all of them exist."""
 
 COMPILED = (
