@@ -22,13 +22,16 @@ def bare(tmp_path_factory):
     require("occa:serial")
     if not _occa_library.is_own(_occa_library.find_library()):
         pytest.skip("occa:cuda: needs the OCCA that joulia builds (joulia prepare occa)")
-    return stand_in.environment(tmp_path_factory.mktemp("bare"), _occa_library.own_prefix())
+    cache = tmp_path_factory.mktemp("bare") / "cache"
+    toolkit = stand_in.toolkit(tmp_path_factory.mktemp("toolkit"))
+    return toolkit | stand_in.copied(cache, _occa_library.own_prefix())
 
 
 @pytest.fixture(scope="session")
 def gpu(tmp_path_factory, bare):
     """The stand-in's environment, with a CUDA mode built as `joulia prepare occa` builds it."""
-    env = bare | stand_in.environment(tmp_path_factory.mktemp("gpu"), _occa_library.own_prefix())
+    cache = tmp_path_factory.mktemp("gpu") / "cache"
+    env = bare | stand_in.copied(cache, _occa_library.own_prefix())
     output = program(
         env,
         "-c",
