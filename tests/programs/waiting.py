@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from mpi4py import MPI
 
 from joulia.parallel.comm import MPIRanks
 
-NAPS_S = (2e-5, 2e-3)
+NAPS_S = (1e-4, 2e-3)
 """The first time that a rank sleeps, and the longest."""
 
 
@@ -38,22 +41,25 @@ class PatientRanks(MPIRanks):
     def __init__(self, world: MPI.Intracomm) -> None:
         super().__init__(world)
         requests = SimpleNamespace(Startall=MPI.Prequest.Startall, Waitall=_wait_all)
-        self.mpi = SimpleNamespace(Prequest=requests, MAX=MPI.MAX)
+        self.mpi = SimpleNamespace(Prequest=requests)
 
     def barrier(self) -> None:
         wait_for_all(self.world)
 
+    def allgather(self, value: Any) -> list[Any]:
+        own = pickle.dumps(value)
+        sizes = np.empty(self.size, np.intc)
+        sleep_until(self.world.Iallgather(np.array([len(own)], np.intc), sizes).Test)
+        every = bytearray(sizes.sum())
+        sleep_until(self.world.Iallgatherv(own, [every, sizes, MPI.BYTE]).Test)
+        stream = io.BytesIO(every)
+        return [pickle.load(stream) for _ in range(self.size)]
+
     def max(self, value: float) -> float:
-        self.barrier()
-        return super().max(value)
+        return float(max(self.allgather(value)))
 
     def bcast(self, value: Any) -> Any:
-        self.barrier()
-        return super().bcast(value)
-
-    def allgather(self, value: Any) -> list[Any]:
-        self.barrier()
-        return super().allgather(value)
+        return self.allgather(value)[0]
 
     def sum(self, value: float) -> float:
         return float(sum(self.allgather(value)))
