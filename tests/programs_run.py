@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,31 @@ def program(env: Mapping[str, str], *arguments: str | Path, timeout_s: int = PAT
     return done.stdout
 
 
+Boxed = tuple[str, str, str, tuple[str, ...]]
+"""A kernel, a dtype, a shape as the command line has it, and parameters."""
+
+
+def boxes_of_all(
+    backend: str, cases: Sequence[Boxed], env: Mapping[str, str], timeout_s: int = PATIENCE_S
+) -> dict[Boxed, tuple[str, ...]]:
+    """By case, the digests of a step in the exchange's boxes, and in boxes cut at random.
+
+    One process computes them all: to start a runtime takes longer than a case.
+    """
+    output = program(
+        env, PROGRAMS / "boxes.py", backend, "5", json.dumps(cases), timeout_s=timeout_s
+    )
+    lines = (tuple(line.split()) for line in output.splitlines())
+    return dict(zip(cases, lines, strict=True))
+
+
 def boxes(
     backend: str, kernel: str, shape: str, params: tuple[str, ...] = (),
-    env: Mapping[str, str] | None = None, dtype: str = "float64", timeout_s: int = PATIENCE_S,
-) -> list[str]:  # fmt: skip
-    """The digests of a step in the exchange's boxes, and in boxes cut at random."""
-    return program(
-        env or {}, PROGRAMS / "boxes.py", backend, kernel, dtype, shape, "5", *params,
-        timeout_s=timeout_s,
-    ).split()  # fmt: skip
+    env: Mapping[str, str] | None = None, dtype: str = "float64",
+) -> tuple[str, ...]:  # fmt: skip
+    """The digests of one case."""
+    case = (kernel, dtype, shape, params)
+    return boxes_of_all(backend, [case], env or {})[case]
 
 
 def fields(

@@ -23,7 +23,7 @@ from joulia.case import DTYPES
 from joulia.grid import Box, slices
 from joulia.kernels._cupy import parts
 
-from .programs_run import PROGRAMS, boxes, fields, program, require_same_bits
+from .programs_run import PROGRAMS, Boxed, boxes_of_all, fields, program, require_same_bits
 from .promises import COMPLETE
 
 HERE = Path(__file__).parent
@@ -39,15 +39,25 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
 SHAPES = {"euler": "2x3x4", "heat": "9x8x10", "shallow_water": "17x13", "tracer": "9x7x8"}
 
 
-@pytest.fixture
-def gpu(stub: Path, tmp_path: Path) -> dict[str, str]:
+def environment(stub: Path, cache: Path) -> dict[str, str]:
     """An environment with the stand-ins."""
     path = [str(FAKE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "LD_LIBRARY_PATH": str(stub),
         "PYTHONPATH": os.pathsep.join(path),
-        "JOULIA_CACHE_DIR": str(tmp_path / "cache"),
+        "JOULIA_CACHE_DIR": str(cache),
     }
+
+
+@pytest.fixture
+def gpu(stub: Path, tmp_path: Path) -> dict[str, str]:
+    """The stand-ins, and nothing compiled."""
+    return environment(stub, tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def shared_gpu(stub: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return environment(stub, tmp_path_factory.mktemp("shared") / "cache")
 
 
 def options(params: tuple[str, ...]) -> list[str]:
@@ -70,20 +80,40 @@ def test_every_kernel_is_valid(kernel, params, dtype, gpu, measured):
     assert record["software"]["cuda-runtime"] == "12.4"
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("kernel", "params"), VARIANTS)
-def test_no_bit_depends_on_the_boxes(kernel, params, dtype, gpu):
-    shape = SHAPES.get(kernel, "1000")
-    whole, cut = boxes("cupy", kernel, shape, params, gpu, dtype, timeout_s=120)
+BOXED = [
+    (kernel, dtype, SHAPES.get(kernel, "1000"), params)
+    for kernel, params in VARIANTS
+    for dtype in DTYPES
+]
+
+
+@pytest.fixture(scope="module")
+def boxed(shared_gpu: dict[str, str]) -> dict[Boxed, tuple[str, ...]]:
+    return boxes_of_all("cupy", BOXED, shared_gpu)
+
+
+@pytest.mark.parametrize("case", BOXED, ids=lambda case: "-".join([*case[:2], *case[3]]))
+def test_no_bit_depends_on_the_boxes(case: Boxed, boxed: dict[Boxed, tuple[str, ...]]) -> None:
+    whole, cut = boxed[case]
     assert whole == cut
 
 
-@pytest.mark.parametrize(("kernel", "params"), VARIANTS)
-def test_a_step_neither_waits_nor_uploads(kernel, params, gpu):
-    for line in program(
-        gpu, PROGRAMS / "cupy_step.py", kernel, *params, timeout_s=120
-    ).splitlines():
-        assert json.loads(line) == {"synchronizations": 0, "uploads": 0}
+@pytest.fixture(scope="module")
+def second_steps(shared_gpu: dict[str, str]) -> list[list[dict[str, int]]]:
+    """By variant and precision, how often a second step waits and uploads."""
+    lines = program(shared_gpu, PROGRAMS / "cupy_step.py", json.dumps(VARIANTS)).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: "-".join([variant[0], *variant[1]])
+)
+def test_a_step_neither_waits_nor_uploads(
+    variant: tuple[str, tuple[str, ...]], second_steps: list[list[dict[str, int]]]
+) -> None:
+    assert len(second_steps) == len(VARIANTS)
+    neither = {"synchronizations": 0, "uploads": 0}
+    assert second_steps[VARIANTS.index(variant)] == [neither] * len(DTYPES)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,29 @@
 """Numba's CUDA kernels in its simulator: verified, independent of ranks, mutations caught.
 
-The simulator runs a thread of Python for each of CUDA's, so grids are as small as kernels allow.
-What it cannot show, the machine code, is in test_cuda_ptx.py.
+The simulator runs every thread in Python, one after another (support/simulator), so grids are as
+small as kernels allow. What it cannot show, the machine code, is in test_cuda_ptx.py.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from .programs_run import fields, require_same_bits
+from .programs_run import fields, program, require_same_bits
 
 SIMULATED = "Numba's CUDA simulator: it computes, but its times mean nothing"
-SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
+
+
+def simulator(path: str | None = None) -> dict[str, str]:
+    """An environment in which Numba simulates, beside what is on `path`."""
+    folder = str(Path(__file__).parent / "support" / "simulator")
+    parts = [folder, path or os.environ.get("PYTHONPATH")]
+    return {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join(filter(None, parts))}
+
+
+SIMULATOR = simulator()
 
 # Odd shapes, which blocks do not divide, with every branch of the kernels.
 CASES = [
@@ -63,18 +75,17 @@ def test_every_kernel_gives_the_reference_solution(kernel, shape, params, dtype,
     ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_ranks_give_the_same_bits(kernel, shape, ranks, params, dtype, tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    given = {"kernel": kernel, "shape": shape, "steps": 1, "params": params}
+def test_ranks_give_the_same_bits(kernel, shape, ranks, params, dtype, tmp_path):
+    given = {"kernel": kernel, "shape": shape, "steps": 1, "params": params, "env": SIMULATOR}
     alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
     for count in ranks:
         require_same_bits(alone, fields(tmp_path, "numba:cuda", count, dtype, **given))
 
 
 @pytest.mark.parametrize(("form", "dtype"), [("weak", "float64"), ("split", "float32")])
-def test_ranks_give_the_same_bits_of_elements(form, dtype, tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    given = {"kernel": "euler", "shape": "3x1x2", "steps": 1, "params": ("p=1", f"form={form}")}
+def test_ranks_give_the_same_bits_of_elements(form, dtype, tmp_path):
+    params = ("p=1", f"form={form}")
+    given = {"kernel": "euler", "shape": "3x1x2", "steps": 1, "params": params, "env": SIMULATOR}
     alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
     require_same_bits(alone, fields(tmp_path, "numba:cuda", 2, dtype, **given))
 
@@ -87,7 +98,7 @@ MUTANTS = ["noop", "stale", "swapped", "flipped", "nohalo"]
 def test_a_mutated_kernel_fails_verification(mutant, kernel, shape, measured, plugins):
     (record,) = measured(
         kernel, "-b", "mutant:cuda", "--shape", shape,
-        env=plugins | SIMULATOR | {"JOULIA_MUTANT": mutant},
+        env=simulator(plugins["PYTHONPATH"]) | {"JOULIA_MUTANT": mutant},
         repeats=1,
     )  # fmt: skip
     assert record["status"] == "invalid", record
@@ -97,8 +108,37 @@ def test_a_mutated_kernel_fails_verification(mutant, kernel, shape, measured, pl
 
 @pytest.mark.parametrize(("kernel", "shape"), [("heat", "7x5x3"), ("tracer", "3x3x4")])
 def test_the_same_bridge_without_a_mutation_passes(kernel, shape, measured, plugins):
-    (record,) = measured(
-        kernel, "-b", "mutant:cuda", "--shape", shape, env=plugins | SIMULATOR, repeats=1
-    )
+    env = simulator(plugins["PYTHONPATH"])
+    (record,) = measured(kernel, "-b", "mutant:cuda", "--shape", shape, env=env, repeats=1)
     assert record["reasons"] == [SIMULATED], record["stderr"]
     assert record["verify"]["passed"]
+
+
+SUMS = """
+from numba import cuda
+import numpy as np
+
+def waiting(values, seen, out):
+    at = cuda.grid(1)
+    seen[at] = values[at]
+    cuda.syncthreads()
+    first = 4 * cuda.blockIdx.x
+    out[at] = seen[first] + seen[first + 1] + seen[first + 2] + seen[first + 3]
+
+def running(values, seen, out):
+    at = cuda.grid(1)
+    seen[at] = values[at]
+    first = 4 * cuda.blockIdx.x
+    out[at] = seen[first] + seen[first + 1] + seen[first + 2] + seen[first + 3]
+
+for kernel in (waiting, running):
+    values, seen, out = np.arange(8.0), np.zeros(8), np.zeros(8)
+    cuda.jit(kernel)[2, 4](values, seen, out)
+    print(*map(int, out))
+"""
+
+
+def test_threads_of_the_simulator_see_behind_a_barrier_and_not_ahead_without_one():
+    waiting, running = program(SIMULATOR, "-c", SUMS).splitlines()
+    assert waiting == "6 6 6 6 22 22 22 22"
+    assert running == "0 1 3 6 4 9 15 22"

@@ -160,8 +160,9 @@ def test_no_width_of_vectors_changes_a_bit(
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     if WIDTHS[width] not in (None, *flags.split()):
         pytest.skip(f"no vectors of {width} bits on this processor, or none that can be chosen")
-    chosen = f" -mprefer-vector-width={width}" if width.isdigit() else ""
-    env = {"OCCA_CXXFLAGS": occa.flags() + chosen}
+    # The compiler's own choice is what joulia compiles with: that is there already.
+    chosen = f"{occa.flags()} -mprefer-vector-width={width}"
+    env = {"OCCA_CXXFLAGS": chosen} if width.isdigit() else {}
     assert different(digests(tmp_path, "occa:serial", 2, 2, ("float64",), env), scalar) == []
 
 

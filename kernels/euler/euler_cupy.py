@@ -89,7 +89,7 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
             for d, c in enumerate((cx, cy, cz)):
                 add_volume(r, own, primitives, c, d)
                 below, above = (elements(q, part, d, shift) for shift in (-1, 1))
-                add_surface(r, own, below, above, d, real(c * lift))
+                add_surface(r, (own, primitives), below, above, d, real(c * lift))
             elements(k, part)[...] = r
             elements(out, part)[...] = own + real(b) * r
 

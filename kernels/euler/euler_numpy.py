@@ -22,9 +22,13 @@ SLAB_BYTES = 1 << 17
 
 Slab = tuple[int, int, int, int, int]
 """z, and y and x ranges."""
+Primitives = tuple[Host, ...]
+"""rho, v1, v2, v3, p."""
+State = tuple[Host, Primitives]
+"""Conserved variables, and the primitive ones that they make."""
 
 
-def primitive(q: Host) -> tuple[Host, ...]:
+def primitive(q: Host) -> Primitives:
     """rho, v1, v2, v3, p of conserved variables."""
     rho, m1, m2, m3, energy = q
     real = q.dtype.type
@@ -33,7 +37,7 @@ def primitive(q: Host) -> tuple[Host, ...]:
     return rho, v1, v2, v3, p
 
 
-def flux(q: Host, primitives: tuple[Host, ...], d: int) -> Host:
+def flux(q: Host, primitives: Primitives, d: int) -> Host:
     """f of a state along x, y or z (d = 0, 1, 2)."""
     _, *v, p = primitives
     f: Host = q * v[d]
@@ -42,7 +46,7 @@ def flux(q: Host, primitives: tuple[Host, ...], d: int) -> Host:
     return f
 
 
-def flux_shima(ll: tuple[Host, ...], rr: tuple[Host, ...], d: int) -> Host:
+def flux_shima(ll: Primitives, rr: Primitives, d: int) -> Host:
     """The two-point flux of Shima et al. (2021) along d, of primitive variables.
 
     Symmetric; it preserves kinetic energy and the equilibrium of pressure.
@@ -65,11 +69,11 @@ def flux_shima(ll: tuple[Host, ...], rr: tuple[Host, ...], d: int) -> Host:
     return f
 
 
-def flux_rusanov(q_ll: Host, q_rr: Host, d: int) -> Host:
+def flux_rusanov(state_ll: State, state_rr: State, d: int) -> Host:
     """The Rusanov (local Lax-Friedrichs) flux along d, lambda = max |v_n| + max c."""
+    (q_ll, ll), (q_rr, rr) = state_ll, state_rr
     real = q_ll.dtype.type
     half = real(0.5)
-    ll, rr = primitive(q_ll), primitive(q_rr)
     c_ll, c_rr = (np.sqrt(real(GAMMA) * state[4] / state[0]) for state in (ll, rr))
     speed = np.maximum(np.abs(ll[1 + d]), np.abs(rr[1 + d])) + np.maximum(c_ll, c_rr)
     mean = half * (flux(q_ll, ll, d) + flux(q_rr, rr, d))
@@ -91,11 +95,23 @@ def node(q: Host, d: int, i: int) -> Host:
     return part
 
 
-def add_surface(r: Host, q: Host, below: Host, above: Host, d: int, c: Any) -> None:
+def face(state: State, d: int, i: int) -> State:
+    """The nodes of a slab's own elements with index i along d."""
+    q, primitives = state
+    return node(q, d, i), tuple(node(values, d, i) for values in primitives)
+
+
+def facing(q: Host, d: int, i: int) -> State:
+    """The nodes with index i along d of neighbours, whose primitive variables nobody has yet."""
+    conserved = node(q, d, i)
+    return conserved, primitive(conserved)
+
+
+def add_surface(r: Host, own: State, below: Host, above: Host, d: int, c: Any) -> None:
     """r += c f* at the first nodes along d, r -= c f* at the last, f* through their own faces."""
     first, last = node(r, d, 0), node(r, d, -1)
-    first += c * flux_rusanov(node(below, d, -1), node(q, d, 0), d)
-    last -= c * flux_rusanov(node(q, d, -1), node(above, d, 0), d)
+    first += c * flux_rusanov(facing(below, d, -1), face(own, d, 0), d)
+    last -= c * flux_rusanov(face(own, d, -1), facing(above, d, 0), d)
 
 
 @cache
@@ -117,11 +133,12 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
             for ya in range(y0, y1, rows):
                 slab = (z, ya, min(ya + rows, y1), x0, x1)
                 own = np.ascontiguousarray(elements(q, slab))
+                state = own, primitive(own)
                 r = real(a) * elements(k, slab)
                 for d, c in enumerate((cx, cy, cz)):
-                    add_volume(r, own, d, real(c) * matrix.astype(q.dtype))
+                    add_volume(r, state, d, real(c) * matrix.astype(q.dtype))
                     below, above = (elements(q, slab, d, shift) for shift in (-1, 1))
-                    add_surface(r, own, below, above, d, real(c * lift))
+                    add_surface(r, state, below, above, d, real(c * lift))
                 elements(k, slab)[...] = r
                 elements(out, slab)[...] = own + real(b) * r
 
@@ -137,9 +154,9 @@ def add_lines(r: Host, change: Host, d: int) -> None:
     r += np.moveaxis(change, 0, 4 - d)
 
 
-def weak_form(r: Host, q: Host, d: int, matrix: Host) -> None:
+def weak_form(r: Host, state: State, d: int, matrix: Host) -> None:
     """r_i += sum_l matrix[i, l] f_l along d."""
-    f = lines(flux(q, primitive(q), d), d)
+    f = lines(flux(*state, d), d)
     change = np.zeros_like(f)
     product = np.empty_like(f[0])
     for i, row in enumerate(matrix):
@@ -148,9 +165,9 @@ def weak_form(r: Host, q: Host, d: int, matrix: Host) -> None:
     add_lines(r, change, d)
 
 
-def split_form(r: Host, q: Host, d: int, matrix: Host) -> None:
+def split_form(r: Host, state: State, d: int, matrix: Host) -> None:
     """r_i += sum_l matrix[i, l] f#_il along d; each two-point flux serves both its nodes."""
-    primitives = lines(np.stack(primitive(q)), d)
+    primitives = lines(np.stack(state[1]), d)
     change = np.zeros_like(primitives)
     product = np.empty_like(primitives[0])
     n = len(matrix)

@@ -1,22 +1,27 @@
-"""Take a step in the boxes of the exchange, and again with each cut at random; print both results.
+"""Take a step in the boxes of the exchange, and again with each cut at random, of many cases.
 
-python boxes.py BACKEND KERNEL DTYPE SHAPE SEED [NAME=VALUE ...]
+python boxes.py BACKEND SEED CASES
+
+CASES is a JSON list of [kernel, dtype, shape, params]; both results of each are printed in a line.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sharing import once
 
+from joulia import registry
 from joulia.grid import Box, flatten, pairs
 from joulia.parallel.comm import OneRank
 from joulia.parallel.halo import HaloExchange
-from joulia.simulation.run import set_up
+from joulia.simulation.run import Run, set_up
 from joulia.simulation.solve import make_case
 
 
@@ -39,20 +44,24 @@ class Cut:
                 yield flatten(list(part))
 
 
-backend, kernel, dtype, shape, seed, *params = sys.argv[1:]
-case = make_case(
-    kernel,
-    backend,
-    dtype=dtype,
-    shape=tuple(map(int, shape.split("x"))),
-    params=dict(text.split("=") for text in params),
-)
-run = set_up(case, OneRank())
-for exchange in (run.exchange, Cut(run.exchange, int(seed))):
+def digest(run: Run, exchange: Any) -> str:
     run.reset()
-    fields = run.kernel.step(run.ops, run.fields, exchange, case)
+    fields = run.kernel.step(run.ops, run.fields, exchange, run.case)
     run.ops.synchronize()
     results = run.results(fields)
     assert all(np.isfinite(values).all() for values in results.values())
-    digest = hashlib.sha256(b"".join(values.tobytes() for values in results.values()))
-    print(digest.hexdigest())
+    return hashlib.sha256(b"".join(values.tobytes() for values in results.values())).hexdigest()
+
+
+backend, seed, cases = sys.argv[1:]
+once(registry.bridge(registry.backend(backend)[0][0]))
+for kernel, dtype, shape, params in json.loads(cases):
+    case = make_case(
+        kernel,
+        backend,
+        dtype=dtype,
+        shape=tuple(map(int, shape.split("x"))),
+        params=dict(text.split("=") for text in params),
+    )
+    run = set_up(case, OneRank())
+    print(*(digest(run, exchange) for exchange in (run.exchange, Cut(run.exchange, int(seed)))))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from sharing import once
 
 from joulia import registry, solve
 from joulia.grid import factorisations
@@ -24,26 +25,6 @@ from joulia.system.waiting import sleep_until
 
 CUTS = {1: 1, 2: 3, 3: 1, 4: 3}
 """At most so many cuts of each number of ranks; the first, along x, also without overlap."""
-
-
-def once(bridge: Any) -> None:
-    """Let a bridge start once, and compile once for each kernel, dtype and parameters."""
-    start, load = bridge.start, bridge.load
-    versions: list[Any] = []
-    loaded: dict[Any, Any] = {}
-
-    def started(case: Any) -> Any:
-        if not versions:
-            versions.append(start(case))
-        return versions[0]
-
-    def kept_or_loaded(kernel: Any, source: Any, case: Any) -> Any:
-        key = kernel.name, case.dtype, case.params
-        if key not in loaded:
-            loaded[key] = load(kernel, source, case)
-        return loaded[key]
-
-    bridge.start, bridge.load = started, kept_or_loaded
 
 
 def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:

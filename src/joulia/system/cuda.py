@@ -2,7 +2,8 @@
 
 The driver is asked in a process of its own (`python -m joulia.system.cuda`). One that hangs or
 crashes then takes nothing with it, and the process that asked can still choose its GPU: the driver
-reads CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it.
+reads CUDA_VISIBLE_DEVICES once, at the first call that a process makes to it. That process starts
+for every case, so it imports no NumPy.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import subprocess
 import uuid
 import weakref
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from joulia.errors import Unavailable
 from joulia.system.interpreter import python
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LIBRARY = "libcuda.so.1"
 PATIENCE_S = 30.0
@@ -255,6 +256,8 @@ def require_room(wanted_bytes: float, sharing: int) -> None:
 
 def pinned(count: int, dtype: str) -> NDArray[Any]:
     """Host memory whose pages are locked, so that the GPU copies to and from it by itself."""
+    import numpy as np
+
     size = count * np.dtype(dtype).itemsize
     memory = mmap.mmap(-1, max(1, size))  # pages of its own: a page can be locked once
     host: NDArray[Any] = np.frombuffer(memory, dtype, count)
@@ -277,6 +280,8 @@ class DevicePointer:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        import numpy as np
+
         return {
             "shape": (self.count,),
             "typestr": np.dtype(self.dtype).str,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cuda.h"
+#include "emulator.hpp"
 
 static std::vector<std::function<void()>> queued;
 static std::map<CUdeviceptr, std::pair<char *, size_t>> allocated;
@@ -269,11 +270,20 @@ CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, u
   if (!grid || !block || !current) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  typedef std::function<void()> *prepared(const unsigned *, const unsigned *, void **);
-  const unsigned sizes[] = {gx, gy, gz, bx, by, bz};
-  std::function<void()> *work = ((prepared *) function)(sizes, sizes + 3, arguments);
-  queued.push_back(*work);
-  delete work;
+  // A GPU takes the arguments' values when a kernel is launched, not when it runs.
+  const emulated::Function launched = ((emulated::Function (*)()) function)();
+  std::vector<std::vector<char>> copies;
+  for (size_t i = 0; i < launched.count; ++i) {
+    const char *value = (const char *) arguments[i];
+    copies.emplace_back(value, value + launched.sizes[i]);
+  }
+  queued.push_back([=]() mutable {
+    std::vector<void *> values;
+    for (auto &copy : copies) {
+      values.push_back(copy.data());
+    }
+    launched.run({gx, gy, gz}, {bx, by, bz}, launched.call, values.data());
+  });
   return CUDA_SUCCESS;
 }
 }
