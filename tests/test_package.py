@@ -11,7 +11,7 @@ from joulia import registry
 from .promises import COMPLETE
 
 SUFFIXES = (
-    "_numpy.py", "_numba.py", "_numba_cuda.py", "_cupy.py", ".jl", ".okl", "_gpu.okl",
+    "_numpy.py", "_numba.py", "_numba_cuda.py", "_cupy.py", ".jl", ".okl", "_gpu.okl", ".cpp",
 )  # fmt: skip
 
 

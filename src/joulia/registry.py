@@ -27,6 +27,8 @@ PARTS = {
     "meters": ("open",),
 }
 """What a module of each group supplies."""
+NAMES = {"cpp": "c++"}
+"""Modules whose names in Python are not what people call them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _own(group: str) -> dict[str, str]:
     """The modules of the package `joulia.<group>`, by name; none is imported."""
     home = importlib.import_module(f"joulia.{group}")
     return {
-        info.name: f"{home.__name__}.{info.name}"
+        NAMES.get(info.name, info.name): f"{home.__name__}.{info.name}"
         for info in pkgutil.iter_modules(home.__path__)
         if not info.name.startswith("_")
     }

@@ -53,7 +53,7 @@ WORKER = (
 
 What decides what is measured, and nothing else: a table's heading makes no result stale.
 """
-SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".toml"})
+SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".cpp", ".hpp", ".f90", ".toml"})
 
 
 @cache

@@ -1,0 +1,197 @@
+"""Compilers of the system: what they are, and kernels that they turn into shared libraries."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joulia.bridge import Device, HostOps, Source, variables
+from joulia.case import Case, Value, digest
+from joulia.errors import Unavailable
+from joulia.grid import Box
+from joulia.kernel import Function, Host, Kernel
+from joulia.system.locks import locked
+from joulia.system.machine import cpu_model
+from joulia.system.places import cache_dir
+
+VARIABLES = (
+    "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH",
+    "GCC_EXEC_PREFIX", "CCC_OVERRIDE_OPTIONS",
+)  # fmt: skip
+"""What compilers read. The compiler that a variable names is in the key anyway."""
+HEADERS = Path(__file__).parent
+
+
+@functools.cache
+def version_line(command: str) -> str:
+    """The first line that a compiler says of itself."""
+    asked = [*command.split(), "--version"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    return lines[0] if lines else command
+
+
+def optimised() -> str:
+    """Flags for fast code whose bits do not depend on where a cell lies in a row.
+
+    The compiler neither contracts nor reassociates: it would do so in the vector body of a loop
+    otherwise than in its rest, and the bits would depend on the number of ranks.
+    """
+    native = (
+        "-mcpu=native" if platform.machine().startswith(("ppc", "aarch64")) else "-march=native"
+    )
+    return f"-O3 {native} -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=off"
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language whose kernels the system's compiler makes into a library.
+
+    `variable` names the compiler, else the first of `candidates` that is there; `options` are the
+    language's own, `flags_variable` replaces the ones that optimise. `prelude(real, constants)` is
+    the text before a source: its precision (`float64`, ...) and the kernel's constants.
+    """
+
+    name: str
+    variable: str
+    candidates: tuple[str, ...]
+    package: str
+    flags_variable: str
+    options: str
+    prelude: Callable[[str, Mapping[str, Value]], str]
+
+    def compiler(self) -> str:
+        """The compiler's command; Unavailable where there is none."""
+        named = os.environ.get(self.variable)
+        for candidate in [named] if named else self.candidates:
+            if shutil.which(candidate.split()[0]):
+                return candidate
+        raise Unavailable(
+            f"no {self.name} compiler found{f' ({named})' if named else ''}",
+            f"install one (Debian: apt install {self.package}), or set {self.variable}",
+        )
+
+    def flags(self) -> str:
+        return f"{self.options} {os.environ.get(self.flags_variable) or optimised()}"
+
+    def compiled_with(self) -> dict[str, str]:
+        command = self.compiler()
+        return {"compiler": f"{command}: {version_line(command)}", "flags": self.flags()}
+
+    def devices(self) -> tuple[Device, ...]:
+        missing = None
+        try:
+            self.compiler()
+        except Unavailable as error:
+            missing = error
+        return (Device(missing=missing),)
+
+    def text(self, kernel: Kernel, source: Source, case: Case) -> str:
+        """What is compiled: the source behind its precision and constants."""
+        constants = kernel.constants(case) if kernel.constants is not None else {}
+        line = f'# 1 "{source.path}"\n'
+        return self.prelude(case.dtype, constants) + line + source.path.read_text()
+
+    def library(self, kernel: Kernel, source: Source, case: Case) -> tuple[ctypes.CDLL, bool]:
+        """The kernel's functions, and whether they were compiled now.
+
+        They are kept by all that decides what they become; one process at a time compiles.
+        RuntimeError with the compiler's first error where it refuses the source.
+        """
+        text = self.text(kernel, source, case)
+        headers = [path.read_text() for path in sorted(HEADERS.glob("_*.hpp"))]
+        settings = variables(VARIABLES, os.environ)
+        key = digest(text, headers, self.compiled_with(), settings, cpu_model())
+        home = Path(os.environ.get("JOULIA_COLD_DIR") or cache_dir()) / "compiled" / key
+        home.mkdir(parents=True, exist_ok=True)
+        library = home / f"lib{source.path.stem}.so"
+        with locked(home / "joulia.lock"):
+            missing = not library.is_file()
+            if missing:
+                self.compile(text, source, library)
+        return ctypes.CDLL(str(library)), missing
+
+    def compile(self, text: str, source: Source, library: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
+            whole, made = Path(scratch) / source.path.name, Path(scratch) / library.name
+            whole.write_text(text)
+            command = [*self.compiler().split(), *self.flags().split(), "-shared", "-fPIC"]
+            done = subprocess.run(
+                [*command, f"-I{HEADERS}", str(whole), "-o", str(made)],
+                cwd=scratch,  # a Fortran compiler writes its modules there
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+            if done.returncode:
+                lines = [line for line in done.stderr.splitlines() if line.strip()]
+                first = next((line for line in lines if "rror" in line), "no message")
+                raise RuntimeError(f"{command[0]} does not compile {source.path.name}: {first}")
+            made.replace(library)
+
+
+class Array:
+    """A field: the NumPy array that owns the memory, told apart by identity."""
+
+    __slots__ = ("host",)
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+
+class CompiledOps(HostOps):
+    """Arrays are NumPy's memory, handed over as pointers."""
+
+    def wrap(self, host: Host) -> Array:
+        return Array(host)
+
+    def view(self, array: Array) -> Host:
+        return array.host
+
+    def synchronize(self) -> None:
+        """A parallel region ends with a join: calls return when their work is done."""
+
+
+def ops(library: ctypes.CDLL, kernel: Kernel, case: Case) -> CompiledOps:
+    """A library's functions on the case's threads."""
+    library.omp_set_num_threads(ctypes.c_int(case.threads))
+    functions = {f.name: caller(getattr(library, f.name), f, case) for f in kernel.functions}
+    return CompiledOps(functions, case.threads)
+
+
+def caller(entry: Any, function: Function, case: Case) -> Callable[..., None]:
+    """A Python function `f(box, *arrays, *ints, *reals)` over a compiled one.
+
+    That takes the sizes of the padded array and the box as `int`, then pointers, ints and reals by
+    value. Argument lists are converted once and kept.
+    """
+    entry.restype = None
+    real = ctypes.c_double if case.dtype == "float64" else ctypes.c_float
+    arrays, ints = len(function.arrays), len(function.ints)
+    known: dict[tuple[Any, ...], Callable[[], None]] = {}
+
+    def call(box: Box, *arguments: Any) -> None:
+        run = known.get((box, arguments))
+        if run is None:
+            if len(known) >= 256:  # arguments that change at every step
+                known.clear()
+            numbers = arguments[arrays : arrays + ints]
+            run = known[box, arguments] = functools.partial(
+                entry,
+                *map(ctypes.c_int, (*arguments[0].host.shape, *box)),
+                *(ctypes.c_void_p(array.host.ctypes.data) for array in arguments[:arrays]),
+                *map(ctypes.c_int, numbers),
+                *map(real, arguments[arrays + ints :]),
+            )
+        run()
+
+    return call

@@ -1,0 +1,59 @@
+"""C++17 with OpenMP: the system's compiler makes a library of the source, which ctypes calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from joulia.bridge import Device, Ops, Source
+from joulia.bridges import _compilers
+from joulia.case import Case, Value
+from joulia.kernel import Kernel
+
+SUFFIX = ".cpp"
+VARIABLES = ("CXX", "JOULIA_CXXFLAGS", *_compilers.VARIABLES)
+REALS = {"float64": "double", "float32": "float"}
+
+
+def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
+    """The precision as `real`, and constants of C++'s own types."""
+    lines = ["#include <algorithm>", "#include <cmath>", f"using real = {REALS[dtype]};"]
+    for name, value in constants.items():
+        if isinstance(value, str):
+            lines.append(f"constexpr real {name}[] = {{{value}}};")
+        else:
+            kind = "int" if isinstance(value, int) else "real"
+            lines.append(f"constexpr {kind} {name} = {value};")
+    return "\n".join(lines) + "\n"
+
+
+LANGUAGE = _compilers.Language(
+    name="C++",
+    variable="CXX",
+    candidates=("g++", "clang++", "c++"),
+    package="g++",
+    flags_variable="JOULIA_CXXFLAGS",
+    options="-std=c++17 -fopenmp",
+    prelude=prelude,
+)
+_state = {"compiled": False}
+
+
+def devices() -> tuple[Device, ...]:
+    return LANGUAGE.devices()
+
+
+def compiled_with(case: Case) -> dict[str, str]:
+    return LANGUAGE.compiled_with()
+
+
+def start(case: Case) -> dict[str, str]:
+    return LANGUAGE.compiled_with()
+
+
+def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    library, _state["compiled"] = LANGUAGE.library(kernel, source, case)
+    return _compilers.ops(library, kernel, case)
+
+
+def cache() -> str:
+    return "cold" if _state["compiled"] else "warm"

@@ -1,0 +1,105 @@
+// Rotating shallow water in C++, Sadourny's scheme on a C-grid. u lies on west faces, v on south
+// faces, h at centres; y and x are a cell's indices:
+//
+//   U = mean_x(h) u,  V = mean_y(h) v,  q = (f + dv/dx - du/dy) / mean_xy(h),
+//   B = (mean_x(u^2) + mean_y(v^2)) / 2 + g h,
+//   du/dt = mean_y(q mean_x(V)) - dB/dx,  dv/dt = -mean_x(q mean_y(U)) - dB/dy,
+//   dh/dt = -dU/dx - dV/dy.
+#include "_views.hpp"
+
+using In = View2<const real>;
+using Out = View2<real>;
+
+constexpr real half = real(0.5);
+constexpr real quarter = real(0.25);
+
+struct State {
+  In u, v, h;
+  real f, g, idx, idy;
+
+  // Transports through a west and a south face.
+  real U(int y, int x) const { return half * (h(y, x - 1) + h(y, x)) * u(y, x); }
+  real V(int y, int x) const { return half * (h(y - 1, x) + h(y, x)) * v(y, x); }
+
+  // Potential vorticity at a south-west corner.
+  real q(int y, int x) const {
+    const real curl = (v(y, x) - v(y, x - 1)) * idx - (u(y, x) - u(y - 1, x)) * idy;
+    return (f + curl) / (quarter * (h(y - 1, x - 1) + h(y - 1, x) + h(y, x - 1) + h(y, x)));
+  }
+
+  // The Bernoulli function at a centre.
+  real B(int y, int x) const {
+    const real squares = u(y, x) * u(y, x) + u(y, x + 1) * u(y, x + 1)
+                       + v(y, x) * v(y, x) + v(y + 1, x) * v(y + 1, x);
+    return quarter * squares + g * h(y, x);
+  }
+
+  real du(int y, int x) const {
+    return quarter * (q(y, x) * (V(y, x - 1) + V(y, x))
+                      + q(y + 1, x) * (V(y + 1, x - 1) + V(y + 1, x)))
+         - (B(y, x) - B(y, x - 1)) * idx;
+  }
+  real dv(int y, int x) const {
+    return -quarter * (q(y, x) * (U(y - 1, x) + U(y, x))
+                       + q(y, x + 1) * (U(y - 1, x + 1) + U(y, x + 1)))
+         - (B(y, x) - B(y - 1, x)) * idy;
+  }
+  real dh(int y, int x) const {
+    return (U(y, x) - U(y, x + 1)) * idx + (V(y, x) - V(y + 1, x)) * idy;
+  }
+};
+
+// state1 = state + first G(state).
+extern "C" void stage1(int, int nx, int y0, int y1, int x0, int x1,
+                       const real *u, const real *v, const real *h, real *u1_, real *v1_, real *h1_,
+                       real f, real g, real idx, real idy, real first) {
+  const State now{{u, nx}, {v, nx}, {h, nx}, f, g, idx, idy};
+  const Out u1{u1_, nx}, v1{v1_, nx}, h1{h1_, nx};
+#pragma omp parallel for
+  for (int y = y0; y < y1; ++y)
+#pragma omp simd
+    for (int x = x0; x < x1; ++x) {
+      u1(y, x) = now.u(y, x) + first * now.du(y, x);
+      v1(y, x) = now.v(y, x) + first * now.dv(y, x);
+      h1(y, x) = now.h(y, x) + first * now.dh(y, x);
+    }
+}
+
+// state2 = state1 + second G(state1) + history (state1 - state), and state = state2 + ahead G(state1),
+// which the third stage adds to.
+extern "C" void stage2(int, int nx, int y0, int y1, int x0, int x1,
+                       const real *u1, const real *v1, const real *h1,
+                       real *u_, real *v_, real *h_, real *u2_, real *v2_, real *h2_,
+                       real f, real g, real idx, real idy, real second, real history, real ahead) {
+  const State one{{u1, nx}, {v1, nx}, {h1, nx}, f, g, idx, idy};
+  const Out u{u_, nx}, v{v_, nx}, h{h_, nx}, u2{u2_, nx}, v2{v2_, nx}, h2{h2_, nx};
+#pragma omp parallel for
+  for (int y = y0; y < y1; ++y)
+#pragma omp simd
+    for (int x = x0; x < x1; ++x) {
+      const real du = one.du(y, x), dv = one.dv(y, x), dh = one.dh(y, x);
+      u2(y, x) = one.u(y, x) + second * du + history * (one.u(y, x) - u(y, x));
+      v2(y, x) = one.v(y, x) + second * dv + history * (one.v(y, x) - v(y, x));
+      h2(y, x) = one.h(y, x) + second * dh + history * (one.h(y, x) - h(y, x));
+      u(y, x) = u2(y, x) + ahead * du;
+      v(y, x) = v2(y, x) + ahead * dv;
+      h(y, x) = h2(y, x) + ahead * dh;
+    }
+}
+
+// state += third G(state2).
+extern "C" void stage3(int, int nx, int y0, int y1, int x0, int x1,
+                       const real *u2, const real *v2, const real *h2,
+                       real *u_, real *v_, real *h_,
+                       real f, real g, real idx, real idy, real third) {
+  const State two{{u2, nx}, {v2, nx}, {h2, nx}, f, g, idx, idy};
+  const Out u{u_, nx}, v{v_, nx}, h{h_, nx};
+#pragma omp parallel for
+  for (int y = y0; y < y1; ++y)
+#pragma omp simd
+    for (int x = x0; x < x1; ++x) {
+      u(y, x) += third * two.du(y, x);
+      v(y, x) += third * two.dv(y, x);
+      h(y, x) += third * two.dh(y, x);
+    }
+}

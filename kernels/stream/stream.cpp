@@ -1,0 +1,21 @@
+// STREAM (McCalpin) in C++: a = c, a = b + s c, and chains of y = y s + b.
+constexpr int links = 16 * 64;  // CHAIN x PASSES
+
+extern "C" void copy_to(int, int i0, int i1, const real *c, real *a) {
+#pragma omp parallel for simd
+  for (int i = i0; i < i1; ++i) a[i] = c[i];
+}
+
+extern "C" void triad(int, int i0, int i1, const real *b, const real *c, real *a, real s) {
+#pragma omp parallel for simd
+  for (int i = i0; i < i1; ++i) a[i] = b[i] + s * c[i];
+}
+
+extern "C" void multiply_add(int, int i0, int i1, const real *b, real *a, real s) {
+#pragma omp parallel for simd
+  for (int i = i0; i < i1; ++i) {
+    real y = b[i];
+    for (int link = 0; link < links; ++link) y = std::fma(y, s, b[i]);
+    a[i] = y;
+  }
+}
