@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from joulia.energy.accounting import Seen
 from joulia.energy.readings import Key, Window
-from joulia.meters import MOST_WATTS, Base, Meter, SomeFailed
+from joulia.energy.update_periods import update_periods
+from joulia.meters import MOST_WATTS, Base, Clock, Meter, SomeFailed, asked
 from joulia.meters._counter import LATE_S
 
 OPTIONAL = ("platform", "package", "dram")
@@ -54,6 +56,27 @@ class Watched(Base):
                 raise
         self.readings.append(joules)
         return joules
+
+
+def watch(
+    meter: Meter, watched: Sequence[Seen], clock: Clock, sleep: Callable[[float], None]
+) -> tuple[dict[Key, float | None], dict[Key, str]]:
+    """The update periods of a meter's counters, and of those that repeat another one, which.
+
+    Raises Unavailable on a failed read.
+    """
+    kept = Watched(meter)
+    names = [domain.domain for domain in watched]
+    nominal_s = max(domain.period_s for domain in watched)
+    periods = asked(meter.id, partial(update_periods, kept, names, nominal_s, clock, sleep))
+    groups = [[domain.domain for domain in watched if domain.kind == kind] for kind in OPTIONAL]
+    return (
+        {(meter.id, name): seconds for name, seconds in periods.items()},
+        {
+            (meter.id, name): f"it is the counter of {other} under another name"
+            for name, other in repeats(kept.readings, groups).items()
+        },
+    )
 
 
 def repeats(

@@ -17,8 +17,7 @@ from functools import partial
 from joulia import meters
 from joulia.energy import accounting, counters, opening, uncertainty
 from joulia.energy.accounting import Seen, User
-from joulia.energy.readings import Key, Reading, Window, minus
-from joulia.energy.update_periods import update_periods
+from joulia.energy.readings import Key, Reading, Window, difference, union
 from joulia.errors import Unavailable
 from joulia.meters import Base, Clock, Meter, SomeFailed, asked
 from joulia.parallel.comm import Comm, OneRank
@@ -260,31 +259,14 @@ class EnergyMonitor:
     def _watch(self, meter: Meter) -> tuple[dict[Key, float | None], dict[Key, str]]:
         """The update periods of a meter's counters, and those that repeat another one."""
         here = [domain for domain in self.seen if domain.meter == meter.id]
-        watched = [
-            domain
-            for domain in here
-            if domain.key in self.counted or domain.kind in counters.OPTIONAL
-        ]
         if not any(domain.key in self.counted for domain in here):
             return {}, {}
-        nominal = max(domain.period_s for domain in watched)
-        names = [domain.domain for domain in watched]
-        kept = counters.Watched(meter)
+        watched = [d for d in here if d.key in self.counted or d.kind in counters.OPTIONAL]
         try:
-            periods = asked(
-                meter.id, partial(update_periods, kept, names, nominal, self.clock, self.sleep)
-            )
+            return counters.watch(meter, watched, self.clock, self.sleep)
         except Unavailable as error:
             self._fault([domain.key for domain in here], error)
             return {}, {}
-        groups = [[d.domain for d in watched if d.kind == kind] for kind in counters.OPTIONAL]
-        return (
-            {(meter.id, name): seconds for name, seconds in periods.items()},
-            {
-                (meter.id, name): f"it is the counter of {other} under another name"
-                for name, other in counters.repeats(kept.readings, groups).items()
-            },
-        )
 
     def give_way(self, window_s: float) -> None:
         """Count the parts of a node whose own meter is too slow for a window of this length."""
@@ -411,29 +393,10 @@ class EnergyMonitor:
         A counter that stands still while there is work is no 0 J; at rest it may be a coarse one.
         """
         faulty = {key for key, n in after.faults.items() if n != before.faults.get(key, 0)}
-        own = Window(
-            after.at - before.at,
-            before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / NODE_CORES,
-            minus(after.joules, before.joules, faulty),
-            minus(after.checks, before.checks, faulty),
-            {
-                meter: min(1.0, max(0.0, (seconds - before.active[meter]) / (after.at - before.at)))
-                for meter, seconds in after.active.items()
-                if meter in before.active
-            },
-        )
+        own = difference(before, after, faulty, NODE_CORES)
         parts = self.comm.allgather((self.reads or bool(self.meters), own, self.last_errors))
         readers = [part for reads, part, _ in parts if reads]
-        whole = Window(
-            max(part.seconds for part in readers),
-            max(part.cost_s for part in readers),
-            {},
-            {},
-        )
-        for part in readers:
-            whole.joules |= part.joules
-            whole.checks |= part.checks
-            whole.active |= part.active
+        whole = union(readers)
         errors = {key: reason for _, _, part in parts for key, reason in part.items()}
         mad = counters.impossible(whole, {domain.key: domain.kind for domain in self.seen})
         for key in mad:

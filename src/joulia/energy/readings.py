@@ -48,6 +48,32 @@ class Window:
         return sum(self.joules[domain.key] for domain in counted)
 
 
+def difference(before: Reading, after: Reading, faulty: Collection[Key], cores: int) -> Window:
+    """One rank's window, without what faulty domains tell; the samplers took one of `cores`."""
+    seconds = after.at - before.at
+    return Window(
+        seconds,
+        before.cost_s + after.cost_s + (after.sampler_s - before.sampler_s) / cores,
+        minus(after.joules, before.joules, faulty),
+        minus(after.checks, before.checks, faulty),
+        {
+            meter: min(1.0, max(0.0, (active_s - before.active[meter]) / seconds))
+            for meter, active_s in after.active.items()
+            if meter in before.active
+        },
+    )
+
+
+def union(parts: Sequence[Window]) -> Window:
+    """The windows of all ranks that read: their joules together, the longest of their times."""
+    whole = Window(max(part.seconds for part in parts), max(part.cost_s for part in parts), {}, {})
+    for part in parts:
+        whole.joules |= part.joules
+        whole.checks |= part.checks
+        whole.active |= part.active
+    return whole
+
+
 def minus(
     after: dict[Key, float], before: dict[Key, float], faulty: Collection[Key]
 ) -> dict[Key, float]:
