@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -133,10 +134,21 @@ class Language:
                 stdin=subprocess.DEVNULL,
             )
             if done.returncode:
-                lines = [line for line in done.stderr.splitlines() if line.strip()]
-                first = next((line for line in lines if "rror" in line), "no message")
-                raise RuntimeError(f"{command[0]} does not compile {source.path.name}: {first}")
+                raise RuntimeError(
+                    f"{command[0]} does not compile {source.path.name}: {first_error(done.stderr)}"
+                )
             made.replace(library)
+
+
+def first_error(stderr: str) -> str:
+    """The first error in a line; Fortran compilers put its place into one of its own before it."""
+    place = ""
+    for line in stderr.splitlines():
+        if re.fullmatch(r".+:\d+:\d+:", line):
+            place = line + " "
+        if re.search("[Ee]rror", line):
+            return line if ":" in line.partition("rror")[0] else place + line
+    return "no message"
 
 
 class Array:

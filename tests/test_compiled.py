@@ -8,13 +8,13 @@ import pytest
 
 from joulia import registry
 from joulia.bridge import Source
-from joulia.bridges import cpp
+from joulia.bridges import cpp, fortran
 from joulia.errors import Unavailable
 from joulia.simulation.solve import make_case
 
 from .conftest import require
 
-LANGUAGES = {"c++": (cpp.LANGUAGE, "heat.cpp")}
+LANGUAGES = {"c++": (cpp.LANGUAGE, "heat.cpp"), "fortran": (fortran.LANGUAGE, "heat.f90")}
 
 
 @pytest.fixture(params=LANGUAGES)

@@ -12,6 +12,7 @@ from .promises import COMPLETE
 
 SUFFIXES = (
     "_numpy.py", "_numba.py", "_numba_cuda.py", "_cupy.py", ".jl", ".okl", "_gpu.okl", ".cpp",
+    ".f90",
 )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def different(seen: dict[str, dict[str, Any]], alone: dict[str, dict[str, Any]])
     ]
 
 
-BACKENDS = ["numpy", "c++", "numba", "occa:serial", "occa:openmp", "julia"]
+BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -25,13 +25,16 @@ from joulia.system.places import cache_dir
 
 COMPILING = Settings(window_s=1e-3, repeats=1)
 """How a case is measured that is to be compiled only."""
-WHAT = ("occa", "julia", "numba")
+BUILT = {"occa": occa.prepare, "julia": julia.prepare}
+WHAT = ("occa", "julia", "numba", "c++", "fortran")
+OPTIONAL = {"julia", "c++", "fortran"}
+"""What is named where it is not there, and is no failure of `joulia prepare all`."""
 
 
 def prepare(what: str, source: Path | None = None) -> int:
     """Prepare one part or `all`; 0 where everything asked for is ready, 1 where some is not.
 
-    With `all`, a Julia that is not there is named and is no failure: it is optional everywhere.
+    With `all`, what is optional everywhere is named where it is not there, and is no failure.
     """
     if what not in (*WHAT, "all"):
         raise suggest("part to prepare", what, [*WHAT, "all"])
@@ -41,8 +44,10 @@ def prepare(what: str, source: Path | None = None) -> int:
         with one_at_a_time():
             for part in WHAT if what == "all" else (what,):
                 try:
-                    steps = {"occa": occa.prepare, "julia": julia.prepare, "numba": numba}
-                    steps[part](out, source)
+                    if part in BUILT:
+                        BUILT[part](out, source)
+                    else:
+                        require_here(part)
                     warm(part, out)
                 except Unavailable as error:
                     out.print(f"{part}: not ready: {error.reason}", style="yellow", markup=False)
@@ -58,7 +63,7 @@ def prepare(what: str, source: Path | None = None) -> int:
             markup=False,
         )
         return 1
-    return 1 if (missing if what != "all" else set(missing) - {"julia"}) else 0
+    return 1 if (missing if what != "all" else set(missing) - OPTIONAL) else 0
 
 
 @contextlib.contextmanager
@@ -69,8 +74,9 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def numba(out: Console, source: Path | None) -> None:
-    processor, *_ = registry.bridge("numba").devices()
+def require_here(part: str) -> None:
+    """Unavailable where a bridge's first device, a processor, is not here."""
+    processor, *_ = registry.bridge(part).devices()
     if processor.missing:
         raise processor.missing
 

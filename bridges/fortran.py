@@ -1,0 +1,65 @@
+"""Fortran 2008 with OpenMP: the system's compiler makes a library, which ctypes calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from joulia.bridge import Device, Ops, Source
+from joulia.bridges import _compilers
+from joulia.case import Case, Value
+from joulia.kernel import Kernel
+
+SUFFIX = ".f90"
+VARIABLES = ("FC", "JOULIA_FFLAGS", *_compilers.VARIABLES)
+REALS = {"float64": "c_double", "float32": "c_float"}
+
+
+def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
+    """A module `given` with the precision as the kind `rk`, C's integers, and the constants."""
+    lines = [
+        "module given",
+        f"use, intrinsic :: iso_c_binding, only: c_int, rk => {REALS[dtype]}",
+        "implicit none",
+    ]
+    for name, value in constants.items():
+        if isinstance(value, str):
+            numbers = ", &\n".join(f"{number.strip()}_rk" for number in value.split(","))
+            lines.append(f"real(rk), parameter :: {name}(*) = [ &\n{numbers}]")
+        elif isinstance(value, int):
+            lines.append(f"integer, parameter :: {name} = {value}")
+        else:
+            lines.append(f"real(rk), parameter :: {name} = {value}_rk")
+    return "\n".join([*lines, "end module given"]) + "\n"
+
+
+LANGUAGE = _compilers.Language(
+    name="Fortran",
+    variable="FC",
+    candidates=("gfortran",),
+    package="gfortran",
+    flags_variable="JOULIA_FFLAGS",
+    options="-std=f2008 -cpp -fopenmp",
+    prelude=prelude,
+)
+_state = {"compiled": False}
+
+
+def devices() -> tuple[Device, ...]:
+    return LANGUAGE.devices()
+
+
+def compiled_with(case: Case) -> dict[str, str]:
+    return LANGUAGE.compiled_with()
+
+
+def start(case: Case) -> dict[str, str]:
+    return LANGUAGE.compiled_with()
+
+
+def load(kernel: Kernel, source: Source, case: Case) -> Ops:
+    library, _state["compiled"] = LANGUAGE.library(kernel, source, case)
+    return _compilers.ops(library, kernel, case)
+
+
+def cache() -> str:
+    return "cold" if _state["compiled"] else "warm"
