@@ -58,6 +58,10 @@ class Case:
     """Whether an NVIDIA GPU computes, one a rank, instead of the processor's cores."""
     variant: str = TUNED
     """Which of a kernel's sources for the bridge: `tuned`, `plain` (as from the paper), ..."""
+    power_limit_w: float | None = None
+    """The power limit set for it, W, of each processor package or GPU; null: as it was."""
+    clock_mhz: float | None = None
+    """The clock set for it, MHz: the processor's highest, or a GPU's; null: as it was."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,11 +86,19 @@ class Case:
         return ("gpu", self.ranks) if self.on_gpu else ("core", self.cores)
 
     @property
+    def cap(self) -> str:
+        """The limits set for it, in words: `at 150 W`; empty where none was."""
+        limits = ((self.power_limit_w, "W"), (self.clock_mhz, "MHz"))
+        known = " ".join(f"{value:g} {unit}" for value, unit in limits if value is not None)
+        return f"at {known}" if known else ""
+
+    @property
     def label(self) -> str:
         shape = "x".join(map(str, self.shape))
         params = " ".join(f"{k}={v}" for k, v in self.params)
         where = f"{self.ranks}r x {self.threads}t"
-        return " ".join(filter(None, [self.kernel, self.backend, shape, self.dtype, where, params]))
+        parts = [self.kernel, self.backend, shape, self.dtype, where, params, self.cap]
+        return " ".join(filter(None, parts))
 
     def param(self, name: str) -> Any:
         for key, value in self.params:
@@ -120,6 +132,8 @@ class Case:
             # Records of the first versions do not say it: there it was the device's name.
             on_gpu=data.get("on_gpu", data["device"] == "cuda"),
             variant=data.get("variant", TUNED),
+            power_limit_w=data.get("power_limit_w"),
+            clock_mhz=data.get("clock_mhz"),
         )
 
 

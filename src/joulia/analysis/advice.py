@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from joulia import registry
 from joulia.analysis import conditions
-from joulia.analysis.columns import digits, percent, steps
+from joulia.analysis.columns import percent, steps
 from joulia.analysis.compare import Difference, Entry, Problem, differences
-from joulia.analysis.units import quantity
+from joulia.analysis.units import digits, quantity
 
 NOISY = 0.1
 """Half an interval above this share of the median is called noisy."""
@@ -61,6 +61,7 @@ def advise(problem: Problem) -> Advice:
     thrifty = min(metered, key=lambda e: e.energy.value if e.energy else 0.0, default=None)
     lines = [choice(best, rivals, others), *beside(problem, best, others)]
     lines.append(joules(problem, best, thrifty))
+    lines += drawn(problem, best)
     if early := soonest(best, others):
         lines.append(early)
     return Advice(problem, best, rivals, thrifty, tuple(lines), tuple(doubts(problem)))
@@ -109,6 +110,24 @@ def joules(problem: Problem, best: Entry, thrifty: Entry | None) -> str:
     if best.energy is not None:
         extra = f", {digits(best.energy.value / thrifty.energy.value)} times less than {best.label}"
     return f"{thrifty.label} uses the least energy measured, {per_step}{extra}."
+
+
+CONSEQUENCES = {
+    "the same": ": joules follow seconds",
+    "more": ": joules fall less than seconds",
+    "less": ": joules fall more than seconds",
+}
+"""What the power of a backend that is quicker means for its joules."""
+
+
+def drawn(problem: Problem, best: Entry) -> list[str]:
+    """Whether the winner draws another power than the baseline; empty where nobody can tell."""
+    base, compared = problem.baseline, best.power_ratio
+    if base is None or compared is None or best.time_difference is None:
+        return []
+    quicker = best.time_difference.verdict == "better"
+    follows = CONSEQUENCES.get(compared.verdict, "") if quicker else ""
+    return [f"It {compared.sentence(base.label)}{follows}."]
 
 
 def soonest(best: Entry, others: Sequence[Entry]) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from joulia.analysis.break_even import BreakEven
 from joulia.analysis.compare import CONDITIONS_DIFFER, Difference, Entry
+from joulia.analysis.power import PowerRatio
 from joulia.analysis.uncertain import Uncertain
-from joulia.analysis.units import quantity
+from joulia.analysis.units import digits, quantity
 
 SURE = {
     "better": "",
@@ -19,6 +20,7 @@ SURE = {
     "too few repeats": " ?",
     CONDITIONS_DIFFER: " ≠",
 }
+SURE_OF_POWER = SURE | {"more": "", "less": "", "the same": " =", "no clear difference": " ?"}
 
 
 def with_error(value: Uncertain | None, unit: str) -> str:
@@ -38,22 +40,15 @@ def short(value: float) -> str:
     return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
 
 
-def factor(difference: Difference | None) -> str:
+def factor(difference: Difference | PowerRatio | None) -> str:
     if difference is None:
         return ""
     ratio = difference.ratio
     interval = ""
     if ratio.low is not None and ratio.high is not None:
         interval = f" [{digits(ratio.low)}, {digits(ratio.high)}]"
-    verdict = difference.verdict.partition(":")[0]
-    return f"{digits(ratio.value)}{interval}{SURE[verdict]}"
-
-
-def digits(value: float) -> str:
-    """Three significant digits."""
-    if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    signs = SURE_OF_POWER if isinstance(difference, PowerRatio) else SURE
+    return f"{digits(ratio.value)}{interval}{signs[difference.verdict.partition(':')[0]]}"
 
 
 def percent(value: Uncertain | None) -> str:
@@ -155,11 +150,11 @@ def of_figure(
 def of_difference(
     title: str,
     name: str,
-    pick: Callable[[Entry], Difference | None],
+    pick: Callable[[Entry], Difference | PowerRatio | None],
     drop: int = 0,
     when: Callable[[Sequence[Entry]], bool] = lambda entries: True,
 ) -> Column:
-    """How many times better than the baseline."""
+    """How many times better than the baseline; of power, how many times as much."""
 
     def plain(e: Entry) -> dict[str, Any]:
         difference = pick(e)
@@ -217,14 +212,15 @@ COLUMNS = (
     ),
     of_difference("times as fast", "time", lambda e: e.time_difference),
     of_figure(
-        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 7,
+        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 8,
         lambda entries: any(e.fraction for e in entries),
     ),
     of_figure(
-        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 10, metered
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 11, metered
     ),
-    of_difference("times less J", "energy", lambda e: e.energy_difference, 9, metered),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, 10, metered),
     of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
+    of_difference("times the W", "power", lambda e: e.power_ratio, 4, metered),
     of_figure(
         "J s", "energy_delay_j_s", lambda e: e.delay_product,
         lambda f: with_error(f, "J s"), 2, metered,
@@ -235,17 +231,17 @@ COLUMNS = (
     ),
     of_figure(
         "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
-        estimated, 6, lambda entries: any(e.estimate for e in entries),
+        estimated, 7, lambda entries: any(e.estimate for e in entries),
     ),
     Column(
         "start-up",
         startup,
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
-        drop=5,
+        drop=6,
     ),
-    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 8),
-    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 4, metered),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 9),
+    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 5, metered),
 )  # fmt: skip
 """All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""
 

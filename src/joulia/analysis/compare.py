@@ -7,21 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from joulia.analysis import conditions, ranksum
+from joulia.analysis import conditions, power, ranksum
 from joulia.analysis.break_even import BreakEven, break_even
 from joulia.analysis.labels import chosen
+from joulia.analysis.power import LEVEL, MARGIN, PowerRatio
 from joulia.analysis.ranksum import Ratio
 from joulia.analysis.uncertain import Uncertain, uncertain
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError, suggest
 from joulia.records.parts import Energy, Timing
 from joulia.records.record import Record
-
-LEVEL = 0.05
-"""Largest p, after Holm's correction within a problem, at which a difference is called one."""
-MARGIN = 0.02
-"""Differences below this are not called any: repeats in one process do not see what changes
-between processes (memory placement, clock rates), which is about this much."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,7 @@ class Entry:
     is_baseline: bool = False
     time_difference: Difference | None = None
     energy_difference: Difference | None = None
+    power_ratio: PowerRatio | None = None
     break_even_time: BreakEven | None = None
     break_even_energy: BreakEven | None = None
 
@@ -72,7 +68,7 @@ class Entry:
         case = self.record.case
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
         overlap = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
-        return case.backend + where + overlap
+        return " ".join(filter(None, [case.backend + where + overlap, case.cap]))
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ def problem(records: Sequence[Record], baseline: str | None = None) -> Problem:
     latest: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         case = record.case
-        key = (case.backend, case.ranks, case.threads, record.settings.overlap)
+        key = (case.backend, case.ranks, case.threads, case.cap, record.settings.overlap)
         latest.setdefault(key, []).append(record)
     entries, absent = [], []
     for runs in latest.values():
@@ -231,6 +227,9 @@ def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
     others = [e for e in entries if e is not base]
     times = differences(base, others, lambda e: e.record.time)
     joules = differences(base, others, lambda e: e.record.energy)
+    refused = [conditions_differ(base, e) for e in others]
+    drawn = power.ratios(base.record, [e.record for e in others], refused)
+    watts = dict(zip(map(id, others), drawn, strict=True))
     judged = []
     for entry in entries:
         if entry is base:
@@ -241,6 +240,7 @@ def judge(entries: Sequence[Entry], baseline: str | None) -> list[Entry]:
                 entry,
                 time_difference=times[id(entry)],
                 energy_difference=joules[id(entry)],
+                power_ratio=watts[id(entry)],
                 break_even_time=break_even(
                     entry.startup, entry.startup, entry.time, base.startup, base.startup, base.time
                 ),

@@ -76,12 +76,14 @@ def facts(record: Record) -> dict[str, str]:
     known = record.conditions
     assert known is not None
     limits = sorted({gpu.power_limit_w for gpu in known.gpus if gpu.power_limit_w is not None})
+    # A limit that was asked for is part of the case: what is compared, not a condition of it.
+    asked = record.case.power_limit_w is not None
     words = {
         "governor": known.governor,
         "turbo": None if known.turbo is None else ("off", "on")[known.turbo],
         "threads a core": None if known.smt is None else str(known.smt),
-        "power limit": _watts(known.package_limits_w),
-        "GPU power limit": _watts(limits),
+        "power limit": None if asked else _watts(known.package_limits_w),
+        "GPU power limit": None if asked else _watts(limits),
         "CPU quota": f"{known.quota_cores:g} cores" if known.quota_cores else "none",
         "huge pages": known.huge_pages,
         **{name: known.wait.get(name, "unset") for name in WAITING if matters(name, record)},

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from joulia import registry
-from joulia.analysis.columns import digits
+from joulia.analysis import ranksum
+from joulia.analysis.compare import verdict
+from joulia.analysis.power import MARGIN
 from joulia.analysis.uncertain import Uncertain, uncertain
-from joulia.analysis.units import quantity
-from joulia.case import DTYPES, Shape, Value
+from joulia.analysis.units import digits, quantity
+from joulia.case import DTYPES, Case, Shape, Value
 from joulia.errors import JouliaError
 from joulia.kernel import Frontier, Kernel
+from joulia.records.parts import Summary
 from joulia.records.record import Record
 from joulia.runner.cases import Planned
 from joulia.runner.plan import Request, expand
@@ -38,7 +42,12 @@ class Point:
 
     @property
     def label(self) -> str:
-        """What was chosen: order and other parameters, grid, precision, backend."""
+        """What was chosen: order and other parameters, grid, precision, backend, limits."""
+        return f"{self.method} {self.record.case.cap}".rstrip()
+
+    @property
+    def method(self) -> str:
+        """The same without the limits that it computed under."""
         case = self.record.case
         swept = "".join(f" {k} = {v}" for k, v in case.params if k in self.swept)
         shape = case.shape
@@ -46,6 +55,21 @@ class Point:
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}"
         precision = {"float64": "fp64", "float32": "fp32"}[case.dtype]
         return f"{grid}, {precision}{swept} on {case.backend}{where}"
+
+
+def by_method(points: Sequence[Point]) -> list[list[Point]]:
+    """Points that differ in their limits only, in groups of several, the highest limits first."""
+    groups: dict[Case, list[Point]] = {}
+    for point in points:
+        uncapped = replace(point.record.case, power_limit_w=None, clock_mhz=None)
+        groups.setdefault(uncapped, []).append(point)
+    return [sorted(group, key=limits, reverse=True) for group in groups.values() if len(group) > 1]
+
+
+def limits(point: Point) -> tuple[float, float]:
+    """A point's power limit and clock; infinite where none was set."""
+    case = point.record.case
+    return (case.power_limit_w or math.inf, case.clock_mhz or math.inf)
 
 
 def spec(kernel: Kernel) -> Frontier:
@@ -71,8 +95,10 @@ def plan(
     threads: Sequence[int] | None = None,
     params: Mapping[str, Sequence[Value]] | None = None,
     until: float | None = None,
+    power_limits_w: Sequence[float | None] = (None,),
+    clocks_mhz: Sequence[float | None] = (None,),
 ) -> tuple[list[Planned], float]:
-    """The cases of a sweep, each fitted to the end time, and that time."""
+    """The cases of a sweep, each fitted to the end time and under each limit, and that time."""
     kernel = registry.kernel(name).kernel
     chosen = spec(kernel)
     end = chosen.until if until is None else until
@@ -81,8 +107,12 @@ def plan(
         (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,
         params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False,
     )  # fmt: skip
-    planned = list(expand(request))
-    return [replace(p, case=end_time.ends_at(p.case, end)[0]) for p in planned], end
+    planned = [replace(p, case=end_time.ends_at(p.case, end)[0]) for p in expand(request)]
+    return [
+        replace(p, case=replace(p.case, power_limit_w=watts, clock_mhz=megahertz))
+        for p in planned
+        for watts, megahertz in itertools.product(power_limits_w, clocks_mhz)
+    ], end
 
 
 def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:
@@ -166,3 +196,51 @@ def sentences(
             f"{point.label}."
         )
     return lines
+
+
+def limits_in_words(points: Sequence[Point]) -> list[str]:
+    """Under which limits what is on a front was quickest, and under which it took fewest joules."""
+    best = [*front(points, time_of), *front(points, energy_of)]
+    return [
+        sentence_of_limits(group)
+        for group in by_method(points)
+        if any(point in best for point in group)
+    ]
+
+
+def sentence_of_limits(group: Sequence[Point]) -> str:
+    quickest = min(group, key=lambda p: p.time.value)
+    seconds = quantity(quickest.time.value, "s")
+    line = f"{quickest.method}: quickest {quickest.record.case.cap or 'without a limit'}"
+    alike = ties(quickest, group, lambda p: p.record.time)
+    metered = [p for p in group if p.energy]
+    thrifty = min(metered, key=lambda p: p.energy.value if p.energy else 0.0, default=None)
+    if thrifty is None or thrifty.energy is None:
+        return f"{line}, {seconds}{alike}; joules were not measured."
+    least = quantity(thrifty.energy.value, "J")
+    if quickest.energy is None:
+        return f"{line}, {seconds}{alike}; its joules were not measured."
+    if thrifty is quickest:
+        return f"{line}, {seconds}{alike}, and fewest joules there, {least}."
+    line += f", {seconds} and {quantity(quickest.energy.value, 'J')}{alike}; fewest joules "
+    line += f"{thrifty.record.case.cap or 'without a limit'}, {least}"
+    line += ties(thrifty, metered, lambda p: p.record.energy)
+    line += f": {digits(quickest.energy.value / thrifty.energy.value)} times fewer joules for "
+    line += f"{digits(thrifty.time.value / quickest.time.value)} times the time"
+    lowest = min(metered, key=limits)
+    if lowest is not thrifty and lowest.energy is not None:
+        line += f"; {lowest.record.case.cap} takes {quantity(lowest.energy.value, 'J')} again"
+    return line + "."
+
+
+def ties(best: Point, group: Sequence[Point], part: Callable[[Point], Summary | None]) -> str:
+    """The limits whose cost does not clearly differ from the least, in brackets."""
+    least = part(best)
+    names = []
+    for point in group:
+        other = part(point)
+        if point is not best and least and other:
+            ratio = ranksum.ratio(other.samples, least.samples)
+            if verdict(ratio, ratio.p, MARGIN) != "better":
+                names.append(point.record.case.cap.removeprefix("at ") or "no limit")
+    return f" (no clear difference from {', '.join(names)})" if names else ""

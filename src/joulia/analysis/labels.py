@@ -11,7 +11,12 @@ from joulia.case import Case, Value
 def label(case: Case) -> str:
     """The case in a line."""
     parts = [case.kernel, case.backend, shape(case), case.dtype, ranks(case)]
-    return " ".join([*parts, *chosen(case.kernel, case.params)])
+    return " ".join([*parts, *chosen(case.kernel, case.params), *filter(None, [case.cap])])
+
+
+def backend(case: Case) -> str:
+    """The backend, and the limits that it computed under."""
+    return f"{case.backend} {case.cap}".rstrip()
 
 
 def shape(case: Case) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from joulia import registry
 from joulia.analysis import conditions
-from joulia.analysis.labels import label, shape
+from joulia.analysis.labels import backend, label, shape
 from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.case import Case, Place, count_of
@@ -51,7 +51,7 @@ def table(records: Sequence[Record]) -> Grid:
 
 def case_cells(case: Case, kernel: str) -> list[Cell]:
     """A case under the columns of `CASE`; the kernel with what of its parameters matters."""
-    return [kernel, case.backend, shape(case), case.dtype, f"{case.ranks} x {case.threads}"]
+    return [kernel, backend(case), shape(case), case.dtype, f"{case.ranks} x {case.threads}"]
 
 
 def status(record: Record) -> Text:

@@ -17,7 +17,8 @@ from joulia.analysis.terminal import console, draw
 LEGEND = (
     "± is half the 95 % interval of the median. Ratios are baseline / backend (above 1 is better); "
     "in brackets their 95 % interval; = no clear difference (rank sum test, p > 0.05 after Holm, "
-    "or below 2 %), ? too few repeats to tell, ≠ no verdict: conditions differ."
+    "or below 2 %), ? too few repeats to tell, ≠ no verdict: conditions differ. Of watts, backend "
+    "/ baseline: = the same within 5 %, ? neither that nor a clear difference."
 )
 
 ALL = "`joulia compare --csv` or `--markdown`"
@@ -49,7 +50,18 @@ def notes(problem: Problem) -> list[str]:
         if e.spread > 0.0
     ]
     lines += conditions.notes([e.record for e in problem.entries])
-    return lines + refusals(problem)
+    return lines + powers(problem) + refusals(problem)
+
+
+def powers(problem: Problem) -> list[str]:
+    """In a line, who draws another power than the baseline, and who the same."""
+    base = problem.baseline
+    told = [
+        f"{e.label} {e.power_ratio.sentence(base.label)}"
+        for e in problem.entries
+        if base and e.power_ratio and not e.power_ratio.verdict.startswith(CONDITIONS_DIFFER)
+    ]
+    return ["; ".join(told)] if told else []
 
 
 def refusals(problem: Problem) -> list[str]:

@@ -10,6 +10,13 @@ def seconds(value: float) -> str:
     return quantity(value, "s")
 
 
+def digits(value: float) -> str:
+    """Three significant digits."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
 def quantity(value: float, unit: str) -> str:
     """Three significant digits with an SI prefix: 12.3 ms, 4.56 GB."""
     if value == 0 or not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,6 +107,22 @@ def integers(name: str, text: str) -> list[int]:
             )
         values.append(int(part))
     return values
+
+
+def amounts(name: str, text: str | None, example: str) -> list[float | None]:
+    """Positive numbers of a list, each once; a list of None where it is not given."""
+    values: list[float | None] = []
+    for part in listed(text):
+        try:
+            value = float(part)
+        except ValueError:
+            value = math.nan
+        if not 0.0 < value < math.inf:
+            raise JouliaError(
+                f"--{name} {part} is not allowed. Allowed: numbers above 0, as in {example}"
+            )
+        values.append(value)
+    return list(dict.fromkeys(values)) or [None]
 
 
 def shape(text: str, option: str = "shape") -> tuple[int, ...]:

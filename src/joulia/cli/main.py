@@ -108,6 +108,10 @@ def show_version(context: click.Context, option: click.Parameter, given: bool) -
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version)
 def main() -> None:
     """Time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
+    from joulia.runner import limits
+
+    if line := limits.recover():
+        say_once(line)
 
 
 for _module in (measuring, meter, reading, setting_up, gate):

@@ -178,6 +178,16 @@ def scale(**options: Any) -> int:
 @click.option("--threads", help="threads a backend; a list sweeps (all cores)")
 @arguments.PARAM
 @click.option("--until", type=float, help="the end time (the kernel's)")
+@click.option(
+    "--power-limit",
+    metavar="WATTS",
+    help="power limits of each processor package or GPU, as in 150,200,250; put back at the end",
+)
+@click.option(
+    "--clock",
+    metavar="MHZ",
+    help="highest clocks of the processor, or clocks of GPUs, as in 1200,1800; put back at the end",
+)
 @arguments.repeats(7, "7")
 @arguments.window(0.2, "0.2")
 @arguments.timeout()
@@ -187,7 +197,8 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     """How accuracy trades against time and energy for KERNEL: the choices that nothing beats.
 
     The same problem is solved to the same end time on every grid, precision and backend; its error
-    is against the exact solution.
+    is against the exact solution. Power limits and clocks are a further axis, where the user may
+    set them.
     """
     from joulia.analysis import frontier as sweeping
     from joulia.analysis.terminal import console
@@ -195,6 +206,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     from joulia.cli.progress import execute
     from joulia.records import store
     from joulia.report import frontier_plots, page
+    from joulia.runner.caps import holding
 
     planned, until = sweeping.plan(
         kernel,
@@ -204,6 +216,8 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         threads=arguments.integers("threads", options["threads"]) if options["threads"] else None,
         params=arguments.params(options["param"]),
         until=options["until"],
+        power_limits_w=arguments.amounts("power-limit", options["power_limit"], "150,200,250"),
+        clocks_mhz=arguments.amounts("clock", options["clock"], "1200,1800"),
     )
     settings = Settings(
         options["window"],
@@ -212,7 +226,8 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         until=until,
         machine=options["machine"],
     )
-    code = execute(planned, settings, output, resume=True)
+    with holding([each.case for each in planned if each.skip is None]) as caps:
+        code = execute(planned, settings, output, resume=True, caps=caps)
     records = store.load(output)
     out = console()
     for title, lines in frontier_plots.words(records):

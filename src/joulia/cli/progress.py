@@ -24,6 +24,7 @@ from joulia.analysis.record_table import show, status
 from joulia.analysis.terminal import console
 from joulia.case import Settings
 from joulia.runner import session
+from joulia.runner.caps import Caps
 from joulia.runner.cases import Planned
 from joulia.runner.quiet import Wait
 from joulia.runner.session import Outcome
@@ -36,6 +37,7 @@ def execute(
     *,
     resume: bool,
     quiet_for: float | None = None,
+    caps: Caps | None = None,
 ) -> int:
     """Run with progress on stderr and the table on stdout; 0 where all that could run is valid."""
 
@@ -59,6 +61,7 @@ def execute(
             before=lambda case: progress.update(task, description=label(case) + waiting),
             quiet_for=quiet_for,
             waited=waited,
+            caps=caps,
         )
         for outcome in running:
             outcomes.append(outcome)

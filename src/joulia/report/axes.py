@@ -31,14 +31,16 @@ class Axis:
 
 
 def log_axis(values: Iterable[float], start: float, end: float, unit: str = "") -> Axis:
-    """A logarithmic axis around positive values; ticks at 1, 2, 5 or at decades."""
+    """A logarithmic axis around positive values; ticks at decades, at 1, 2, 5, or finer ones."""
     kept = [v for v in values if v > 0.0 and math.isfinite(v)] or [1.0]
     low, high = min(kept) / 1.25, max(kept) * 1.25
     if high / low < 2.0:
         middle = math.sqrt(low * high)
         low, high = middle / 1.5, middle * 1.5
     decades = math.log10(high / low)
-    steps = (1.0, 2.0, 5.0) if decades < 2.6 else (1.0,)
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if decades < 2.6 else (1.0,)
+    if decades < 0.8:
+        steps = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
     every = max(1, math.ceil(decades / 6.0))
     ticks = []
     for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from joulia.analysis.advice import main_problems
-from joulia.analysis.columns import digits
 from joulia.analysis.compare import Entry, Problem
 from joulia.analysis.uncertain import Uncertain
-from joulia.analysis.units import quantity
+from joulia.analysis.units import digits, quantity
 from joulia.case import Place, count_of
 from joulia.records.parts import Startup
 from joulia.report import charts

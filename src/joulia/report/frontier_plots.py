@@ -24,12 +24,13 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
 
 
 def words(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
-    """Titles with the sentences of each front: time, and energy where it was measured."""
+    """Titles with the sentences of each front: time, energy where it was measured, limits."""
     return [
         (
             f"Accuracy against cost: {title}",
             frontier.sentences(points, frontier.time_of, "time")
-            + frontier.sentences(points, frontier.energy_of, "energy"),
+            + frontier.sentences(points, frontier.energy_of, "energy")
+            + frontier.limits_in_words(points),
         )
         for title, points in titled(records)
     ]
@@ -42,7 +43,41 @@ def plots(records: Sequence[Record], series: Series) -> list[Plot]:
         diagrams.append(diagram(title, points, series, "time"))
         if any(p.energy for p in points):
             diagrams.append(diagram(title, points, series, "energy"))
+        if limited := frontier.by_method([p for p in points if p.energy]):
+            diagrams.append(limits_diagram(title, limited, series))
     return diagrams
+
+
+def limits_diagram(title: str, groups: Sequence[Sequence[Point]], series: Series) -> Plot:
+    """Joules over seconds to solution; a line joins what differs in its limits only."""
+    marks, lines = [], []
+    for group in groups:
+        corners = []
+        for point in group:
+            if point.energy is None:
+                continue
+            time, energy = point.time, point.energy
+            corners.append((time.value, energy.value))
+            marks.append(
+                Mark(
+                    point.label, series.of(point.record.case.backend), time.value, energy.value,
+                    time.low, time.high, energy.low, energy.high,
+                    hollow=point.record.case.dtype == "float32",
+                    tip=f"{point.label}: {interval_text(time, 's')}, {interval_text(energy, 'J')}",
+                )
+            )  # fmt: skip
+        lines.append(Line(corners, series=series.of(group[0].record.case.backend)))
+    return Plot(
+        "limits",
+        f"Energy against time under limits: {title}",
+        "Lower left is better. A line joins one method under several power limits or clocks, the "
+        "highest first. Start-up is not in the cost.",
+        charts.scatter(
+            marks, lines, ("time to solution", "energy to solution"), ("s", "J"),
+            f"Energy against time under limits of {title}", "; ".join(m.tip for m in marks[:6]),
+        ),
+        series.legend(m.series for m in marks),
+    )  # fmt: skip
 
 
 def diagram(title: str, points: Sequence[Point], series: Series, word: str) -> Plot:

@@ -20,6 +20,9 @@ def of_cases(cases: Sequence[Case]) -> list[str]:
     parts += ["--dtype", _listed(case.dtype for case in cases)]
     parts += ["--ranks", _listed(str(case.ranks) for case in cases)]
     parts += ["--threads", _listed(str(case.threads) for case in cases)]
+    watts = _listed(f"{case.power_limit_w:g}" for case in cases if case.power_limit_w)
+    megahertz = _listed(f"{case.clock_mhz:g}" for case in cases if case.clock_mhz)
+    parts += ["--power-limit", watts] * bool(watts) + ["--clock", megahertz] * bool(megahertz)
     return parts
 
 

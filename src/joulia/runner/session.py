@@ -17,6 +17,7 @@ from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
 from joulia.records.variant import variant
 from joulia.runner import launch
+from joulia.runner.caps import Caps
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
 from joulia.runner.quiet import Wait, wait_for_quiet
@@ -53,11 +54,13 @@ def outcomes(
     before: Callable[[Case], None] = lambda case: None,
     quiet_for: float | None = None,
     waited: Callable[[Wait], None] = lambda wait: None,
+    caps: Caps | None = None,
 ) -> Iterator[Outcome]:
     """Measure the planned cases in order and append each record to `path`.
 
     `before` is called before each case; where `quiet_for` seconds are given, the case then waits
-    until the node was quiet for so long, and `waited` hears of it.
+    until the node was quiet for so long, and `waited` hears of it. `caps` sets the
+    limits that cases have.
 
     Cases that the file holds as valid for the same code, machine and settings are handed out from
     there, also where another run put them there in the meantime.
@@ -72,7 +75,7 @@ def outcomes(
             wait = wait_for_quiet(quiet_for) if quiet_for and not entry.skip else None
             if wait is not None:
                 waited(wait)
-            record = after(wait, record_of(entry, settings, ceilings))
+            record = after(wait, record_of(entry, settings, ceilings, caps))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
         outcome = Outcome(known, True) if known else Outcome(record, False)
@@ -88,7 +91,9 @@ def after(wait: Wait | None, record: Record) -> Record:
     return replace(record, conditions=replace(known, waited_s=wait.seconds, quiet=wait.quiet))
 
 
-def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Record:
+def record_of(
+    planned: Planned, settings: Settings, ceilings: Ceilings, caps: Caps | None = None
+) -> Record:
     # What may fail comes before the measurement: nothing that was measured is lost.
     case = planned.case
     decides = variant_of(case, settings)
@@ -97,7 +102,8 @@ def record_of(planned: Planned, settings: Settings, ceilings: Ceilings) -> Recor
     versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = Measured("skipped", (planned.skip,)) if planned.skip else launch.measured(case, settings)
+    measured = caps.measured if caps else launch.measured
+    part = Measured("skipped", (planned.skip,)) if planned.skip else measured(case, settings)
     record = Record(
         id=name,
         started_at=started_at,

@@ -22,17 +22,19 @@ class NoLocks(UserWarning):
 
 
 @contextlib.contextmanager
-def locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
+def locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, wait: bool = True) -> Iterator[int]:
     """The descriptor of a file that one process at a time has; a second one waits.
 
-    Where the file cannot be locked, one in the temporary directory stands in for it, which keeps
-    the processes of this machine apart, and NoLocks is warned. OSError where it cannot be opened.
+    Where it shall not `wait`, BlockingIOError. Where the file cannot be locked, one in the
+    temporary directory stands in for it, which keeps the processes of this machine apart, and
+    NoLocks is warned. OSError where it cannot be opened.
     """
+    exclusive = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     with contextlib.ExitStack() as opened:
         descriptor = os.open(path, flags, 0o644)
         opened.callback(os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, exclusive)
         except OSError as error:
             if error.errno not in WITHOUT:
                 raise
@@ -42,15 +44,20 @@ def locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
                 NoLocks,
                 stacklevel=2,
             )
-            opened.callback(os.close, stand_in(path))
+            opened.callback(os.close, stand_in(path, exclusive))
         yield descriptor
 
 
-def stand_in(path: Path) -> int:
+def stand_in(path: Path, exclusive: int) -> int:
     """A locked file in the temporary directory, the same for all of this user's processes."""
     name = f"joulia-{os.getuid()}-{digest(str(path.resolve()))}.lock"
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(Path(tempfile.gettempdir()) / name, flags, 0o600)
-    with contextlib.suppress(OSError):  # a temporary directory without locks either
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(descriptor, exclusive)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        pass  # a temporary directory without locks either
     return descriptor

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from fake_limits import LimitedNvml
 from fake_nvml import FakeGpu, FakeNvml, NVMLError
 from virtual import Curve
 
@@ -14,11 +15,13 @@ from joulia.system.clock import raw_clock
 
 
 def _library() -> FakeNvml:
-    path = Path(os.environ["JOULIA_ROOT"]) / "run/fake-gpus.json"
+    root = Path(os.environ["JOULIA_ROOT"])
+    path = root / "run/fake-gpus.json"
     if not path.is_file():
         return FakeNvml(raw_clock, [], broken="NVML Shared Library Not Found")
     gpus = json.loads(path.read_text())
-    return FakeNvml(raw_clock, [FakeGpu(**gpu | {"curve": Curve(**gpu["curve"])}) for gpu in gpus])
+    known = [FakeGpu(**gpu | {"curve": Curve(**gpu["curve"])}) for gpu in gpus]
+    return LimitedNvml(raw_clock, known, root)
 
 
 _shared = _library()
