@@ -19,15 +19,13 @@ from joulia.case import TUNED
 class Tuning:
     """A tuned source against another of the same backend, on the same cores.
 
-    `time` and `energy` are of the tuned one: above 1 it needs less. `lines` is how many times the
-    other's lines of code it has.
+    `time` and `energy` are of the tuned one: above 1 it needs less.
     """
 
     tuned: Entry
     plain: Entry
     time: Difference | None
     energy: Difference | None
-    lines: float | None
 
     @property
     def sentence(self) -> str:
@@ -52,10 +50,15 @@ class Tuning:
 
     @property
     def _lines(self) -> str:
-        if self.lines is None or self.tuned.lines is None or self.plain.lines is None:
+        return f", for {self.times_the_lines}" if self.times_the_lines else ""
+
+    @property
+    def times_the_lines(self) -> str:
+        """How many times the plainer source's lines, and both; empty where nobody counted."""
+        tuned, plain = self.tuned.lines, self.plain.lines
+        if not tuned or not plain:
             return ""
-        counts = f"{self.tuned.lines:.0f} against {self.plain.lines:.0f}"
-        return f", for {self.lines:.1f} times the lines ({counts})"
+        return f"{tuned / plain:.1f} times the lines ({tuned:.0f} against {plain:.0f})"
 
 
 def interval(difference: Difference) -> str:
@@ -91,5 +94,4 @@ def _beside(tuned: Entry, plain: Entry) -> bool:
 def _tuning(tuned: Entry, plain: Entry) -> Tuning:
     time = differences(plain, [tuned], lambda e: e.record.time)[id(tuned)]
     energy = differences(plain, [tuned], lambda e: e.record.energy)[id(tuned)]
-    lines = tuned.lines / plain.lines if tuned.lines and plain.lines else None
-    return Tuning(tuned, plain, time, energy, lines)
+    return Tuning(tuned, plain, time, energy)
