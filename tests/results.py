@@ -19,6 +19,7 @@ from joulia.records.parts import (
     Energy,
     Estimate,
     Parallel,
+    SourceLines,
     Startup,
     Timing,
     Verification,
@@ -50,6 +51,7 @@ def record(
     host: str = "alpha",
     startup: float = 0.1,
     fraction: float | None = None,
+    lines: float | None = None,
     status: str = "valid",
     reason: str = "made up",
     cold: bool = False,
@@ -90,6 +92,9 @@ def record(
     )
     if status != "valid" or time is None:
         return replace(bare, reasons=(reason,))
+    counted = SourceLines(
+        f"{kernel}.made", int(lines or 0), {"made.h": (lines or 0) % 1.0}, "made up"
+    )
     times = summary(noisy(time) if isinstance(time, float) else list(time))
     joules = noisy(energy) if isinstance(energy, float) else energy and list(energy)
     declared = described.work(case)
@@ -108,6 +113,7 @@ def record(
         startup=Startup(startup * 0.5, startup * 0.3, "warm", startup * 0.2, 1e-6),
         parallel=Parallel((1,) * len(shape), 1, 0.01, 0.1, 0.02, (0.01,) * ranks, (0.1,) * ranks),
         verify=Verification("made up", 0.0, 1e-14, True),
+        source_lines=None if lines is None else counted,
     )
 
 

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from joulia import registry
 from joulia.analysis import conditions
 from joulia.analysis.columns import percent, steps
-from joulia.analysis.compare import Difference, Entry, Problem, differences
+from joulia.analysis.compare import (
+    CONDITIONS_DIFFER,
+    Difference,
+    Entry,
+    Problem,
+    differences,
+)
+from joulia.analysis.tuning import interval
 from joulia.analysis.units import digits, quantity
+
+COMPILED = "c++"
+"""The bridge whose sources are the compiled baseline."""
 
 NOISY = 0.1
 """Half an interval above this share of the median is called noisy."""
@@ -24,13 +34,14 @@ class Advice:
     """What to choose for one kernel on one machine.
 
     `best` is the quickest, `rivals` those that are not clearly slower; `thrifty` uses the least
-    measured joules. `lines` say it in sentences, the choice first.
+    measured joules. `short` says it in one line, `lines` in sentences, the choice first.
     """
 
     problem: Problem
     best: Entry
     rivals: tuple[Entry, ...]
     thrifty: Entry | None
+    short: str
     lines: tuple[str, ...]
     doubts: tuple[str, ...]
 
@@ -60,11 +71,41 @@ def advise(problem: Problem) -> Advice:
     metered = [e for e in problem.entries if e.energy]
     thrifty = min(metered, key=lambda e: e.energy.value if e.energy else 0.0, default=None)
     lines = [choice(best, rivals, others), *beside(problem, best, others)]
-    lines.append(joules(problem, best, thrifty))
+    lines += joules(best, thrifty)
     lines += drawn(problem, best)
     if early := soonest(best, others):
         lines.append(early)
-    return Advice(problem, best, rivals, thrifty, tuple(lines), tuple(doubts(problem)))
+    short = briefly(problem, best, rivals, thrifty)
+    return Advice(problem, best, rivals, thrifty, short, tuple(lines), tuple(doubts(problem)))
+
+
+def briefly(problem: Problem, best: Entry, rivals: Sequence[Entry], thrifty: Entry | None) -> str:
+    """The winner, by how much over the C++ or NumPy baseline, and how sure that is, in a line."""
+    figures = [quantity(best.time.value, "s")]
+    figures += [against(best, base) for base in yardsticks(problem) if base is not best]
+    if len(problem.entries) == 1:
+        return f"only {best.label} was measured: {', '.join(figures)}"
+    tied = f" (or {', '.join(e.label for e in rivals)}: no clear difference)" if rivals else ""
+    if thrifty is not None:
+        others = thrifty is not best
+        figures.append(f"fewest joules: {thrifty.label}" if others else "and the fewest joules")
+    return f"{best.label}{tied}: {', '.join(figures)}"
+
+
+def yardsticks(problem: Problem) -> list[Entry]:
+    """What a winner is held against: the quickest compiled baseline, and the chosen baseline."""
+    compiled = next((e for e in problem.entries if e.record.case.bridge == COMPILED), None)
+    return [e for e in problem.entries if e is compiled or e is problem.baseline]
+
+
+def against(best: Entry, base: Entry) -> str:
+    """How far the winner is ahead, with the interval."""
+    difference = differences(base, [best], lambda e: e.record.time)[id(best)]
+    if difference is None or difference.verdict.startswith(CONDITIONS_DIFFER):
+        return f"not comparable with {base.backend}"
+    if difference.verdict == "no clear difference":
+        return f"not clearly faster than {base.backend}"
+    return f"{digits(difference.ratio.value)} times as fast as {base.backend}{interval(difference)}"
 
 
 def clearly_worse(difference: Difference | None) -> bool:
@@ -94,22 +135,21 @@ def beside(problem: Problem, best: Entry, others: Sequence[Entry]) -> list[str]:
     return [f"{line}: {digits(ratio.value)} times as fast as {base.label}{interval}."]
 
 
-def joules(problem: Problem, best: Entry, thrifty: Entry | None) -> str:
+def joules(best: Entry, thrifty: Entry | None) -> list[str]:
+    """Who uses the least measured energy; empty where nobody's was measured."""
     if thrifty is None or thrifty.energy is None:
-        reasons = {e.record.energy_reason for e in problem.entries if e.record.energy_reason}
-        why = f": {'; '.join(sorted(r for r in reasons if r))}" if reasons else ""
-        return f"Energy was not measured{why}."
+        return []
     per_step = f"{quantity(thrifty.energy.value, 'J')} a step"
     if thrifty is best:
-        return f"It also uses the least energy measured, {per_step}."
+        return [f"It also uses the least energy measured, {per_step}."]
     if best.energy is not None and not clearly_worse(
         differences(thrifty, [best], lambda e: e.record.energy)[id(best)]
     ):
-        return f"No backend clearly uses less energy than {best.label}."
+        return [f"No backend clearly uses less energy than {best.label}."]
     extra = ""
     if best.energy is not None:
         extra = f", {digits(best.energy.value / thrifty.energy.value)} times less than {best.label}"
-    return f"{thrifty.label} uses the least energy measured, {per_step}{extra}."
+    return [f"{thrifty.label} uses the least energy measured, {per_step}{extra}."]
 
 
 CONSEQUENCES = {

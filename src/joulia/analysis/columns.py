@@ -202,6 +202,16 @@ def of_break_even(
     )
 
 
+def source_lines(entry: Entry) -> dict[str, Any]:
+    """The source that ran, its own lines of code, and those with its share of helpers."""
+    counted = entry.record.source_lines
+    return {
+        "source": counted.file if counted else None,
+        "source_own_lines": counted.own if counted else None,
+        "source_lines": entry.lines,
+    }
+
+
 COLUMNS = (
     Column(
         "backend",
@@ -219,6 +229,14 @@ COLUMNS = (
         "time/step", "time_s_per_step", lambda e: e.time, lambda f: with_error(f, "s")
     ),
     of_difference("times as fast", "time", lambda e: e.time_difference),
+    Column(
+        "lines",
+        lambda e: "" if e.lines is None else f"{e.lines:.0f}",
+        lambda e: "" if e.lines is None else e.lines,
+        source_lines,
+        drop=12,
+        when=lambda entries: any(e.lines is not None for e in entries),
+    ),
     of_figure(
         "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 9,
         lambda entries: any(e.fraction for e in entries),

@@ -73,6 +73,12 @@ class Entry:
         overlap = {None: "", False: " no overlap", True: " overlap"}[self.record.settings.overlap]
         return " ".join(filter(None, [case.backend + where + overlap, case.cap]))
 
+    @property
+    def lines(self) -> float | None:
+        """Lines of code of what ran, with its share of helpers; None where nobody counted."""
+        counted = self.record.source_lines
+        return counted.total if counted else None
+
 
 @dataclass(frozen=True)
 class Absent:

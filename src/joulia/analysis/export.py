@@ -42,6 +42,7 @@ def row(record: Record) -> dict[str, Any]:
         "params": " ".join(f"{k}={v}" for k, v in case.params),
         "power_limit_w": case.power_limit_w,
         "clock_mhz": case.clock_mhz,
+        "source_lines": record.source_lines.total if record.source_lines else None,
         "time_s_per_step": time.median if time else None,
         "time_low_s_per_step": low,
         "time_high_s_per_step": high,

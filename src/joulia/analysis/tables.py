@@ -13,6 +13,7 @@ from joulia.analysis.columns import COLUMNS, columns
 from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
 from joulia.analysis.terminal import console, draw
+from joulia.analysis.tuning import tunings
 
 LEGEND = (
     "± is half the 95 % interval of the median. Ratios are baseline / backend (above 1 is better); "
@@ -50,7 +51,8 @@ def notes(problem: Problem) -> list[str]:
         if e.spread > 0.0
     ]
     lines += conditions.notes([e.record for e in problem.entries])
-    return lines + powers(problem) + refusals(problem)
+    prices = "; ".join(tuning.sentence for tuning in tunings(problem))
+    return lines + ([prices] if prices else []) + powers(problem) + refusals(problem)
 
 
 def powers(problem: Problem) -> list[str]:

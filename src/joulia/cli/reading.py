@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from joulia.cli import arguments
 from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
+    from joulia.analysis.compare import Problem
     from joulia.records.record import Record
 
 FILES = click.argument(
@@ -38,16 +40,25 @@ def read(files: tuple[Path, ...]) -> list[Record]:
 @click.option("--json", "form", flag_value="json", help="one JSON object")
 @click.option("--csv", "form", flag_value="csv", help="one line a backend and problem")
 @click.option("--markdown", "form", flag_value="markdown", help="tables for a README or an issue")
-def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> None:
+@click.option("--over", metavar="size", help="at which size one backend overtakes another")
+def compare(
+    files: tuple[Path, ...], baseline: str | None, form: str | None, over: str | None
+) -> None:
     """Backends side by side: time, energy, start-up and when it pays off, and what is sure.
 
-    Files of several machines add their performance portability.
+    Files of several machines add their performance portability. With --over size: at which size a
+    backend overtakes another, and from which more ranks pay, start-up aside.
     """
-    from joulia.analysis import portability, tables
+    from joulia.analysis import crossover, portability, tables
     from joulia.analysis.compare import comparisons, measured
 
+    if over is not None:
+        crossover.require(over)
     records = read(files)
     problems = comparisons(records, baseline)
+    if over is not None:
+        show_crossovers(measured(problems), baseline, form)
+        return
     portable = portability.portability(problems, records)
     if form == "json":
         click.echo(tables.as_json(problems, portable), nl=False, file=sys.stdout)
@@ -59,6 +70,22 @@ def compare(files: tuple[Path, ...], baseline: str | None, form: str | None) -> 
         click.echo(tables.markdown(problems, portable), nl=False, file=sys.stdout)
     else:
         tables.show(problems, portable)
+
+
+def show_crossovers(problems: Sequence[Problem], baseline: str | None, form: str | None) -> None:
+    """Print where costs cross, in one of the forms of `compare`."""
+    from joulia.analysis import crossover, crossover_tables
+
+    pairs = crossover.pairs(problems, baseline)
+    if form is None:
+        crossover_tables.show(pairs, problems)
+        return
+    texts = {
+        "json": lambda: crossover_tables.as_json(pairs),
+        "csv": lambda: crossover_tables.as_csv(pairs),
+        "markdown": lambda: crossover_tables.markdown(pairs, problems),
+    }
+    click.echo(texts[form](), nl=False, file=sys.stdout)
 
 
 @click.command()

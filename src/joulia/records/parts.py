@@ -194,6 +194,25 @@ class DeclaredWork:
 
 
 @dataclass(frozen=True)
+class SourceLines:
+    """Lines of code of what ran: without comments, docstrings and blank lines."""
+
+    file: str
+    """The kernel's source."""
+    own: int
+    """Lines of that file."""
+    helpers: dict[str, float]
+    """Of each file that it includes or imports, its lines over the number of kernels that do."""
+    counted_by: str
+    """The package that tells comments from code, and its version."""
+
+    @property
+    def total(self) -> float:
+        """Its own lines and its share of the helpers."""
+        return self.own + sum(self.helpers.values())
+
+
+@dataclass(frozen=True)
 class Rates:
     """The declared work over the median time, and how near that is to the machine's bounds."""
 

@@ -16,6 +16,7 @@ from joulia.records.parts import (
     Estimate,
     Parallel,
     Rates,
+    SourceLines,
     Startup,
     Timing,
     Verification,
@@ -99,6 +100,8 @@ class Record(Findings):
     variant: dict[str, str] = field(default_factory=dict)
     """What decides which code runs beside its sources, and so is part of the id: versions,
     compilers, flags, and environment variables of the case's process."""
+    source_lines: SourceLines | None = None
+    """How long the source is that ran; null in older records, and where nobody can count it."""
     energy_estimate: Estimate | None = None
     """Modelled joules of a step, where there is no meter."""
     schema: str = SCHEMA

@@ -17,7 +17,7 @@ from joulia.analysis.labels import chosen, defaults
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.records.record import Record
-from joulia.report import charts, figures, frontier_plots
+from joulia.report import charts, effort, figures, frontier_plots, summary
 from joulia.report.figures import Plot, Series
 from joulia.runner import arguments
 from joulia.version import version
@@ -43,6 +43,7 @@ def build(
     series = Series(r.case.backend for r in records)
     advices = [advice.advise(p) for p in advice.main_problems(problems)]
     moment = now or datetime.datetime.now(datetime.UTC)
+    drawn = sections(problems, series, records)
     context = {
         "version": version(),
         "written": moment.strftime("%Y-%m-%d %H:%M UTC"),
@@ -52,7 +53,12 @@ def build(
         "matrix": matrix(problems),
         "reasons": reasons(records),
         "conditions": conditions.notes(records),
-        "sections": sections(problems, series, records),
+        "sections": [s for s in drawn if s["plots"]],
+        "missing": missing(records, drawn),
+        "without": summary.without_figures(records),
+        "prices": summary.prices(advices),
+        "metered": any(e.energy for a in advices for e in a.problem.entries),
+        "tuned": (effort.HEADS, effort.bought(problems)),
         "fronts": frontier_plots.words(records),
         "table": table(problems),
         "portable": tables.portability_rows(portable) if portable else None,
@@ -151,8 +157,6 @@ def sections(
     records: Sequence[Record],
 ) -> list[dict[str, Any]]:
     """Headings with their charts, or with the sentence that says why there is none."""
-    whys = sorted({r.energy_reason for r in records if r.status == "valid" and r.energy_reason})
-    unmetered = "Energy was not measured" + (f": {'; '.join(whys)}." if whys else ".")
     nothing = "No case has a valid time."
     alone = "No backend ran one problem on different numbers of cores (--ranks, --threads)."
     unbounded = "No bandwidth ceiling was measured beside the kernels (a medium stream triad)."
@@ -161,14 +165,16 @@ def sections(
     energy_time = figures.energy_against_time(problems, series, modelled=False)
     headings = [
         section("time", "Time", figures.costs(problems, series, "time"), nothing),
-        section("energy", "Energy", energy, unmetered),
-        section("energy-time", "Energy against time", energy_time, unmetered),
+        section("energy", "Energy", energy),
+        section("energy-time", "Energy against time", energy_time),
     ]
     if modelled:
-        headings.append(section("energy-model", "Energy, modelled (≈)", modelled, ""))
+        headings.append(section("energy-model", "Energy, modelled (≈)", modelled))
+    lines = [p for metric in ("time", "energy") for p in effort.plots(problems, series, metric)]
+    headings.append(section("effort", "Lines of code", lines, UNCOUNTED))
     diagrams = frontier_plots.plots(records, series)
     if diagrams and not problems:
-        return [section("frontier", "Accuracy against cost", diagrams, "")]
+        return [section("frontier", "Accuracy against cost", diagrams)]
     headings += [
         section("roofline", "Roofline", figures.roofline(problems, series), unbounded),
         section("startup", "Start-up", figures.startup(problems), nothing),
@@ -179,12 +185,21 @@ def sections(
 
 
 NO_FRONTIER = (
-    "Not measured. `joulia frontier KERNEL -o FILE` measures it; give FILE to `joulia report` too."
+    "Accuracy against cost was not measured: `joulia frontier KERNEL -o FILE` measures it; give "
+    "FILE to `joulia report` too."
 )
+UNCOUNTED = "No problem was measured in two sources whose lines of code are counted."
 
 
-def section(name: str, title: str, plots: Sequence[Plot], why: str) -> dict[str, Any]:
+def section(name: str, title: str, plots: Sequence[Plot], why: str = "") -> dict[str, Any]:
+    """`why` says why there are no plots, where nothing else does."""
     return {"id": name, "title": title, "plots": plots, "why": why}
+
+
+def missing(records: Sequence[Record], drawn: Sequence[dict[str, Any]]) -> list[str]:
+    """What was not measured, each once for the whole page."""
+    lines = summary.unmetered(records)
+    return list(dict.fromkeys(lines + [s["why"] for s in drawn if not s["plots"] and s["why"]]))
 
 
 def table(problems: Sequence[Problem]) -> dict[str, Any]:

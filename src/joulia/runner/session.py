@@ -11,7 +11,7 @@ from pathlib import Path
 from joulia.case import Case, Settings
 from joulia.energy import carbon, estimate
 from joulia.parallel import launchers
-from joulia.records import software, store
+from joulia.records import lines, software, store
 from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
@@ -105,6 +105,7 @@ def record_of(
     name = identify(case, settings, decides)
     where, commit = machine.describe(settings.machine), software.commit()
     versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
+    source_lines = lines.of(case)
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     measured = caps.measured if caps else launch.measured
@@ -122,6 +123,7 @@ def record_of(
         commit=commit.name,
         commit_reason=commit.reason,
         variant=decides,
+        source_lines=source_lines,
         verify=part.verify,
         conditions=part.conditions,
         stderr=part.stderr,

@@ -8,12 +8,13 @@ from typing import Any
 
 from joulia import meters, registry
 from joulia.analysis.terminal import Column, Grid, console, draw, draw_list
-from joulia.bridge import Device
+from joulia.bridge import Device, Source
 from joulia.case import TUNED, Backend, Case, Settings
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
 from joulia.records import software
 from joulia.records.codec import to_json
+from joulia.records.lines import of_source
 from joulia.runner import launch
 from joulia.system import cuda, machine
 from joulia.system.clock import raw_clock
@@ -68,6 +69,9 @@ def matrix() -> None:
         [kernel, *here, registry.kernel(kernel).kernel.title] for kernel, _, here, _ in rows
     ]
     draw(out, Grid(columns, cells_of))
+    out.print("\nLines of code, with a share of what kernels share; no comments, no docstrings")
+    draw(out, lengths())
+    out.print()
     for label, reason in dict.fromkeys(entry for *_, missing in rows for entry in missing):
         out.print(f"{label}: {reason}", markup=False)
     for label, device in places:
@@ -75,6 +79,22 @@ def matrix() -> None:
             out.print(f"{label}: unproven: {device.unproven}", markup=False)
     for bad in registry.broken():
         out.print(f"{bad.name}: {bad.reason}", markup=False)
+
+
+def lengths() -> Grid:
+    """How long the sources are: a row for each that a bridge reads, a column a kernel."""
+    kernels = list(registry.kernels())
+    readers: dict[tuple[str, str, tuple[Source | None, ...]], list[Backend]] = {}
+    for backend in registry.every_backend():
+        sources = tuple(registry.source(kernel, *backend) for kernel in kernels)
+        readers.setdefault((backend.bridge, backend.variant, sources), []).append(backend)
+    rows = []
+    for (_, _, sources), (first, *others) in readers.items():
+        counted = [of_source(source.path) if source else None for source in sources]
+        name = (first._replace(device="cpu") if others else first).name
+        rows.append([name, *(f"{known.total:.0f}" if known else "-" for known in counted)])
+    columns = [Column("source", right=False, least=12), *(Column(k, drop=1) for k in kernels)]
+    return Grid(columns, rows)
 
 
 def examine() -> dict[str, Any]:

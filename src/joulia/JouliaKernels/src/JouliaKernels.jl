@@ -11,6 +11,7 @@ module JouliaKernels
 using KernelAbstractions
 
 include("arithmetic.jl")
+include("boxes.jl")
 
 "Elements that a work-item of a one-dimensional function computes."
 const CHUNK = 16384
@@ -23,16 +24,6 @@ const ROWS = 32
 # as much as a row. The work itself is a function of its own, with the arguments in one tuple: in
 # the body of a @kernel the compiler calls a function that it was given dynamically. On a device
 # with many lanes a work-item gets a single cell (cells.jl).
-
-"""
-    extents(box)
-
-What lies before a box, and how many cells it has, x first: an index of a kernel with the second as
-its `ndrange`, plus the first, is a cell's.
-"""
-extents(box::NTuple{N,Int}) where {N} =
-    (ntuple(d -> box[N-2d+1], Val(N ÷ 2)),
-     ntuple(d -> max(0, box[N-2d+2] - box[N-2d+1]), Val(N ÷ 2)))
 
 @kernel function rows!(body, xs, origin, last_y, args)
     at = @index(Global, NTuple)

@@ -1,0 +1,9 @@
+"""
+    extents(box)
+
+What lies before a box, and how many cells it has, x first: an index of a kernel with the second as
+its `ndrange`, plus the first, is a cell's.
+"""
+extents(box::NTuple{N,Int}) where {N} =
+    (ntuple(d -> box[N-2d+1], Val(N ÷ 2)),
+     ntuple(d -> max(0, box[N-2d+2] - box[N-2d+1]), Val(N ÷ 2)))

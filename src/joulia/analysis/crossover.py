@@ -1,0 +1,215 @@
+"""Where over the size of a grid one backend overtakes another, and from where more ranks pay.
+
+Costs of a step, so start-up is left aside. Between two measured sizes the ratio of two costs is a
+straight line over the number of cells in logarithms, as power laws have it; beyond the measured
+sizes nothing is said.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joulia.analysis import power, ranksum
+from joulia.analysis.compare import Entry, Problem, conditions_differ, verdict
+from joulia.analysis.power import MARGIN
+from joulia.analysis.ranksum import Ratio
+from joulia.analysis.uncertain import Uncertain
+from joulia.case import Shape
+from joulia.errors import JouliaError, suggest
+from joulia.records.parts import Summary
+
+OVER = ("size",)
+"""What a comparison goes over."""
+METRICS: dict[str, Callable[[Entry], Summary | None]] = {
+    "time": lambda e: e.record.time,
+    "energy": lambda e: e.record.energy,
+}
+"""The cost of a step, s or measured J."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Who needs less below and above a number of cells, and the measured shapes around it.
+
+    The interval of `cells` is where the 95 % interval of the ratio meets 1.
+    """
+
+    below: str
+    above: str
+    cells: Uncertain
+    between: tuple[Shape, Shape]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two backends on the same cores (`question` is `backend`), or one on 1 and more (`ranks`).
+
+    `clear` counts the sizes at which they clearly differ. Without a crossing, `ahead` needs less at
+    all of those; where there are none, `reason` is the verdict.
+    """
+
+    problem: Problem
+    question: str
+    metric: str
+    labels: tuple[str, str]
+    shapes: tuple[Shape, ...]
+    clear: int
+    crossings: tuple[Crossing, ...] = ()
+    ahead: str | None = None
+    reason: str = ""
+
+    @property
+    def behind(self) -> str:
+        return self.labels[self.labels[0] == self.ahead]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A backend on one split into ranks and threads: what it needs at each number of cells."""
+
+    backend: str
+    bridge: str
+    ranks: int
+    rest: tuple[Any, ...]
+    entries: dict[int, tuple[Shape, Entry]]
+
+
+def require(over: str) -> None:
+    """JouliaError, in one line, for what there is no comparison over."""
+    if over not in OVER:
+        raise suggest("--over", over, list(OVER))
+
+
+def pairs(problems: Sequence[Problem], baseline: str | None = None) -> list[Pair]:
+    """All pairs with two sizes in common, in each metric; of backends, those with `baseline`.
+
+    JouliaError where there is none.
+    """
+    found = [pair for sweep in _sweeps(problems) for pair in _compared(sweep, baseline)]
+    if not found:
+        raise JouliaError(
+            "nothing to compare over size: no two backends on the same cores, and none on 1 and "
+            "more ranks, have two sizes of a kernel in common. Allowed: files of `joulia run "
+            "KERNEL --size tiny,small,medium`"
+        )
+    return found
+
+
+def _sweeps(problems: Sequence[Problem]) -> Iterator[list[Problem]]:
+    """Problems that differ in shape alone, from the fewest cells to the most."""
+    groups: dict[tuple[Any, ...], list[Problem]] = {}
+    for problem in problems:
+        key = (problem.machine, problem.kernel, problem.dtype, problem.params)
+        groups.setdefault(key, []).append(problem)
+    for group in groups.values():
+        yield sorted(group, key=lambda p: math.prod(p.shape))
+
+
+def _contenders(sweep: Sequence[Problem]) -> list[Contender]:
+    known: dict[tuple[Any, ...], Contender] = {}
+    for problem, entry in ((p, e) for p in sweep for e in p.entries):
+        case, overlap = entry.record.case, entry.record.settings.overlap
+        rest = (case.threads, case.cap, overlap)
+        new = Contender(case.backend, case.bridge, case.ranks, rest, {})
+        contender = known.setdefault((case.backend, case.ranks, rest), new)
+        contender.entries[math.prod(problem.shape)] = (problem.shape, entry)
+    return list(known.values())
+
+
+def _compared(sweep: Sequence[Problem], baseline: str | None) -> Iterator[Pair]:
+    for one, other in itertools.combinations(_contenders(sweep), 2):
+        if one.rest != other.rest or len(one.entries.keys() & other.entries.keys()) < 2:
+            continue
+        question = None
+        named = baseline is None or baseline in (one.backend, other.backend)
+        if one.backend != other.backend and one.ranks == other.ranks:
+            question = "backend" if named or baseline in (one.bridge, other.bridge) else None
+        elif one.backend == other.backend and 1 in (one.ranks, other.ranks):
+            question = "ranks"
+        if question:
+            made = (_pair(sweep[0], question, metric, one, other) for metric in METRICS)
+            yield from (pair for pair in made if pair)
+
+
+def _pair(
+    problem: Problem, question: str, metric: str, one: Contender, other: Contender
+) -> Pair | None:
+    """Two contenders in a metric; None where fewer than two sizes have both their costs."""
+    sizes = []
+    for cells in sorted(one.entries.keys() & other.entries.keys()):
+        (shape, a), (_, b) = one.entries[cells], other.entries[cells]
+        first, second = METRICS[metric](a), METRICS[metric](b)
+        if first is None or second is None or min(*first.samples, *second.samples) <= 0.0:
+            continue
+        if metric == "time" or power.same_parts(a.record, b.record):
+            sizes.append((cells, shape, a, b, ranksum.ratio(first.samples, second.samples)))
+    if len(sizes) < 2:
+        return None
+    corrected = ranksum.holm([ratio.p for *_, ratio in sizes])
+    points, verdicts = [], []
+    for (cells, shape, a, b, ratio), p in zip(sizes, corrected, strict=True):
+        margin = max(MARGIN, a.spread, b.spread)
+        verdicts.append(conditions_differ(a, b) or verdict(ratio, p, margin))
+        points.append(_Point(math.log(cells), shape, ratio, verdicts[-1]))
+    (_, _, a, b, _) = sizes[0]
+    labels = (a.label, b.label)
+    crossings = tuple(_crossings(points, labels))
+    clear = [point for point in points if point.clear]
+    return Pair(
+        problem, question, metric, labels, tuple(point.shape for point in points), len(clear),
+        crossings,
+        None if crossings or not clear else labels[clear[0].verdict == "better"],
+        "" if clear else verdicts[0],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A size: the first's cost over the second's, `better` where the second needs less."""
+
+    log_cells: float
+    shape: Shape
+    ratio: Ratio
+    verdict: str
+
+    @property
+    def clear(self) -> bool:
+        return self.verdict in ("better", "worse")
+
+
+def _crossings(points: Sequence[_Point], labels: tuple[str, str]) -> Iterator[Crossing]:
+    """Between sizes at which the one and then the other clearly needs less."""
+    clear = [i for i, point in enumerate(points) if point.clear]
+    for i, j in itertools.pairwise(clear):
+        if points[i].verdict == points[j].verdict:
+            continue
+        between = points[i : j + 1]
+        at = _zeros(between, lambda r: r.value)
+        ends = [end for pick in (_low, _high) for end in _zeros(between, pick)]
+        every = [math.exp(x) for x in (*at, *ends)]
+        cells = Uncertain(math.exp((at[0] + at[-1]) / 2.0), min(every), max(every))
+        second_first = points[i].verdict == "better"
+        below, above = labels[second_first], labels[not second_first]
+        yield Crossing(below, above, cells, (points[i].shape, points[j].shape))
+
+
+def _low(ratio: Ratio) -> float:
+    return ratio.value if ratio.low is None else ratio.low
+
+
+def _high(ratio: Ratio) -> float:
+    return ratio.value if ratio.high is None else ratio.high
+
+
+def _zeros(points: Sequence[_Point], pick: Callable[[Ratio], float]) -> list[float]:
+    """Logarithms of the cells at which a curve through the points is 1, the first first."""
+    zeros = []
+    for a, b in itertools.pairwise(points):
+        y, end = math.log(pick(a.ratio)), math.log(pick(b.ratio))
+        if y * end < 0.0 or (end == 0.0 and y != 0.0):
+            zeros.append(a.log_cells + (b.log_cells - a.log_cells) * y / (y - end))
+    return zeros
