@@ -234,7 +234,7 @@ COLUMNS = (
         lambda e: "" if e.lines is None else f"{e.lines:.0f}",
         lambda e: "" if e.lines is None else e.lines,
         source_lines,
-        drop=12,
+        drop=13,
         when=lambda entries: any(e.lines is not None for e in entries),
     ),
     of_figure(
