@@ -157,6 +157,12 @@ class Ops:
     def dtype(self, array: Any) -> str:
         raise NotImplementedError
 
+    def prepare(self, step: Callable[[], object]) -> None:
+        """Compile what `step` calls, where a runtime compiles for shapes; compute nothing.
+
+        `step` is a time step without its exchanges. Most runtimes have compiled when they loaded.
+        """
+
     def synchronize(self) -> None:
         """Block until all work given to the runtime is done."""
 
