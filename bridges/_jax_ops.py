@@ -134,7 +134,7 @@ class JaxGpuOps(DeviceOps):
     """On a GPU, to which work goes in the order of the calls."""
 
     @property
-    def directly(self) -> bool:  # type: ignore[override]
+    def directly(self) -> bool:
         return False
 
     @directly.setter
@@ -178,8 +178,8 @@ class JaxGpuOps(DeviceOps):
             step()
 
     def synchronize(self) -> None:
-        # What is queued on a device is done in order: the last one is a new and empty piece of work.
-        jax.block_until_ready(_marker())
+        # A device does in order what is queued: wait for one more, empty, piece of work.
+        _marker().block_until_ready()
 
 
 @jax.jit

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-from joulia.bridges._jax_boxes import put, writes
+from joulia.bridges._jax_boxes import held, put, writes
 from joulia.grid import Box
 from joulia.kernels.euler.states import GAMMA
 
@@ -89,10 +89,9 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
 
     def weak_form(q: Any, state: State, c: Any, d: int) -> Any:
         """sum_l c matrix[i, l] f_l along d."""
-        f = lax.optimization_barrier(flux(q, state, d))
-        return sum(
-            placed(matrix[:, l], c, d, q.dtype) * along(f, d, slice(l, l + 1)) for l in range(nodes)
-        )
+        f = held(flux(q, state, d))
+        columns = (placed(column, c, d, q.dtype) for column in matrix.T)
+        return sum(column * along(f, d, slice(l, l + 1)) for l, column in enumerate(columns))  # noqa: E741
 
     def split_form(q: Any, state: State, c: Any, d: int) -> Any:
         """sum_l c matrix[i, l] f#_il along d: all pairs of nodes at one distance together."""
@@ -116,7 +115,7 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         first, last = slice(0, 1), slice(nodes - 1, nodes)
         entering = flux_rusanov(along(below, d, last), along(q, d, first), d)
         leaving = flux_rusanov(along(q, d, last), along(above, d, first), d)
-        entering, leaving = lax.optimization_barrier((c * entering, -c * leaving))
+        entering, leaving = held((c * entering, -c * leaving))
         return padded(entering, d, 0, nodes - 1) + padded(leaving, d, nodes - 1, 0)
 
     add_volume = split_form if split else weak_form
@@ -125,13 +124,13 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
     def stage(box: Box, q: Any, k: Any, out: Any, a: Any, b: Any, cx: Any, cy: Any, cz: Any) -> Any:
         """k = a k + dt R(q), out = q + b k, with R the right-hand side and c_d = 2 dt / dx_d."""
         own = elements(q, box)
-        state = lax.optimization_barrier(primitive(own))
+        state = held(primitive(own))
         r = a * elements(k, box)
         for d, c in enumerate((cx, cy, cz)):
             below, above = (elements(q, box, d, shift) for shift in (-1, 1))
             r += add_volume(own, state, c, d)
             r += surface(own, below, above, c * lift, d)
-        r = jnp.moveaxis(lax.optimization_barrier(r), 0, 2)
+        r = jnp.moveaxis(held(r), 0, 2)
         return put(k, box, r), put(out, box, jnp.moveaxis(own, 0, 2) + b * r)
 
     return {"stage": stage}

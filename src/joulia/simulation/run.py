@@ -27,7 +27,7 @@ clock = time.perf_counter
 Initial = Callable[[Case, Tile], dict[str, Host]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Dry:
     """An exchange that fills no halos, and hands out every box that a run's may: for compiling."""
 
