@@ -7,7 +7,7 @@ WHOLE: tuple[str, ...] = ()
 """Variants in which all of them exist."""
 
 COMPILED = (
-    "cupy:cuda", "julia", "julia:cuda", "numba", "numba:cuda", "occa:serial", "occa:openmp",
+    "cupy:cuda", "jax", "julia", "julia:cuda", "numba", "numba:cuda", "occa:serial", "occa:openmp",
     "occa:cuda",
 )  # fmt: skip
 """Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

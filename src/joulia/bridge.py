@@ -81,6 +81,7 @@ class Bridge(Protocol):
 
 PLACES = frozenset({
     "NUMBA_CACHE_DIR", "OCCA_CACHE_DIR", "OCCA_DIR", "CUPY_CACHE_DIR", "JULIA_DEPOT_PATH",
+    "JAX_COMPILATION_CACHE_DIR",
     "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT", "PYTHON_JULIACALL_LIB",
 })  # fmt: skip
 """Variables that say where something is, and not what it does."""
