@@ -9,7 +9,7 @@ WHOLE: tuple[str, ...] = (
 """Variants in which all of them exist."""
 
 COMPILED = (
-    "c++", "cupy:cuda", "fortran", "julia", "julia:cuda", "numba", "numba:cuda", "occa:serial",
-    "occa:openmp", "occa:cuda",
+    "c++", "cupy:cuda", "fortran", "jax", "julia", "julia:cuda", "numba", "numba:cuda",
+    "occa:serial", "occa:openmp", "occa:cuda",
 )  # fmt: skip
 """Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

@@ -66,8 +66,9 @@ def test_heat_decays_exactly_as_the_discrete_scheme_says(shape, waves):
     assert decay(case) == pytest.approx(1 - dt * rate, rel=1e-14)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "numba", "jax"])
 def test_a_box_is_computed_and_nothing_beside_it(backend):
+    require(backend)
     entry = registry.kernel("heat")
     case = make_case("heat", backend)
     bridge = registry.bridge(case.bridge)

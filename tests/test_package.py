@@ -11,8 +11,8 @@ from joulia import registry
 from .promises import COMPLETE
 
 SUFFIXES = (
-    "_numpy.py", "_numba.py", "_numba_cuda.py", "_cupy.py", ".jl", ".okl", "_gpu.okl", ".cpp",
-    ".f90",
+    "_numpy.py", "_numba.py", "_numba_cuda.py", "_cupy.py", "_jax.py", ".jl", ".okl", "_gpu.okl",
+    ".cpp", ".f90",
 )  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def test_every_kernel_and_bridge_came_with_the_package():
         assert home in entry.folder.parents, name
         for suffix in SUFFIXES:
             assert entry.source(suffix) is not None, f"{name}{suffix}"
-    assert set(registry.bridges()) >= {"numpy", "numba", "julia", "occa"}
+    assert set(registry.bridges()) >= {"numpy", "numba", "jax", "julia", "occa"}
     assert (home / "juliapkg.json").is_file()
     assert (home / "JouliaKernels" / "src" / "JouliaKernels.jl").is_file()
     assert (home / "py.typed").is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from .conftest import VARIANTS, require
 from .programs_run import PATIENCE_S, PROGRAMS, environment
 from .promises import COMPLETE
 
-GRIDS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+Grids = list[tuple[str, tuple[int, ...], dict[str, Any]]]
+
+GRIDS: Grids = [
     ("stream", (1013,), {}),
     ("equation_of_state", (1013,), {}),
     ("shallow_water", (96, 100), {}),
@@ -30,7 +33,7 @@ GRIDS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("euler", (4, 4, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]
 """Rows with a vector body and a rest, for every width of vectors, also where they are cut."""
-ODD: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+ODD: Grids = [
     ("shallow_water", (13, 11), {}),
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {}),
@@ -40,14 +43,14 @@ ODD: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
 """Grids that divide by neither 2 nor 3 nor 4 on every axis."""
 
 
-def others() -> list[tuple[str, tuple[int, ...], dict[str, Any]]]:
+def others() -> Grids:
     """Kernels that are not joulia's own, at their smallest."""
     named = {kernel for kernel, *_ in GRIDS}
     every = registry.kernels().items()
     return [(name, entry.kernel.sizes["tiny"], {}) for name, entry in every if name not in named]
 
 
-LONG: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+LONG: Grids = [
     ("euler", (3, 2, 5), {"p": 2, "state": "wave"}),
     ("euler", (3, 2, 5), {"p": 2, "state": "taylor_green", "form": "split"}),
 ]
@@ -55,7 +58,9 @@ LONG: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
 STEPS = 3
 
 
-def cases() -> list[dict[str, Any]]:
+def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[dict[str, Any]]:
+    """Cases of grids in precisions; every one where none are named."""
+    every = ((GRIDS + others(), DTYPES), (ODD, DTYPES[:1]), (LONG, DTYPES))
     return [
         {
             "name": f"{kernel} {'x'.join(map(str, shape))} {dtype} {params}",
@@ -66,7 +71,7 @@ def cases() -> list[dict[str, Any]]:
             "steps": 100 if grids is LONG else STEPS,
             "halo": max(1, registry.kernel(kernel).kernel.halo.width),
         }
-        for grids, dtypes in ((GRIDS + others(), DTYPES), (ODD, DTYPES[:1]), (LONG, DTYPES))
+        for grids, dtypes in which or every
         for kernel, shape, params in grids
         for dtype in dtypes
     ]
@@ -79,10 +84,12 @@ def digests(
     most: int,
     dtypes: tuple[str, ...] = DTYPES,
     env: dict[str, str] | None = None,
+    chosen: list[dict[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """By case and cut, the digests of the whole grid's fields on `least` to `most` ranks."""
     longest = STEPS if backend in ("numpy", *VARIANTS) else 100
-    chosen = [c for c in cases() if c["dtype"] in dtypes and c["steps"] <= longest]
+    if chosen is None:
+        chosen = [c for c in cases() if c["dtype"] in dtypes and c["steps"] <= longest]
     (folder / "cases.json").write_text(json.dumps(chosen))
     # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
     program = [sys.executable, "-m", "mpi4py", str(PROGRAMS / "cuts.py"), backend]
@@ -109,6 +116,26 @@ def different(seen: dict[str, dict[str, Any]], alone: dict[str, dict[str, Any]])
         for cut, fields in cuts.items()
         if fields != next(iter(alone[name].values()))
     ]
+
+
+FEW: Grids = [
+    ("stream", (1013,), {}),
+    ("equation_of_state", (1013,), {}),
+    ("shallow_water", (13, 11), {}),
+    ("heat", (13, 10, 7), {}),
+    ("tracer", (13, 10, 7), {"z": "walls"}),
+    ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),
+]
+"""For JAX, which compiles each box of each cut anew."""
+
+
+def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
+    """Every kernel, 1 and 2 ranks in cuts along every axis, with and without overlap."""
+    require("jax")
+    few = cases([(FEW, DTYPES[:1])])
+    seen = digests(tmp_path, "jax", 1, 2, chosen=few)
+    assert {case["kernel"] for case in few if len(seen[case["name"]]) >= 3} == set(COMPLETE)
+    assert different(seen, seen) == []
 
 
 BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]

@@ -82,6 +82,7 @@ class Bridge(Protocol):
 
 PLACES = frozenset({
     "NUMBA_CACHE_DIR", "OCCA_CACHE_DIR", "OCCA_DIR", "CUPY_CACHE_DIR", "JULIA_DEPOT_PATH",
+    "JAX_COMPILATION_CACHE_DIR",
     "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT", "PYTHON_JULIACALL_LIB",
 })  # fmt: skip
 """Variables that say where something is, and not what it does."""
@@ -160,6 +161,12 @@ class Ops:
 
     def dtype(self, array: Any) -> str:
         raise NotImplementedError
+
+    def prepare(self, step: Callable[[], object]) -> None:
+        """Compile what `step` calls, where a runtime compiles for shapes; compute nothing.
+
+        `step` is a time step without its exchanges. Most runtimes have compiled when they loaded.
+        """
 
     def synchronize(self) -> None:
         """Block until all work given to the runtime is done."""

@@ -81,6 +81,10 @@ class HaloExchange:
             self.seconds += time.perf_counter() - began
             yield self.interior
 
+    def boxes(self) -> list[Box]:
+        """Every box that it may hand out."""
+        return [self.interior, *([self.core, *self.shell] if self.remote else [])]
+
     def _copy_local(self, arrays: tuple[Any, ...]) -> None:
         for array in arrays:
             self.copy(array)
