@@ -38,7 +38,9 @@ LANGUAGE = _compilers.Language(
     candidates=("gfortran",),
     package="gfortran",
     flags_variable="JOULIA_FFLAGS",
-    options="-std=f2008 -cpp -fopenmp",
+    # Fortran has no `inline`: a library's procedures are inlined where nothing may take their place,
+    # up to a size that is meant for code without loops over them.
+    options="-std=f2008 -cpp -fopenmp -fno-semantic-interposition -finline-limit=1000",
     prelude=prelude,
 )
 _state = {"compiled": False}
