@@ -38,7 +38,10 @@ LANGUAGE = _compilers.Language(
     candidates=("gfortran",),
     package="gfortran",
     flags_variable="JOULIA_FFLAGS",
-    options="-std=f2008 -cpp -fopenmp",
+    # Fortran has no `inline`: procedures of a library are inlined where nothing may replace them,
+    # up to a size. And where zeros have no sign, GCC reassociates Fortran's sums unless it is told.
+    options="-std=f2008 -cpp -fopenmp -fno-semantic-interposition -finline-limit=1000 "
+    "-fno-associative-math",
     prelude=prelude,
 )
 _state = {"compiled": False}
