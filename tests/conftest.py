@@ -19,6 +19,7 @@ from joulia import registry
 from joulia.case import TUNED
 from joulia.system import cuda, machine
 
+from . import browser
 from .promises import COMPLETE, WHOLE
 
 # A shell without job control starts what it puts into the background with interrupts ignored, and
@@ -148,3 +149,12 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
+    if browser.find() is None:
+        pytest.skip("no Chromium here (apt install chromium, or set JOULIA_CHROMIUM)")
+    opened = browser.Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()

@@ -96,7 +96,7 @@ def test_sizes_that_cannot_be_told_apart_widen_what_is_between() -> None:
     [
         (sweep("julia", LINEAR), "no clear difference"),
         ([replace(r, conditions=replace(PLAIN, governor="powersave")) for r in TWO[3:]],
-         "conditions differ: governor performance | powersave"),
+         "conditions differ: governor powersave | performance"),
         ([record("julia", [1e-3 * CELLS[s]], size=s) for s in SIZES], "too few repeats"),
     ],
     ids=["alike", "conditions", "once"],
@@ -115,11 +115,26 @@ def test_from_which_size_ranks_pay() -> None:
         [*sweep("numba", LINEAR), *sweep("numba", lambda n: 4e-5 + LINEAR(n) / 2, ranks=2),
          *sweep("numba", lambda n: LINEAR(n) / 3, threads=2)]
     )  # fmt: skip
-    (pair,) = found
+    threads, pair = found
     assert (pair.question, pair.labels) == ("ranks", ("numba", "numba 2 x 1"))
+    assert (threads.question, threads.ahead) == ("threads", "numba 1 x 2")
     (crossing,) = pair.crossings
     assert (crossing.below, crossing.above) == ("numba", "numba 2 x 1")
     assert TINY < crossing.cells.value < SMALL, "at 80 000 cells by the formula"
+
+
+def test_a_backend_of_one_thread_stands_beside_others_on_all_cores() -> None:
+    """NumPy beside Numba on two threads, and not Numba on one beside Julia on two."""
+    several = [*sweep("numpy", law(4e-8, 1.0)), *sweep("numba", LINEAR, threads=2)]
+    several += [*sweep("julia", LINEAR), *sweep("julia", LINEAR, threads=2)]
+    found = {p.labels: p.question for p in pairs(several)}
+    assert found == {
+        ("numba 1 x 2", "numpy"): "backend",
+        ("julia", "numpy"): "backend",
+        ("julia 1 x 2", "numpy"): "backend",
+        ("julia 1 x 2", "numba 1 x 2"): "backend",
+        ("julia", "julia 1 x 2"): "threads",
+    }
 
 
 def test_joules_of_two_kinds_of_meter_do_not_cross() -> None:
@@ -131,7 +146,7 @@ def test_a_baseline_chooses_the_pairs_of_backends() -> None:
     three = [*TWO, *sweep("occa:openmp", law(2e-9, 1.0))]
     assert len([p for p in pairs(three) if p.metric == "time"]) == 3
     named = [set(p.labels) for p in pairs(three, baseline="occa") if p.metric == "time"]
-    assert named == [{"numba", "occa:openmp"}, {"julia", "occa:openmp"}]
+    assert named == [{"julia", "occa:openmp"}, {"numba", "occa:openmp"}]
 
 
 def test_one_size_is_refused_in_one_line() -> None:
@@ -150,8 +165,8 @@ def test_the_command_in_every_form(joulia, tmp_path) -> None:
     assert max(map(len, shown.splitlines())) <= 80
     text = " ".join(shown.split())
     assert "heat float64 time numba julia 2.10 M [2.08 M, 2.12 M]" in text
-    assert "numba needs less throughout than numpy" in text
-    assert "numpy 2 x 1 needs less throughout than numpy" in text
+    assert "numba needs less at every size than numpy" in text
+    assert "numpy 2 x 1 needs less at every size than numpy" in text
     assert text.count("no joules: no meter on this machine") == 1
     table = joulia(*over, "--markdown").stdout
     assert "| heat float64 | time | numba | julia | 2.10 M [" in table
@@ -163,6 +178,7 @@ def test_the_command_in_every_form(joulia, tmp_path) -> None:
     assert float(crossed["cells_low"]) < MEET < float(crossed["cells_high"])
     assert (crossed["from_shape"], crossed["to_shape"]) == ("64x64x64", "256x256x256")
     assert {r["question"] for r in rows} == {"backend", "ranks"}
+    assert {r["outcome"] for r in rows} == {"crosses", "ahead"}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def briefly(problem: Problem, best: Entry, rivals: Sequence[Entry], thrifty: Ent
     figures += [against(best, base) for base in yardsticks(problem) if base is not best]
     if len(problem.entries) == 1:
         return f"only {best.label} was measured: {', '.join(figures)}"
-    tied = f" (or {', '.join(e.label for e in rivals)}: no clear difference)" if rivals else ""
+    tied = f" (or {', '.join(e.label for e in rivals)}: cannot be told apart)" if rivals else ""
     if thrifty is not None:
         others = thrifty is not best
         figures.append(f"fewest joules: {thrifty.label}" if others else "and the fewest joules")

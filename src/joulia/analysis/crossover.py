@@ -1,4 +1,4 @@
-"""Where over the size of a grid one backend overtakes another, and from where more ranks pay.
+"""Where over the size of a grid one backend overtakes another, and from where more cores pay.
 
 Costs of a step, so start-up is left aside. Between two measured sizes the ratio of two costs is a
 straight line over the number of cells in logarithms, as power laws have it; beyond the measured
@@ -46,10 +46,12 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two backends on the same cores (`question` is `backend`), or one on 1 and more (`ranks`).
+    """Two backends on as many cores (`question` is `backend`), or one on more `ranks`, `threads`.
+
+    A backend that was measured on one thread only stands beside others on any number of threads.
 
     `clear` counts the sizes at which they clearly differ. Without a crossing, `ahead` needs less at
-    all of those; where there are none, `reason` is the verdict.
+    all of those, which may not be all `shapes`; where there are none, `reason` is the verdict.
     """
 
     problem: Problem
@@ -74,6 +76,7 @@ class Contender:
     backend: str
     bridge: str
     ranks: int
+    threads: int
     rest: tuple[Any, ...]
     entries: dict[int, tuple[Shape, Entry]]
 
@@ -85,16 +88,16 @@ def require(over: str) -> None:
 
 
 def pairs(problems: Sequence[Problem], baseline: str | None = None) -> list[Pair]:
-    """All pairs with two sizes in common, in each metric; of backends, those with `baseline`.
+    """Pairs with two sizes in common, in each metric; of backends, those with `baseline` or all.
 
     JouliaError where there is none.
     """
     found = [pair for sweep in _sweeps(problems) for pair in _compared(sweep, baseline)]
     if not found:
         raise JouliaError(
-            "nothing to compare over size: no two backends on the same cores, and none on 1 and "
-            "more ranks, have two sizes of a kernel in common. Allowed: files of `joulia run "
-            "KERNEL --size tiny,small,medium`"
+            "nothing to compare over size: no two backends on as many cores, and none on 1 and "
+            "more ranks or threads, have two sizes of a kernel in common. Allowed: files of "
+            "`joulia run KERNEL --size tiny,small,medium`"
         )
     return found
 
@@ -113,26 +116,35 @@ def _contenders(sweep: Sequence[Problem]) -> list[Contender]:
     known: dict[tuple[Any, ...], Contender] = {}
     for problem, entry in ((p, e) for p in sweep for e in p.entries):
         case, overlap = entry.record.case, entry.record.settings.overlap
-        rest = (case.threads, case.cap, overlap)
-        new = Contender(case.backend, case.bridge, case.ranks, rest, {})
-        contender = known.setdefault((case.backend, case.ranks, rest), new)
+        what = (case.backend, case.bridge, case.ranks, case.threads, (case.cap, overlap))
+        contender = known.setdefault(what, Contender(*what, entries={}))
         contender.entries[math.prod(problem.shape)] = (problem.shape, entry)
-    return list(known.values())
+    return [known[what] for what in sorted(known, key=lambda what: what[:4])]
 
 
 def _compared(sweep: Sequence[Problem], baseline: str | None) -> Iterator[Pair]:
-    for one, other in itertools.combinations(_contenders(sweep), 2):
-        if one.rest != other.rest or len(one.entries.keys() & other.entries.keys()) < 2:
+    contenders = _contenders(sweep)
+    threaded = {c.backend for c in contenders if c.threads > 1}
+    for one, other in itertools.combinations(contenders, 2):
+        question = _question(one, other, threaded)
+        names = (one.backend, one.bridge, other.backend, other.bridge)
+        if question is None or (question == "backend" and baseline not in (None, *names)):
             continue
-        question = None
-        named = baseline is None or baseline in (one.backend, other.backend)
-        if one.backend != other.backend and one.ranks == other.ranks:
-            question = "backend" if named or baseline in (one.bridge, other.bridge) else None
-        elif one.backend == other.backend and 1 in (one.ranks, other.ranks):
-            question = "ranks"
-        if question:
-            made = (_pair(sweep[0], question, metric, one, other) for metric in METRICS)
-            yield from (pair for pair in made if pair)
+        made = (_pair(sweep[0], question, metric, one, other) for metric in METRICS)
+        yield from (pair for pair in made if pair)
+
+
+def _question(one: Contender, other: Contender, threaded: set[str]) -> str | None:
+    """What two contenders differ in; None where it is more than one thing."""
+    if one.rest != other.rest:
+        return None
+    if one.backend != other.backend:
+        single = {one.backend, other.backend} - threaded
+        same = one.threads == other.threads or bool(single)
+        return "backend" if one.ranks == other.ranks and same else None
+    if one.threads == other.threads:
+        return "ranks" if 1 in (one.ranks, other.ranks) else None
+    return "threads" if one.ranks == other.ranks and 1 in (one.threads, other.threads) else None
 
 
 def _pair(

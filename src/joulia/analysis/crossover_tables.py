@@ -67,21 +67,21 @@ def rows(pairs: Sequence[Pair]) -> list[list[str]]:
 def lines(pairs: Sequence[Pair]) -> list[str]:
     """Who is ahead at all sizes, in one line each, and who cannot be told apart."""
     several = len({p.problem.machine for p in pairs}) > 1
-    ahead: dict[tuple[str, str], list[str]] = {}
+    listed: dict[str, list[str]] = {}
     for pair in pairs:
         if pair.crossings:
             continue
         host = f" on {pair.problem.hostname}" if several else ""
         sizes = f"{shape_text(pair.shapes[0])} to {shape_text(pair.shapes[-1])}"
-        where = f"{name(pair.problem)}{host}, {pair.metric}, {sizes}: "
+        where = f"{name(pair.problem)}{host}, {pair.metric}, {sizes}"
         if pair.ahead is None:
-            ahead.setdefault((where, pair.reason), []).append(" and ".join(pair.labels))
-        else:
-            every = len(pair.shapes)
-            part = "" if pair.clear == every else f" (clearly at {pair.clear} of {every} sizes)"
-            says = f"{pair.ahead} needs less throughout than"
-            ahead.setdefault((where, says), []).append(pair.behind + part)
-    return [f"{where}{says} {', '.join(names)}" for (where, says), names in ahead.items()]
+            listed.setdefault(f"{where}, {pair.reason}: ", []).append(" and ".join(pair.labels))
+            continue
+        every = pair.clear == len(pair.shapes)
+        part = "" if every else f" (clearly less at {pair.clear} of {len(pair.shapes)} sizes)"
+        verb = "needs less at every size than" if every else "never clearly needs more than"
+        listed.setdefault(f"{where}: {pair.ahead} {verb} ", []).append(pair.behind + part)
+    return [says + ", ".join(names) for says, names in listed.items()]
 
 
 def unmetered(problems: Sequence[Problem]) -> list[str]:
@@ -114,7 +114,9 @@ def markdown(pairs: Sequence[Pair], problems: Sequence[Problem]) -> str:
 
 def flat(pair: Pair, crossing: Crossing | None) -> dict[str, Any]:
     """A crossing, or a pair without one, as plain values."""
-    outcome = "crosses" if crossing else "ahead throughout" if pair.ahead else pair.reason
+    outcome = "crosses" if crossing else pair.reason
+    if pair.ahead:
+        outcome = "ahead" if pair.clear == len(pair.shapes) else "never behind"
     below, above = crossing.between if crossing else (pair.shapes[0], pair.shapes[-1])
     return {
         "machine": pair.problem.machine,

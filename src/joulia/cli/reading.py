@@ -47,7 +47,7 @@ def compare(
     """Backends side by side: time, energy, start-up and when it pays off, and what is sure.
 
     Files of several machines add their performance portability. With --over size: at which size a
-    backend overtakes another, and from which more ranks pay, start-up aside.
+    backend overtakes another, and from which more ranks or threads pay, start-up aside.
     """
     from joulia.analysis import crossover, portability, tables
     from joulia.analysis.compare import comparisons, measured

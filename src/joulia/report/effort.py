@@ -11,7 +11,7 @@ from joulia.analysis.tuning import tunings
 from joulia.analysis.uncertain import Uncertain
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
-from joulia.report.figures import MACHINES, Plot, Series, interval_text, several_machines
+from joulia.report.figures import MACHINES, Plot, Series, interval_text, plainer, several_machines
 
 
 def plots(problems: Sequence[Problem], series: Series, metric: str) -> list[Plot]:
@@ -88,6 +88,6 @@ def mark(entry: Entry, series: Series, metric: str, unit: str) -> Mark:
     assert entry.lines is not None
     return Mark(
         entry.label, series.of(entry.backend), entry.lines, value.value,
-        y_low=value.low, y_high=value.high,
+        y_low=value.low, y_high=value.high, hollow=plainer(entry),
         tip=f"{entry.label}: {entry.lines:.0f} lines, {interval_text(value, unit)} a step",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from joulia.analysis.advice import main_problems
 from joulia.analysis.compare import Entry, Problem
 from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import digits, quantity
-from joulia.case import Place, count_of
+from joulia.case import TUNED, Place, count_of
 from joulia.records.parts import Startup
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
@@ -33,19 +33,33 @@ class Plot:
 
 
 class Series:
-    """A fixed number for each backend: the same colour and shape in every chart."""
+    """A fixed number for each backend: the same colour and shape in every chart.
+
+    A plainer source has its backend's; its marks are hollow.
+    """
 
     def __init__(self, backends: Iterable[str]) -> None:
         first = ("numpy", "numba", "julia", "occa:serial", "occa:openmp")
-        names = sorted(set(backends), key=lambda b: (first.index(b) if b in first else 9, b))
+        every = {tuned(b) for b in backends}
+        names = sorted(every, key=lambda b: (first.index(b) if b in first else 9, b))
         self.numbers = {name: i for i, name in enumerate(names)}
 
     def of(self, backend: str) -> int:
-        return self.numbers.setdefault(backend, len(self.numbers))
+        return self.numbers.setdefault(tuned(backend), len(self.numbers))
 
     def legend(self, used: Iterable[int]) -> tuple[tuple[int, str], ...]:
         wanted = set(used)
         return tuple((i, name) for name, i in self.numbers.items() if i in wanted)
+
+
+def tuned(backend: str) -> str:
+    """A backend's name without the variant of its sources."""
+    return backend.partition("/")[0]
+
+
+def plainer(entry: Entry) -> bool:
+    """Whether another than the tuned source ran."""
+    return entry.record.case.variant != TUNED
 
 
 def updates(entry: Entry) -> float:
@@ -148,6 +162,7 @@ def cost_marks(problem: Problem, series: Series, metric: str, unit: str) -> list
                 x_high=per.high,
                 group=problem.title,
                 tip=tip,
+                hollow=plainer(entry),
             )
         )
     return marks
@@ -166,7 +181,8 @@ def energy_against_time(problems: Sequence[Problem], series: Series, modelled: b
             marks.append(
                 Mark(
                     entry.label, series.of(entry.backend), entry.time.value, joules.value,
-                    entry.time.low, entry.time.high, joules.low, joules.high, hollow=modelled,
+                    entry.time.low, entry.time.high, joules.low, joules.high,
+                    hollow=modelled or plainer(entry),
                     tip=f"{entry.label}: {interval_text(entry.time, 's')}, "
                     f"{about}{interval_text(joules, 'J')} a step",
                 )
@@ -228,6 +244,7 @@ def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
                         entry.label, series.of(entry.backend), intensity, rates.flops_per_s,
                         tip=f"{problem.kernel} {entry.label}: {quantity(rates.flops_per_s, '')}"
                         f"flop/s at {digits(intensity)} flop/B{bound}",
+                        hollow=plainer(entry),
                     )
                 )  # fmt: skip
         if not marks or not bandwidths:
@@ -354,6 +371,7 @@ def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
                         tip=f"{entry.label}: {digits(gain)} on "
                         f"{count_of(entry.record.case.place)}, "
                         f"parallel efficiency {gain / count:.0%}",
+                        hollow=plainer(entry),
                     )
                 )  # fmt: skip
                 highest = max(highest, count)

@@ -57,6 +57,7 @@ def build(
         "missing": missing(records, drawn),
         "without": summary.without_figures(records),
         "prices": summary.prices(advices),
+        "hollow": HOLLOW,
         "metered": any(e.energy for a in advices for e in a.problem.entries),
         "tuned": (effort.HEADS, effort.bought(problems)),
         "fronts": frontier_plots.words(records),
@@ -184,6 +185,8 @@ def sections(
     return headings
 
 
+HOLLOW = ("time", "energy", "energy-time", "effort-time", "effort-energy", "roofline", "scaling")
+"""The kinds of charts in which a hollow mark is a plainer source."""
 NO_FRONTIER = (
     "Accuracy against cost was not measured: `joulia frontier KERNEL -o FILE` measures it; give "
     "FILE to `joulia report` too."

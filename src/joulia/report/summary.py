@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from joulia import registry
 from joulia.analysis.advice import Advice
+from joulia.analysis.columns import SURE
 from joulia.analysis.compare import Entry
 from joulia.analysis.tuning import Tuning, tunings
 from joulia.analysis.units import digits, quantity
@@ -95,12 +96,14 @@ def price(entry: Entry | None, advised: Advice, bought: Tuning | None) -> Price:
     if entry.energy is not None:
         notes.append(quantity(entry.energy.value, "J"))
     if bought and bought.time:
-        notes.append(f"{digits(bought.time.ratio.value)} × {bought.plain.record.case.variant}")
+        sure = SURE[bought.time.verdict.partition(":")[0]]
+        times = f"{digits(bought.time.ratio.value)} × {bought.plain.record.case.variant}"
+        notes.append(times + sure)
     ends = (entry.time.low, entry.time.high)
     low, high = (quantity(end, "s") if end is not None else "?" for end in ends)
     tip = f"{entry.label}: {low} to {high} a step" + (f"; {bought.sentence}" if bought else "")
-    sure = any(entry is e for e in (advised.best, *advised.rivals))
-    return Price(quantity(entry.time.value, "s"), tuple(notes), tip, sure)
+    quickest = any(entry is e for e in (advised.best, *advised.rivals))
+    return Price(quantity(entry.time.value, "s"), tuple(notes), tip, quickest)
 
 
 def without_figures(records: Sequence[Record]) -> list[str]:
