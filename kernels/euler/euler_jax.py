@@ -15,7 +15,7 @@ from jax import lax
 from jax import numpy as jnp
 
 from joulia.bridges._jax_boxes import held, put, writes
-from joulia.grid import Box
+from joulia.grid import Box, slices
 from joulia.kernels.euler.states import GAMMA
 
 State = tuple[Any, ...]
@@ -65,12 +65,9 @@ def flux_rusanov(q_ll: Any, q_rr: Any, d: int) -> Any:
     return mean - 0.5 * speed * (q_rr - q_ll)
 
 
-def elements(q: Any, box: Box, d: int = 0, shift: int = 0) -> Any:
-    """The box's elements, or their neighbours along d, component first."""
-    z0, z1, y0, y1, x0, x1 = box
-    dx, dy, dz = (shift if axis == d else 0 for axis in range(3))
-    part = q[z0 + dz : z1 + dz, y0 + dy : y1 + dy, ..., x0 + dx : x1 + dx]
-    return jnp.moveaxis(part, 2, 0)
+def elements(q: Any, box: Box) -> Any:
+    """The box's elements, component first."""
+    return jnp.moveaxis(q[slices(box)], 2, 0)
 
 
 def along(q: Any, d: int, nodes: slice) -> Any:
@@ -110,13 +107,22 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         widths[-2 - d] = (before, after, 0)
         return lax.pad(f, jnp.zeros((), f.dtype), widths)
 
-    def surface(q: Any, below: Any, above: Any, c: Any, d: int) -> Any:
-        """c f* at the first nodes along d, -c f* at the last, f* through their own faces."""
-        first, last = slice(0, 1), slice(nodes - 1, nodes)
-        entering = flux_rusanov(along(below, d, last), along(q, d, first), d)
-        leaving = flux_rusanov(along(q, d, last), along(above, d, first), d)
-        entering, leaving = held((c * entering, -c * leaving))
-        return padded(entering, d, 0, nodes - 1) + padded(leaving, d, nodes - 1, 0)
+    def surface(q: Any, box: Box, c: Any, d: int) -> Any:
+        """c f* at the first nodes along d, -c f* at the last, f* through their own faces.
+
+        A face has the same flux for the element below it and for the one above.
+        """
+        low, high = 2 * (2 - d), 2 * (2 - d) + 1
+        below = tuple(a - (i == low) for i, a in enumerate(box))
+        above = tuple(a + (i == high) for i, a in enumerate(box))
+        ll = along(elements(q, below), d, slice(nodes - 1, nodes))
+        rr = along(elements(q, above), d, slice(0, 1))
+        f = held(c * flux_rusanov(ll, rr, d))
+        entering, leaving = (
+            lax.slice_in_dim(f, first, first + box[high] - box[low], axis=(-1, 2, 1)[d])
+            for first in (0, 1)
+        )
+        return padded(entering, d, 0, nodes - 1) - padded(leaving, d, nodes - 1, 0)
 
     add_volume = split_form if split else weak_form
 
@@ -127,9 +133,8 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         state = held(primitive(own))
         r = a * elements(k, box)
         for d, c in enumerate((cx, cy, cz)):
-            below, above = (elements(q, box, d, shift) for shift in (-1, 1))
             r += add_volume(own, state, c, d)
-            r += surface(own, below, above, c * lift, d)
+            r += surface(q, box, c * lift, d)
         r = jnp.moveaxis(held(r), 0, 2)
         return put(k, box, r), put(out, box, jnp.moveaxis(own, 0, 2) + b * r)
 

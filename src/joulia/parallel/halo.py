@@ -83,7 +83,8 @@ class HaloExchange:
 
     def boxes(self) -> list[Box]:
         """Every box that it may hand out."""
-        return [self.interior, *([self.core, *self.shell] if self.remote else [])]
+        parts = [self.core, *self.shell] if self.remote and not is_empty(self.core) else []
+        return [self.interior, *parts]
 
     def _copy_local(self, arrays: tuple[Any, ...]) -> None:
         for array in arrays:
