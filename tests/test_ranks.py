@@ -87,7 +87,8 @@ def digests(
     chosen: list[dict[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """By case and cut, the digests of the whole grid's fields on `least` to `most` ranks."""
-    longest = STEPS if backend in ("numpy", *VARIANTS) else 100
+    # What compilers may not do in plain sources they would do in the first step.
+    longest = STEPS if backend in ("numpy", "c++", "fortran", *VARIANTS) else 100
     if chosen is None:
         chosen = [c for c in cases() if c["dtype"] in dtypes and c["steps"] <= longest]
     (folder / "cases.json").write_text(json.dumps(chosen))
