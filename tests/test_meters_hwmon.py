@@ -15,7 +15,7 @@ from virtual import LocalSampler, VirtualClock
 
 from joulia.energy.accounting import Seen, User, account
 from joulia.energy.monitor import EnergyMonitor
-from joulia.meters import Base, Missing, hwmon, hwmon_energy, rapl
+from joulia.meters import Base, Missing, SomeFailed, hwmon, hwmon_energy, rapl
 from joulia.parallel.comm import OneRank
 
 
@@ -239,8 +239,10 @@ def test_rails_count_but_are_not_added(tmp_path: Path) -> None:
     assert set(kinds(meter).values()) == {"part"}
     meter.read()
     trees.put(ltc, {"energy1_input": 8_000_000})
-    assert "ltc2947 energy1 (hwmon2)" not in meter.read()
-    assert "ina228 energy1 (hwmon1)" in meter.read()
+    with pytest.raises(SomeFailed, match="went back") as failed:
+        meter.read()
+    assert set(failed.value.errors) == {"ltc2947 energy1 (hwmon2)"}
+    assert "ina228 energy1 (hwmon1)" in failed.value.values
 
 
 def test_a_machine_without_energy_counters(tmp_path: Path) -> None:

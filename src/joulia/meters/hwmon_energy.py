@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import nothing, number, state
+from joulia.meters._rapl_gain import MODELLED_REL
 from joulia.meters.hwmon import attribute, folders, numbered
 
 PERIOD_S = 0.1
 """Drivers pass a register on, and tell no rate. The real one is watched before a measurement."""
 SYSTEMATIC_REL = 0.05
-"""Their makers state no bound; the order of magnitude found for NVML is assumed."""
+"""Their makers state no bound; the order of magnitude found for NVML is assumed. The sockets that
+amd_energy tells are RAPL's, and a model's (`_rapl_gain`)."""
 ELSEWHERE = ("ibmpowernv", "amdgpu")
 """Drivers that another meter reads."""
 FILES = "energy*_input"
@@ -47,23 +49,24 @@ class HwmonEnergy(Base):
         self.id = name
         self.counters = counters
         # The kernel extends registers to 64 bits, or does not say where they wrap.
-        self.sums = {counter.name: Accumulator(counter.name, None, clock) for counter in counters}
+        self.sums = {c.name: Accumulator(c.name, None, clock, MOST_WATTS[c.kind]) for c in counters}
         self.domains = {
-            counter.name: Domain(counter.kind, PERIOD_S, 1e-6, SYSTEMATIC_REL)
+            counter.name: Domain(
+                counter.kind,
+                PERIOD_S,
+                1e-6,
+                MODELLED_REL if counter.kind == "package" else SYSTEMATIC_REL,
+            )
             for counter in counters
         }
 
     def read(self) -> dict[str, float]:
-        """A rail that fails is left out; where what counts fails, all does."""
-        joules: dict[str, float] = {}
-        for counter in self.counters:
-            try:
-                raw = number(counter.file) * 1e-6
-                joules[counter.name] = self.sums[counter.name].update(raw)
-            except Unavailable:
-                if counter.kind != "part" or len(self.counters) == 1:
-                    raise
-        return joules
+        return read_each(
+            {counter.name: partial(self._joules, counter) for counter in self.counters}
+        )
+
+    def _joules(self, counter: Counter) -> float:
+        return self.sums[counter.name].update(number(counter.file) * 1e-6)
 
 
 def open(root: Path, clock: Clock) -> list[HwmonEnergy]:
