@@ -87,7 +87,15 @@ def compiling(functions: Mapping[str, Any]) -> Iterator[None]:
 
 
 class JaxOps(HostOps):
-    """On processors, where calls return when their work is done."""
+    """On processors, where calls return when their work is done.
+
+    XLA shares a computation among the threads of one pool (`jax.require_threads` counts them), and
+    has others that hand it out, and the thread that calls.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable[..., None]], threads: int) -> None:
+        super().__init__(functions, threads)
+        self.pool = threads
 
     def wrap(self, host: Host) -> Any:
         # Memory of XLA's own: of another's it would make a copy before it writes there.

@@ -101,7 +101,7 @@ def test_a_plug_in_s_source_that_cannot_be_read_has_no_lines(tmp_path: Path) -> 
 
 def test_a_record_holds_the_lines_of_what_ran() -> None:
     planned = Planned(make_case("heat", "numba/plain"), "made up")
-    kept = record_of(planned, Settings(), Ceilings())
+    kept = record_of(planned, Settings(), Ceilings(), starts_again=True)
     assert kept.source_lines == counted("heat", "numba/plain")
     assert kept.source_lines.file == "heat_numba_plain.py"
     assert kept.source_lines.counted_by.startswith("pygments ")

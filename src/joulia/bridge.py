@@ -127,6 +127,9 @@ class Ops:
     hands_out = False
     """Whether the process's main thread only hands work out, while as many others compute as the
     case has threads. Elsewhere it is one of them."""
+    pool: int | None = None
+    """The threads that share its work, where the bridge has counted them itself because others of
+    the runtime, which compute nothing, take CPU time as well; their time then is not judged."""
 
     def __init__(self, functions: Mapping[str, Callable[..., None]]) -> None:
         self.functions = functions

@@ -63,6 +63,8 @@ class ThreadTimes:
         """How many threads computed; None where the system does not tell, or a GPU computed."""
         if not self.used or self.run.case.on_gpu or isinstance(self.run.ops, DeviceOps):
             return None
+        if self.run.ops.pool is not None:
+            return self.run.ops.pool
         apart = {*self.comm.helpers, *([os.getpid()] if self.run.ops.hands_out else [])}
         used = [seconds for thread, seconds in self.used.items() if thread not in apart]
         return computing(used, self.run.case.threads, self.steps)
