@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,38 +52,49 @@ def optimised() -> str:
     return f"-O3 {native} -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=off"
 
 
-@dataclass(frozen=True)
+def find(language: str, named_by: Sequence[str], candidates: Sequence[str], package: str) -> str:
+    """The command of a compiler: the first variable's that is set, else the first that is there.
+
+    Raises Unavailable where there is none.
+    """
+    named = next(filter(None, map(os.environ.get, named_by)), None)
+    for candidate in [named] if named else candidates:
+        if shutil.which(candidate.split()[0]):
+            return candidate
+    raise Unavailable(
+        f"no {language} compiler found{f' ({named})' if named else ''}",
+        f"install one (Debian: apt install {package}), or set {named_by[-1]}",
+    )
+
+
+@dataclass
 class Language:
     """A language whose kernels the system's compiler makes into a library.
 
-    `variable` names the compiler, else the first of `candidates` that is there; `options` are the
-    language's own, `flags_variable` replaces the ones that optimise. `prelude(real, constants)` is
-    the text before a source: its precision (`float64`, ...) and the kernel's constants.
+    The first of `variables` that is set names the compiler, else it is the first of `candidates`
+    that is there; `options` are the language's own, `flags_variable` replaces the ones that
+    optimise. `prelude(real, constants)` is the text before a source: its precision (`float64`, ...)
+    and the kernel's constants.
     """
 
     name: str
-    variable: str
+    variables: tuple[str, ...]
     candidates: tuple[str, ...]
     package: str
     flags_variable: str
     options: str
     prelude: Callable[[str, Mapping[str, Value]], str]
+    compiled: bool = False
+    """Whether the last library was compiled now."""
 
     def compiler(self) -> str:
         """The compiler's command; Unavailable where there is none."""
-        named = os.environ.get(self.variable)
-        for candidate in [named] if named else self.candidates:
-            if shutil.which(candidate.split()[0]):
-                return candidate
-        raise Unavailable(
-            f"no {self.name} compiler found{f' ({named})' if named else ''}",
-            f"install one (Debian: apt install {self.package}), or set {self.variable}",
-        )
+        return find(self.name, self.variables, self.candidates, self.package)
 
     def flags(self) -> str:
         return f"{self.options} {os.environ.get(self.flags_variable) or optimised()}"
 
-    def compiled_with(self) -> dict[str, str]:
+    def compiled_with(self, case: Case) -> dict[str, str]:
         command = self.compiler()
         return {"compiler": f"{command}: {version_line(command)}", "flags": self.flags()}
 
@@ -95,14 +106,27 @@ class Language:
             missing = error
         return (Device(missing=missing),)
 
+    def start(self, case: Case) -> dict[str, str]:
+        return self.compiled_with(case)
+
+    def load(self, kernel: Kernel, source: Source, case: Case) -> CompiledOps:
+        """The library's functions on the case's threads."""
+        library = self.library(kernel, source, case)
+        library.omp_set_num_threads(ctypes.c_int(case.threads))
+        functions = {f.name: caller(getattr(library, f.name), f, case) for f in kernel.functions}
+        return CompiledOps(functions, case.threads)
+
+    def cache(self) -> str:
+        return "cold" if self.compiled else "warm"
+
     def text(self, kernel: Kernel, source: Source, case: Case) -> str:
         """What is compiled: the source behind its precision and constants."""
         constants = kernel.constants(case) if kernel.constants is not None else {}
         line = f'# 1 "{source.path}"\n'
         return self.prelude(case.dtype, constants) + line + source.path.read_text()
 
-    def library(self, kernel: Kernel, source: Source, case: Case) -> tuple[ctypes.CDLL, bool]:
-        """The kernel's functions, and whether they were compiled now.
+    def library(self, kernel: Kernel, source: Source, case: Case) -> ctypes.CDLL:
+        """The kernel's functions.
 
         They are kept by all that decides what they become; one process at a time compiles.
         RuntimeError with the compiler's first error where it refuses the source.
@@ -110,15 +134,15 @@ class Language:
         text = self.text(kernel, source, case)
         headers = [path.read_text() for path in sorted(HEADERS.glob("_*.hpp"))]
         settings = variables(VARIABLES, os.environ)
-        key = digest(text, headers, self.compiled_with(), settings, cpu_model())
+        key = digest(text, headers, self.compiled_with(case), settings, cpu_model())
         home = Path(os.environ.get("JOULIA_COLD_DIR") or cache_dir()) / "compiled" / key
         home.mkdir(parents=True, exist_ok=True)
         library = home / f"lib{source.path.stem}.so"
         with locked(home / "joulia.lock"):
-            missing = not library.is_file()
-            if missing:
+            self.compiled = not library.is_file()
+            if self.compiled:
                 self.compile(text, source, library)
-        return ctypes.CDLL(str(library)), missing
+        return ctypes.CDLL(str(library))
 
     def compile(self, text: str, source: Source, library: Path) -> None:
         with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
@@ -171,13 +195,6 @@ class CompiledOps(HostOps):
 
     def synchronize(self) -> None:
         """A parallel region ends with a join: calls return when their work is done."""
-
-
-def ops(library: ctypes.CDLL, kernel: Kernel, case: Case) -> CompiledOps:
-    """A library's functions on the case's threads."""
-    library.omp_set_num_threads(ctypes.c_int(case.threads))
-    functions = {f.name: caller(getattr(library, f.name), f, case) for f in kernel.functions}
-    return CompiledOps(functions, case.threads)
 
 
 def caller(entry: Any, function: Function, case: Case) -> Callable[..., None]:

@@ -12,10 +12,10 @@ import functools
 import os
 import platform
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
+from joulia.bridges._compilers import find
 from joulia.errors import Unavailable
 from joulia.system.places import cache_dir
 
@@ -74,14 +74,7 @@ def is_own(path: Path | str) -> bool:
 
 def compiler() -> str:
     """The C++ compiler that OCCA will call."""
-    named = os.environ.get("OCCA_CXX") or os.environ.get("CXX")
-    for candidate in [named] if named else ["g++", "clang++", "c++"]:
-        if candidate and shutil.which(candidate.split()[0]):
-            return candidate
-    raise Unavailable(
-        f"no C++ compiler found{f' ({named})' if named else ''}",
-        "install one (Debian: apt install g++), or set CXX",
-    )
+    return find("C++", ("OCCA_CXX", "CXX"), ("g++", "clang++", "c++"), "g++")
 
 
 # ---- the C API -----------------------------------------------------------------------------

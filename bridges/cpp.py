@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from joulia.bridge import Device, Ops, Source
 from joulia.bridges import _compilers
-from joulia.case import Case, Value
-from joulia.kernel import Kernel
+from joulia.case import Value
 
 SUFFIX = ".cpp"
 VARIABLES = ("CXX", "JOULIA_CXXFLAGS", *_compilers.VARIABLES)
@@ -28,32 +26,15 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
 
 LANGUAGE = _compilers.Language(
     name="C++",
-    variable="CXX",
+    variables=("CXX",),
     candidates=("g++", "clang++", "c++"),
     package="g++",
     flags_variable="JOULIA_CXXFLAGS",
     options="-std=c++17 -fopenmp",
     prelude=prelude,
 )
-_state = {"compiled": False}
-
-
-def devices() -> tuple[Device, ...]:
-    return LANGUAGE.devices()
-
-
-def compiled_with(case: Case) -> dict[str, str]:
-    return LANGUAGE.compiled_with()
-
-
-def start(case: Case) -> dict[str, str]:
-    return LANGUAGE.compiled_with()
-
-
-def load(kernel: Kernel, source: Source, case: Case) -> Ops:
-    library, _state["compiled"] = LANGUAGE.library(kernel, source, case)
-    return _compilers.ops(library, kernel, case)
-
-
-def cache() -> str:
-    return "cold" if _state["compiled"] else "warm"
+devices = LANGUAGE.devices
+compiled_with = LANGUAGE.compiled_with
+start = LANGUAGE.start
+load = LANGUAGE.load
+cache = LANGUAGE.cache

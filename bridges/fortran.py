@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from joulia.bridge import Device, Ops, Source
 from joulia.bridges import _compilers
-from joulia.case import Case, Value
-from joulia.kernel import Kernel
+from joulia.case import Value
 
 SUFFIX = ".f90"
 VARIABLES = ("FC", "JOULIA_FFLAGS", *_compilers.VARIABLES)
@@ -34,7 +32,7 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
 
 LANGUAGE = _compilers.Language(
     name="Fortran",
-    variable="FC",
+    variables=("FC",),
     candidates=("gfortran",),
     package="gfortran",
     flags_variable="JOULIA_FFLAGS",
@@ -44,25 +42,8 @@ LANGUAGE = _compilers.Language(
     "-fno-associative-math",
     prelude=prelude,
 )
-_state = {"compiled": False}
-
-
-def devices() -> tuple[Device, ...]:
-    return LANGUAGE.devices()
-
-
-def compiled_with(case: Case) -> dict[str, str]:
-    return LANGUAGE.compiled_with()
-
-
-def start(case: Case) -> dict[str, str]:
-    return LANGUAGE.compiled_with()
-
-
-def load(kernel: Kernel, source: Source, case: Case) -> Ops:
-    library, _state["compiled"] = LANGUAGE.library(kernel, source, case)
-    return _compilers.ops(library, kernel, case)
-
-
-def cache() -> str:
-    return "cold" if _state["compiled"] else "warm"
+devices = LANGUAGE.devices
+compiled_with = LANGUAGE.compiled_with
+start = LANGUAGE.start
+load = LANGUAGE.load
+cache = LANGUAGE.cache

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
-from joulia.bridges import _occa_cuda
+from joulia.bridges import _compilers, _occa_cuda
+from joulia.bridges._compilers import optimised, version_line
 from joulia.bridges._occa_calls import hand_over, remembering
 from joulia.bridges._occa_library import (
     OccaType,
@@ -32,12 +32,8 @@ from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
 SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX)}
-VARIABLES = (
-    "OCCA_", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH",
-    "GCC_EXEC_PREFIX", "CCC_OVERRIDE_OPTIONS", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS",
-)  # fmt: skip
-"""OCCA's own, and those that its compilers read. The compiler that they name is in the key anyway.
-"""
+VARIABLES = ("OCCA_", *_compilers.VARIABLES, "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
+"""OCCA's own, and those that its compilers read."""
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
@@ -57,18 +53,8 @@ class Memory:
 
 
 def flags() -> str:
-    """Compiler flags for CPU modes.
-
-    Sources say themselves where they multiply and add at once (`muladd`); the compiler neither
-    contracts nor reassociates. A cell's bits then do not depend on whether it lies in the vector
-    body of a loop or in the rest, which keeps them the same for any number of ranks.
-    """
-    native = (
-        "-mcpu=native" if platform.machine().startswith(("ppc", "aarch64")) else "-march=native"
-    )
-    return os.environ.get("OCCA_CXXFLAGS") or (
-        f"-O3 {native} -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=off"
-    )
+    """Compiler flags for CPU modes. Sources say themselves where they multiply and add at once."""
+    return os.environ.get("OCCA_CXXFLAGS") or optimised()
 
 
 FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
@@ -158,14 +144,6 @@ def start(case: Case) -> dict[str, str]:
 
 def compiler_version() -> str:
     return version_line(compiler())
-
-
-@functools.cache
-def version_line(command: str) -> str:
-    """The first line that a compiler says of itself."""
-    asked = [*command.split(), "--version"]
-    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    return lines[0] if lines else command
 
 
 class OccaOps(HostOps):

@@ -25,18 +25,18 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 def test_a_compiler_that_is_missing_is_named_with_its_remedy(backend, measured) -> None:
     language, _ = LANGUAGES[backend]
-    env = {language.variable: "/nonexistent/compiler"}
+    env = {language.variables[-1]: "/nonexistent/compiler"}
     (record,) = measured("heat", "-b", backend, "--size", "tiny", env=env)
     assert record["status"] == "skipped"
     assert record["reasons"] == [
         f"no {language.name} compiler found (/nonexistent/compiler); install one "
-        f"(Debian: apt install {language.package}), or set {language.variable}"
+        f"(Debian: apt install {language.package}), or set {language.variables[-1]}"
     ]
 
 
 def test_none_on_the_path_is_told_as_well(backend, monkeypatch) -> None:
     language, _ = LANGUAGES[backend]
-    monkeypatch.delenv(language.variable, raising=False)
+    monkeypatch.delenv(language.variables[-1], raising=False)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(Unavailable, match="compiler found; install one"):
         language.compiler()

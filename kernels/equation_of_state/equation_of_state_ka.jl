@@ -2,11 +2,11 @@
 module equation_of_state_ka
 
 using KernelAbstractions
-using ..JouliaKernels: extents, horner
+using ..JouliaKernels: each_item, horner
 
 include("pointwise.jl")
 
-@kernel function density!(rho, @Const(theta), @Const(salinity), @Const(z), c, origin)
+@kernel function density!(@Const(theta), @Const(salinity), @Const(z), rho, c, origin)
     index = @index(Global, Linear)
     i = index + origin[1]
     @inbounds rho[i] = density_of(theta[i], salinity[i], z[i], c)
@@ -15,10 +15,7 @@ end
 "The constants have the precision of the arrays."
 function specialize(; constants...)
     c = values(constants)
-    function density(backend, box, theta, salinity, z, rho)
-        origin, sizes = extents(box)
-        density!(backend)(rho, theta, salinity, z, c, origin; ndrange = sizes)
-    end
+    density(backend, box, arrays...) = each_item(density!, backend, box, arrays..., c)
     return (; density)
 end
 

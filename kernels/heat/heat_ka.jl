@@ -2,9 +2,9 @@
 module heat_ka
 
 using KernelAbstractions
-using ..JouliaKernels: extents
+using ..JouliaKernels: each_item
 
-@kernel function diffuse!(out, @Const(u), origin, cx, cy, cz)
+@kernel function diffuse!(@Const(u), out, cx, cy, cz, origin)
     index = @index(Global, NTuple)
     x, y, z = index .+ origin
     @inbounds out[x, y, z] = u[x, y, z] +
@@ -13,9 +13,6 @@ using ..JouliaKernels: extents
         cz * (u[x, y, z-1] - 2u[x, y, z] + u[x, y, z+1])
 end
 
-function diffuse(backend, box, u, out, cx, cy, cz)
-    origin, sizes = extents(box)
-    diffuse!(backend)(out, u, origin, cx, cy, cz; ndrange = sizes)
-end
+diffuse(backend, box, args...) = each_item(diffuse!, backend, box, args...)
 
 end

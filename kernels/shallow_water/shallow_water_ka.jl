@@ -2,7 +2,7 @@
 module shallow_water_ka
 
 using KernelAbstractions
-using ..JouliaKernels: extents
+using ..JouliaKernels: each_item
 
 include("pointwise.jl")
 
@@ -43,19 +43,8 @@ end
     end
 end
 
-function stage1(backend, box, args...)
-    origin, sizes = extents(box)
-    stage1!(backend)(args..., origin; ndrange = sizes)
-end
-
-function stage2(backend, box, args...)
-    origin, sizes = extents(box)
-    stage2!(backend)(args..., origin; ndrange = sizes)
-end
-
-function stage3(backend, box, args...)
-    origin, sizes = extents(box)
-    stage3!(backend)(args..., origin; ndrange = sizes)
-end
+stage1(backend, box, args...) = each_item(stage1!, backend, box, args...)
+stage2(backend, box, args...) = each_item(stage2!, backend, box, args...)
+stage3(backend, box, args...) = each_item(stage3!, backend, box, args...)
 
 end

@@ -2,22 +2,22 @@
 module stream_ka
 
 using KernelAbstractions
-using ..JouliaKernels: extents, muladd
+using ..JouliaKernels: each_item, muladd
 using ..stream: CHAIN, PASSES
 
-@kernel function copied!(a, @Const(c), origin)
+@kernel function copied!(@Const(c), a, origin)
     index = @index(Global, Linear)
     x = index + origin[1]
     @inbounds a[x] = c[x]
 end
 
-@kernel function triad!(a, @Const(b), @Const(c), s, origin)
+@kernel function triad!(@Const(b), @Const(c), a, s, origin)
     index = @index(Global, Linear)
     x = index + origin[1]
     @inbounds a[x] = b[x] + s * c[x]
 end
 
-@kernel function multiply_add!(a, @Const(b), s, origin)
+@kernel function multiply_add!(@Const(b), a, s, origin)
     index = @index(Global, Linear)
     x = index + origin[1]
     @inbounds y = b[x]
@@ -27,19 +27,8 @@ end
     @inbounds a[x] = y
 end
 
-function copy_to(backend, box, c, a)
-    origin, sizes = extents(box)
-    copied!(backend)(a, c, origin; ndrange = sizes)
-end
-
-function triad(backend, box, b, c, a, s)
-    origin, sizes = extents(box)
-    triad!(backend)(a, b, c, s, origin; ndrange = sizes)
-end
-
-function multiply_add(backend, box, b, a, s)
-    origin, sizes = extents(box)
-    multiply_add!(backend)(a, b, s, origin; ndrange = sizes)
-end
+copy_to(backend, box, args...) = each_item(copied!, backend, box, args...)
+triad(backend, box, args...) = each_item(triad!, backend, box, args...)
+multiply_add(backend, box, args...) = each_item(multiply_add!, backend, box, args...)
 
 end

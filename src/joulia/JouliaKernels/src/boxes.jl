@@ -7,3 +7,14 @@ its `ndrange`, plus the first, is a cell's.
 extents(box::NTuple{N,Int}) where {N} =
     (ntuple(d -> box[N-2d+1], Val(N ÷ 2)),
      ntuple(d -> max(0, box[N-2d+2] - box[N-2d+1]), Val(N ÷ 2)))
+
+"""
+    each_item(kernel, backend, box, args...)
+
+Run a kernel with a work-item for every cell of `box`; its last argument is what lies before the box.
+"""
+function each_item(kernel::F, backend, box, args::Vararg{Any,M}) where {F,M}
+    origin, sizes = extents(box)
+    kernel(backend)(args..., origin; ndrange = sizes)
+    return nothing
+end
