@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,6 @@ from joulia.system import machine, topology
 from joulia.system.topology import Topology, places
 
 from .conftest import require
-
-Tree = Callable[[Path], Path]
 
 NUMBA = Case("heat", "numba", "cpu", "tiny", (12, 10, 8), "float64")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 
 from joulia.system import topology
 from joulia.system.topology import Topology, places
-
-Tree = Callable[[Path], Path]
 
 
 def cores_of_ranks(topology: Topology, ranks: int, threads: int) -> list[int]:

@@ -8,14 +8,13 @@ import math
 import os
 import random
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from joulia import meters
-from joulia.energy import accounting, counters, opening, uncertainty
+from joulia.energy import accounting, counters, opening, polling, uncertainty
 from joulia.energy.accounting import Seen, User
 from joulia.energy.readings import Key, Reading, Window, difference, union
 from joulia.errors import Unavailable
@@ -103,8 +102,8 @@ class EnergyMonitor:
         self.told: Window | None = None
         """What all meters told in the last window, also where it is void."""
         self.busy: list[float] = []
-        self._polling = threading.Event()
-        self._poll()
+        # On a virtual clock nothing wraps while nobody looks.
+        self._polling = polling.start(self.meters if clock is raw_clock else (), self._joules)
 
     def _settle(self, node: str) -> None:
         """What all readers see, and what of it counts; the same on every rank."""
@@ -158,20 +157,6 @@ class EnergyMonitor:
         if not self.everything:
             meter.only(counted)
         meter.start(busy)
-
-    def _poll(self) -> None:
-        """Read counters that wrap often enough, also in a window longer than a wrap."""
-        polls = [m for m in self.meters if isinstance(m, Base) and m.poll_s is not None]
-        every = min((m.poll_s for m in polls if m.poll_s), default=0.0)
-        if not 0.0 < every < 3600.0 or self.clock is not raw_clock:
-            return
-
-        def watch() -> None:
-            while not self._polling.wait(every):
-                for meter in polls:
-                    self._joules(meter)
-
-        threading.Thread(target=watch, daemon=True).start()
 
     def _joules(self, meter: Meter) -> dict[str, float]:
         """What a meter tells now. Domains whose read failed are not in it, and are noted."""

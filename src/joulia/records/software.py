@@ -41,7 +41,7 @@ WORKER = (
     "system",
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",
-    "energy/counters.py", "energy/opening.py",
+    "energy/counters.py", "energy/opening.py", "energy/polling.py",
     "energy/uncertainty.py", "energy/update_periods.py", "energy/rest.py",
     "energy/result.py", "energy/starts.py",
     "records/__init__.py", "records/codec.py", "records/conditions.py", "records/parts.py",
