@@ -167,7 +167,7 @@ def test_the_command_in_every_form(joulia, tmp_path) -> None:
     assert "heat float64 time numba julia 2.10 M [2.08 M, 2.12 M]" in text
     assert "numba needs less at every size than numpy" in text
     assert "numpy 2 x 1 needs less at every size than numpy" in text
-    assert text.count("no joules: no meter on this machine") == 1
+    assert text.count("No joules of 6 of 12 cases: no meter on this machine") == 1
     table = joulia(*over, "--markdown").stdout
     assert "| heat float64 | time | numba | julia | 2.10 M [" in table
     assert "64x64x64 and 256x256x256 |" in table

@@ -78,7 +78,7 @@ def test_what_users_may_write_is_escaped():
 def test_modelled_energy_is_apart_from_measured_energy_and_marked():
     html = page.build(MODELLED)
     text = words(html)
-    assert "Energy was not measured: no meter on this machine." in text
+    assert "No joules: no meter on this machine." in text
     assert "≈ Modelled energy against time" in text
     assert 'data-plot="energy-time"' not in html
     assert 'data-plot="energy"' not in html

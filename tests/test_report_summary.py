@@ -42,10 +42,10 @@ def test_the_summary_has_a_line_a_kernel_over_cpp_and_the_baseline():
 def test_what_was_not_measured_is_told_once():
     text = words(page.build(MATRIX))
     assert text.count("no meter on this machine") == 1
-    assert "Energy was not measured: no meter on this machine. No bandwidth ceiling" in text
+    assert "No joules: no meter on this machine. No bandwidth ceiling" in text
     some = words(page.build([*MATRIX, record("numba", 1e-3, kernel="tracer", energy=1.0)]))
     assert some.count("no meter on this machine") == 1
-    assert "Energy of 50 of 51 cases was not measured: no meter on this machine." in some
+    assert "No joules of 50 of 51 cases: no meter on this machine." in some
 
 
 def test_the_first_screen_tells_what_plain_and_tuned_sources_cost(chromium, tmp_path):

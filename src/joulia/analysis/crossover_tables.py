@@ -11,7 +11,7 @@ from joulia.analysis.columns import spread_out
 from joulia.analysis.compare import Problem
 from joulia.analysis.crossover import Crossing, Pair
 from joulia.analysis.labels import chosen
-from joulia.analysis.tables import csv_text, markdown_table
+from joulia.analysis.tables import csv_text, markdown_table, no_joules
 from joulia.analysis.terminal import Column, Grid, console, draw
 from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import quantity
@@ -84,12 +84,6 @@ def lines(pairs: Sequence[Pair]) -> list[str]:
     return [says + ", ".join(names) for says, names in listed.items()]
 
 
-def unmetered(problems: Sequence[Problem]) -> list[str]:
-    """Why joules are missing, each reason once."""
-    reasons = {e.record.energy_reason for p in problems for e in p.entries}
-    return [f"no joules: {reason}" for reason in sorted(r for r in reasons if r)]
-
-
 def show(pairs: Sequence[Pair], problems: Sequence[Problem]) -> None:
     """Print crossings as a table, and a line for each that stays ahead."""
     out = console()
@@ -98,7 +92,7 @@ def show(pairs: Sequence[Pair], problems: Sequence[Problem]) -> None:
         draw(out, Grid(COLUMNS, cells, "`--csv` or `--markdown`"))
     else:
         out.print(NO_CROSSING, markup=False)
-    for line in (*lines(pairs), *unmetered(problems), LEGEND):
+    for line in (*lines(pairs), *no_joules(problems), LEGEND):
         out.print(line, markup=False)
 
 
@@ -108,7 +102,7 @@ NO_CROSSING = "No two costs cross within the sizes that were measured."
 def markdown(pairs: Sequence[Pair], problems: Sequence[Problem]) -> str:
     cells = rows(pairs)
     table = markdown_table([c.title for c in COLUMNS], cells) if cells else NO_CROSSING + "\n"
-    listed = [f"- {line}" for line in (*lines(pairs), *unmetered(problems))]
+    listed = [f"- {line}" for line in (*lines(pairs), *no_joules(problems))]
     return "\n".join(["### Over size\n", table, *listed, "", LEGEND]) + "\n"
 
 

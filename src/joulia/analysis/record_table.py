@@ -11,6 +11,7 @@ from joulia.analysis import conditions
 from joulia.analysis.labels import backend, label, shape
 from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity, seconds, spread
+from joulia.analysis.unmetered import unmetered
 from joulia.case import Case, Place, count_of
 from joulia.records.parts import Energy, Rates
 from joulia.records.record import Record
@@ -139,10 +140,9 @@ def estimated(record: Record) -> str:
 
 def notes(records: Sequence[Record]) -> list[str]:
     """What the table leaves out: reasons, why there are no joules, what bounds the fractions."""
-    lines = not_valid(records) + skips(records)
-    reasons = {r.energy_reason for r in records if r.status == "valid" and r.energy_reason}
-    lines += [f"No joules: {reason}" for reason in sorted(reasons)]
-    if reasons:
+    without = unmetered(records)
+    lines = not_valid(records) + skips(records) + without
+    if without:
         lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
     lines += energy_notes(records)
     lines += conditions.notes(records)

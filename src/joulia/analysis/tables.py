@@ -14,6 +14,7 @@ from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
 from joulia.analysis.terminal import console, draw
 from joulia.analysis.tuning import tunings
+from joulia.analysis.unmetered import unmetered
 
 LEGEND = (
     "± is half the 95 % interval of the median. Ratios are baseline / backend (above 1 is better); "
@@ -42,8 +43,6 @@ def notes(problem: Problem) -> list[str]:
     lines = [absent_text(a) for a in problem.absent]
     if len(problem.sources) > 1:
         lines.append(f"joules from different kinds of meters: {', '.join(problem.sources)}")
-    reasons = {e.record.energy_reason for e in problem.entries if e.record.energy_reason}
-    lines += [f"no joules: {reason}" for reason in sorted(r for r in reasons if r)]
     lines += [
         f"{e.label}: runs of the same case differ by {e.spread:.1%}; smaller differences are not "
         "called any"
@@ -78,6 +77,11 @@ def refusals(problem: Problem) -> list[str]:
     )
 
 
+def no_joules(problems: Sequence[Problem]) -> list[str]:
+    """Why joules are missing, once for all problems."""
+    return unmetered([entry.record for problem in problems for entry in problem.entries])
+
+
 def markdown(problems: Sequence[Problem], portable: Sequence[Portability]) -> str:
     parts = []
     several = len({p.machine for p in problems}) > 1
@@ -93,6 +97,7 @@ def markdown(problems: Sequence[Problem], portable: Sequence[Portability]) -> st
         parts.append("### Performance portability\n")
         parts.append(markdown_table(*portability_rows(portable)))
         parts.append("")
+    parts += [f"{line}\n" for line in no_joules(problems)]
     return "\n".join(parts) + "\n" + LEGEND + "\n"
 
 
@@ -198,7 +203,8 @@ def show(problems: Sequence[Problem], portable: Sequence[Portability]) -> None:
         for p in portable:
             if p.why:
                 out.print(f"  {p.problem}, {p.backend}: {p.why}", markup=False)
-    out.print(LEGEND, markup=False)
+    for line in (*no_joules(problems), LEGEND):
+        out.print(line, markup=False)
 
 
 def grid(problem: Problem) -> terminal.Grid:

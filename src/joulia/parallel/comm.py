@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -27,10 +26,6 @@ class Comm(Protocol):
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's value in rank order, on every rank."""
 
-    @property
-    def leads_node(self) -> bool:
-        """Whether this is the one rank of its node that reads the node's meters."""
-
 
 class OneRank:
     """A single process: no MPI is imported."""
@@ -38,8 +33,6 @@ class OneRank:
     rank = 0
     size = 1
     helpers: frozenset[int] = frozenset()
-    leads_node = True
-    node = socket.gethostname()
 
     def barrier(self) -> None:
         pass
@@ -75,13 +68,6 @@ class MPIRanks:
         self.world = world or MPI.COMM_WORLD
         self.rank = self.world.Get_rank()
         self.size = self.world.Get_size()
-        local = self.world.Split_type(MPI.COMM_TYPE_SHARED)
-        self.local_rank = local.Get_rank()
-        self.local_size = local.Get_size()
-
-    @property
-    def leads_node(self) -> bool:
-        return bool(self.local_rank == 0)
 
     def barrier(self) -> None:
         self._meet()

@@ -14,6 +14,7 @@ from joulia import registry
 from joulia.analysis import advice, columns, conditions, portability, tables
 from joulia.analysis.compare import Problem, comparisons
 from joulia.analysis.labels import chosen, defaults
+from joulia.analysis.unmetered import unmetered
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.records.record import Record
@@ -201,7 +202,7 @@ def section(name: str, title: str, plots: Sequence[Plot], why: str = "") -> dict
 
 def missing(records: Sequence[Record], drawn: Sequence[dict[str, Any]]) -> list[str]:
     """What was not measured, each once for the whole page."""
-    lines = summary.unmetered(records)
+    lines = [f"{line}." for line in unmetered(records)]
     return list(dict.fromkeys(lines + [s["why"] for s in drawn if not s["plots"] and s["why"]]))
 
 

@@ -117,15 +117,3 @@ def without_figures(records: Sequence[Record]) -> list[str]:
         f"{backend} ({', '.join(f'{n} {status}' for status, n in statuses.items())})"
         for backend, statuses in sorted(counts.items(), key=lambda i: (known.get(i[0], 99), i[0]))
     ]
-
-
-def unmetered(records: Sequence[Record]) -> list[str]:
-    """That there are no joules, with every reason; of how many cases where others have some."""
-    valid = [r for r in records if r.status == "valid"]
-    without = [r for r in valid if r.energy is None]
-    if not without:
-        return []
-    reasons = sorted({r.energy_reason for r in without if r.energy_reason})
-    why = f": {'; '.join(reasons)}" if reasons else ""
-    many = "" if len(without) == len(valid) else f" of {len(without)} of {len(valid)} cases"
-    return [f"Energy{many} was not measured{why}."]
