@@ -64,6 +64,21 @@ def test_the_error_is_that_of_the_differential_equation_and_falls_with_order_two
     assert math.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.05)
 
 
+def test_a_largest_error_is_answered_with_the_cheapest_choice():
+    records = [
+        made("numpy", 1.0, 1e-4, energy=9.0, size="tiny"),
+        made("numpy", 0.2, 1e-2, energy=8.0, size="small"),
+        made("numba", 0.5, 2e-3, energy=4.0, size="medium"),
+    ]
+    (points,) = frontier.points(records).values()
+    time, energy = frontier.cheapest(points, 1e-2)
+    assert time.startswith("Least time at a relative error of at most 0.01: ")
+    assert "on numpy, 2.00 s, error 0.01." in time
+    assert "on numba, 40 J, error 0.002." in energy
+    (refused,) = frontier.cheapest(points, 1e-5)
+    assert "Nothing measured has a relative error of at most 1e-05. The least is 0.0001" in refused
+
+
 @pytest.mark.parametrize(
     "name", [name for name, e in registry.kernels().items() if e.kernel.frontier]
 )

@@ -199,6 +199,31 @@ def sentences(
     return lines
 
 
+def cheapest(points: Sequence[Point], error: float) -> list[str]:
+    """What is accurate enough for the least time, and for the least energy where it was measured."""
+    fit = [point for point in points if point.error <= error]
+    if not fit:
+        least = min(points, key=lambda p: p.error)
+        return [
+            f"Nothing measured has a relative error of at most {error:g}. The least is "
+            f"{least.error:.2g}: {least.label}."
+        ]
+    return [
+        answer(min(priced, key=lambda pair: pair[0]), error, word)
+        for cost, word in ((time_of, "time"), (energy_of, "energy"))
+        if (priced := [(c, p) for p in fit if (c := cost(p)) is not None])
+    ]
+
+
+def answer(choice: tuple[float, Point], error: float, word: str) -> str:
+    cost, point = choice
+    unit = {"time": "s", "energy": "J"}[word]
+    return (
+        f"Least {word} at a relative error of at most {error:g}: {point.label}, "
+        f"{quantity(cost, unit)}, error {point.error:.2g}."
+    )
+
+
 def limits_in_words(points: Sequence[Point]) -> list[str]:
     """Under which limits what is on a front was quickest, and under which it took fewest joules."""
     best = [*front(points, time_of), *front(points, energy_of)]

@@ -196,6 +196,12 @@ def scale(**options: Any) -> int:
     metavar="MHZ",
     help="highest clocks of the processor, or clocks of GPUs, as in 1200,1800; put back at the end",
 )
+@click.option(
+    "--max-error",
+    type=arguments.POSITIVE,
+    metavar="E",
+    help="tell as well which choice is cheapest with a relative error of at most E",
+)
 @arguments.repeats(7, "7")
 @arguments.window(0.2, "0.2")
 @arguments.timeout()
@@ -239,7 +245,7 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         code = execute(planned, settings, output, resume=True, caps=caps)
     records = store.load(output)
     out = console()
-    for title, lines in frontier_plots.words(records):
+    for title, lines in frontier_plots.words(records, options["max_error"]):
         out.print(title, markup=False)
         for line in lines:
             out.print(f"  {line}", markup=False)

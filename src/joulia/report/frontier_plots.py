@@ -23,14 +23,20 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
     return titled_points
 
 
-def words(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
-    """Titles with the sentences of each front: time, energy where it was measured, limits."""
+def words(
+    records: Sequence[Record], max_error: float | None = None
+) -> list[tuple[str, list[str]]]:
+    """Titles with the sentences of each front: time, energy where it was measured, limits.
+
+    Last comes what is cheapest within `max_error`.
+    """
     return [
         (
             f"Accuracy against cost: {title}",
             frontier.sentences(points, frontier.time_of, "time")
             + frontier.sentences(points, frontier.energy_of, "energy")
-            + frontier.limits_in_words(points),
+            + frontier.limits_in_words(points)
+            + ([] if max_error is None else frontier.cheapest(points, max_error)),
         )
         for title, points in titled(records)
     ]
