@@ -74,7 +74,7 @@ def test_a_largest_error_is_answered_with_the_cheapest_choice():
     time, energy = frontier.cheapest(points, 1e-2)
     assert time.startswith("Least time at a relative error of at most 0.01: ")
     assert "on numpy, 2.00 s, error 0.01." in time
-    assert "on numba, 40 J, error 0.002." in energy
+    assert "on numba, 40.0 J, error 0.002." in energy
     (refused,) = frontier.cheapest(points, 1e-5)
     assert "Nothing measured has a relative error of at most 1e-05. The least is 0.0001" in refused
 
