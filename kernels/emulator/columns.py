@@ -1,0 +1,102 @@
+"""Columns for the emulator: profiles of temperature with their surface flux, by number, and truth.
+
+Column n is a function of n alone, so that a grid may be cut anywhere and training and test never
+meet. Profiles have a mean gradient, waves, mixed layers and inversions; a fifth of them one strong
+wave more, so that states which such a sea seldom has are seen too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joulia.kernel import Host, mixed
+
+LEVELS = 32
+"""Of the emulator: z upwards on [0, 1]."""
+FINE = 4
+"""The truth has this many levels for each of the emulator's."""
+TRUTH_STEPS = 512
+INTERVAL = 0.25
+STABLE, UNSTABLE = 1e-3, 10.0
+"""Diffusivities where temperature rises and where it falls with height."""
+TEST, VALIDATION, TRAINING = 0, 1 << 40, 1 << 41
+"""The numbers that sets of columns begin at: a measured grid shows columns of the test set."""
+
+Numbers = NDArray[np.uint64]
+Reals = NDArray[np.float64]
+
+
+class Draws:
+    """Random numbers of columns, in the order in which they are asked for: one each, in [0, 1).
+
+    Two rounds of SplitMix64's finaliser: of the column's number, then of the draw's.
+    """
+
+    def __init__(self, columns: Numbers) -> None:
+        self.words = mixed(columns)
+        self.count = 0
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> Reals:
+        self.count += 1
+        bits = mixed(self.words + np.uint64(self.count << 32)) >> np.uint64(11)
+        return low + (high - low) * (bits * 2.0**-53)
+
+    def normal(self) -> Reals:
+        """Standard normal numbers (Box and Muller, 1958)."""
+        radius = np.sqrt(-2.0 * np.log1p(-self.uniform()))
+        return radius * np.cos(2.0 * math.pi * self.uniform())
+
+
+def heights(levels: int) -> Reals:
+    """Centres of the levels, as a column."""
+    return (np.arange(levels)[:, None] + 0.5) / levels
+
+
+def profiles(numbers: Numbers, levels: int) -> tuple[Host, Host]:
+    """Temperature (levels, columns) and upward surface flux (columns,) of columns, in float32.
+
+    In float32, since the logarithms and cosines of two machines differ in a last digit of float64.
+    """
+    draw = Draws(numbers)
+    z = heights(levels)
+    gradient = np.exp(draw.uniform(math.log(0.5), math.log(2.0)))
+    rough = draw.uniform() < 0.3
+    amplitude = np.where(rough, draw.uniform(0.1, 0.3), draw.uniform(0.0, 0.1))
+    t = gradient * z
+    for m in range(1, 7):
+        t += gradient * amplitude * draw.normal() * m**-1.5 * np.cos(m * math.pi * z)
+    mixed_depth = np.where(draw.uniform() < 0.8, draw.uniform(0.05, 0.7), 0.0)
+    t = with_mixed_layer(t, mixed_depth, z)
+    t += gradient * draw.uniform(0.0, 0.01) * wave(draw, 8, z)
+    strong = np.where(draw.uniform() < 0.2, draw.uniform(0.0, 0.5), 0.0)
+    t += strong * wave(draw, 12, z)
+    return t.astype("f4"), surface_flux(draw, gradient).astype("f4")
+
+
+def wave(draw: Draws, shortest: int, z: Reals) -> Reals:
+    """cos(m pi z + phase) with m from 1 to `shortest`."""
+    m = np.floor(draw.uniform(1.0, shortest + 1.0))
+    return np.cos(m * math.pi * z + draw.uniform(0.0, 2.0 * math.pi))
+
+
+def with_mixed_layer(t: Host, depth: Host, z: Host) -> Host:
+    """The part of each column that is nearer to the top than `depth`, replaced by its mean."""
+    inside = z > 1.0 - depth
+    count = np.maximum(inside.sum(0), 1)
+    return np.where(inside, (t * inside).sum(0) / count, t)
+
+
+def surface_flux(draw: Draws, gradient: Host) -> Host:
+    """Upward out of the top: 70 % of the columns are cooled, 25 % warmed, the others left alone."""
+    kind = draw.uniform()
+    cooled, warmed = draw.uniform(0.0, 0.4), draw.uniform(-0.15, 0.0)
+    return np.sqrt(gradient) * np.where(kind < 0.7, cooled, np.where(kind < 0.95, warmed, 0.0))
+
+
+def coarse(fine: Host) -> Host:
+    """Means over the fine levels that lie in each of the emulator's."""
+    levels, columns = fine.shape
+    return fine.reshape(LEVELS, levels // LEVELS, columns).mean(1)
