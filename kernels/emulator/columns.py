@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joulia.kernel import Host, mixed
+from joulia.kernels.column.column_numpy import mixed as mixed_step
 
 LEVELS = 32
 """Of the emulator: z upwards on [0, 1]."""
@@ -62,7 +63,7 @@ def profiles(numbers: Numbers, levels: int) -> tuple[Host, Host]:
     """
     draw = Draws(numbers)
     z = heights(levels)
-    gradient = np.exp(draw.uniform(math.log(0.5), math.log(2.0)))
+    gradient = background(draw)
     rough = draw.uniform() < 0.3
     amplitude = np.where(rough, draw.uniform(0.1, 0.3), draw.uniform(0.0, 0.1))
     t = gradient * z
@@ -73,7 +74,19 @@ def profiles(numbers: Numbers, levels: int) -> tuple[Host, Host]:
     t += gradient * draw.uniform(0.0, 0.01) * wave(draw, 8, z)
     strong = np.where(draw.uniform() < 0.2, draw.uniform(0.0, 0.5), 0.0)
     t += strong * wave(draw, 12, z)
-    return t.astype("f4"), surface_flux(draw, gradient).astype("f4")
+    return t.astype("f4"), fluxes(numbers)
+
+
+def fluxes(numbers: Numbers) -> Host:
+    """The upward surface flux of columns, in float32."""
+    draw = Draws(mixed(numbers))
+    gradient = background(Draws(numbers))
+    return surface_flux(draw, gradient).astype("f4")
+
+
+def background(draw: Draws) -> Reals:
+    """The mean gradients; the first draw of a column."""
+    return np.exp(draw.uniform(math.log(0.5), math.log(2.0)))
 
 
 def wave(draw: Draws, shortest: int, z: Reals) -> Reals:
@@ -100,3 +113,24 @@ def coarse(fine: Host) -> Host:
     """Means over the fine levels that lie in each of the emulator's."""
     levels, columns = fine.shape
     return fine.reshape(LEVELS, levels // LEVELS, columns).mean(1)
+
+
+def settled(t: Host, flux: Host, steps: int) -> Host:
+    """Profiles (levels, columns) an interval later, after `steps` steps of `column`, in float64.
+
+    The truth of the emulator has FINE times its levels and TRUTH_STEPS steps.
+    """
+    now, then = t.astype("f8"), np.empty(t.shape)
+    scratch, levels, dt = np.empty_like(then), t.shape[0], INTERVAL / steps
+    stable, unstable = (kappa * dt * levels**2 for kappa in (STABLE, UNSTABLE))
+    for _ in range(steps):
+        mixed_step(now, then, scratch, stable, unstable, dt * levels * flux.astype("f8"))
+        now, then = then, now
+    return now
+
+
+def increments(first: int, count: int) -> tuple[Host, Host, Host]:
+    """Columns from a number on: differences between levels, flux, and the true increments."""
+    fine, flux = profiles(np.arange(first, first + count, dtype=np.uint64), FINE * LEVELS)
+    before = coarse(fine.astype("f8"))
+    return np.diff(before, axis=0), flux, coarse(settled(fine, flux, TRUTH_STEPS)) - before

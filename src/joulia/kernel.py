@@ -224,7 +224,9 @@ class Kernel:
     faces only, and results are known by the names of the components.
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
-    compiled; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
+    compiled; `tables(case, tile)` are arrays beside the fields, of any shape, that no step changes
+    (weights, operators, what flows through a boundary): functions take them by their names, integers
+    as int32 and the others in the case's precision; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
     the case with its time step shortened so that whole steps end there, and their number: the
     least, none longer than the case's own.
 
@@ -251,6 +253,7 @@ class Kernel:
 
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
+    tables: Callable[[Case, Tile], dict[str, Host]] | None = None
     require: Callable[[Case], None] | None = None
     ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
 

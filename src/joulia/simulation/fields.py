@@ -22,6 +22,17 @@ def allocate(kernel: Kernel, case: Case, tile: Tile) -> dict[str, Host]:
     }
 
 
+def tables(kernel: Kernel, case: Case, tile: Tile) -> dict[str, Host]:
+    """The kernel's arrays that no step changes, in the case's precision."""
+    given = kernel.tables(case, tile) if kernel.tables is not None else {}
+    return {
+        name: np.ascontiguousarray(
+            host, np.int32 if np.issubdtype(host.dtype, np.integer) else case.dtype
+        )
+        for name, host in given.items()
+    }
+
+
 def owned(
     ops: Ops,
     fields: Arrays,

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from joulia import registry
 from joulia.case import Case
 from joulia.grid import Box, Tile, flatten, grow, pairs, slices
 from joulia.kernel import Host
-from joulia.simulation.fields import allocate, by_component
+from joulia.simulation.fields import allocate, by_component, tables
 
 
 def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
@@ -34,6 +36,10 @@ def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
     start = {
         name: host.astype("float64", copy=False)
         for name, host in allocate(kernel, case, wide).items()
+    }
+    start |= {
+        name: host if host.dtype == np.int32 else host.astype("float64")
+        for name, host in tables(kernel, case, wide).items()
     }
     fields = kernel.step(ops, start, Shrinking(wide), doubled)
     inside = flatten(

@@ -21,7 +21,7 @@ from joulia.parallel.comm import Comm
 from joulia.parallel.gpus import require_room, sends_directly
 from joulia.parallel.halo import HaloExchange
 from joulia.simulation import verify
-from joulia.simulation.fields import allocate, owned
+from joulia.simulation.fields import allocate, owned, tables
 
 clock = time.perf_counter
 Initial = Callable[[Case, Tile], dict[str, Host]]
@@ -193,11 +193,13 @@ def set_up(
 
     tile = tile_of(case.shape, parts, comm.rank, kernel.halo.width, kernel.wraps(case))
     host = initial_fields(kernel, case, tile, initial)
+    constant = tables(kernel, case, tile)
 
     def load() -> Ops:
         ops = bridge.load(kernel, source, case)
         # Runtimes that compile at the first call do it here, on an empty box of small arrays.
         small = {name: ops.array(array[corner].copy()) for name, array in host.items()}
+        small |= {name: ops.array(array) for name, array in constant.items()}
         empty = (kernel.halo.width,) * (2 * kernel.dims)
         for f in kernel.functions:
             numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
@@ -233,7 +235,7 @@ def set_up(
         for name in kernel.results:
             host[name][slices(link.receive)] = np.nan
     start = {name: ops.array(host[name]) for name in kernel.results}
-    fields = {name: ops.array(array) for name, array in host.items()}
+    fields = {name: ops.array(array) for name, array in (host | constant).items()}
     began = clock()
     ops.prepare(lambda: kernel.step(ops, fields, Dry(tile, exchange.boxes()), case))
     loading += clock() - began

@@ -1,0 +1,201 @@
+"""emulator: a perceptron in the place of an interval of `column`'s steps, and the solver itself."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from joulia.case import Case
+from joulia.errors import JouliaError
+from joulia.grid import Tile
+from joulia.kernel import (
+    Arrays,
+    Checks,
+    Conserved,
+    Exchange,
+    Function,
+    Host,
+    Kernel,
+    Param,
+    Work,
+    within,
+)
+from joulia.kernels.emulator import columns, networks
+from joulia.kernels.emulator.columns import INTERVAL, LEVELS, STABLE, UNSTABLE
+from joulia.kernels.emulator.networks import Choice
+from joulia.kernels.emulator.perceptron import Layer, Network
+
+SAMPLED = 256
+"""Columns whose error is measured, spread over the grid: their truth takes 65536 steps of cells."""
+
+
+@cache
+def chosen(case: Case) -> Choice:
+    names = ("layers", "features", "density", "rank", "stride", "mask")
+    return Choice(**{name: case.param(name) for name in names})
+
+
+def by_network(case: Case) -> bool:
+    return bool(case.param("method") == "network")
+
+
+def require(case: Case) -> None:
+    if case.shape[0] != LEVELS:
+        raise JouliaError(
+            f"emulator needs {LEVELS} levels, not {case.shape[0]}. Allowed: {LEVELS}x64x64, for "
+            "example"
+        )
+    if by_network(case):
+        networks.require(chosen(case))
+
+
+def numbers(case: Case, tile: Tile) -> Host:
+    """The numbers of the tile's columns, (y, x), as `columns` knows them."""
+    y, x = (np.arange(a, b) for a, b in zip(tile.start[1:], tile.stop[1:], strict=True))
+    return (columns.TEST + y[:, None] * case.shape[2] + x).astype(np.uint64)
+
+
+def initial(case: Case, tile: Tile) -> dict[str, Host]:
+    """The test set's columns: means of the truth's finer levels. `after` begins as they are."""
+    which = numbers(case, tile)
+    fine, _ = columns.profiles(which.reshape(-1), columns.FINE * LEVELS)
+    temperature = columns.coarse(fine.astype("f8")).reshape(LEVELS, *which.shape)
+    return {"temperature": temperature, "after": temperature.copy()}
+
+
+def folded(case: Case) -> Network:
+    """The network on unscaled numbers: the scales go into its first and its last layer."""
+    differences, flux, increments = networks.scales()
+    network = [
+        Layer(layer.w.astype("f8"), layer.b.astype("f8"), layer.relu)
+        for layer in networks.load(chosen(case))
+    ]
+    network[0].w /= np.append(np.full(LEVELS - 1, differences), flux)
+    network[-1].w *= increments
+    network[-1].b *= increments
+    return network
+
+
+def sparse_rows(network: Network) -> dict[str, Host]:
+    """All layers behind one another: weights that are not 0, their columns, where rows start."""
+    rows = [row for layer in network for row in layer.w]
+    kept = [np.flatnonzero(row) for row in rows]
+    counts = [0, *(len(columns) for columns in kept)]
+    return {
+        "weights": np.concatenate([row[where] for row, where in zip(rows, kept, strict=True)]),
+        "columns": np.concatenate(kept).astype(np.int32),
+        "starts": np.cumsum(counts).astype(np.int32),
+        "bias": np.concatenate([layer.b[:, 0] for layer in network]),
+        "plan": np.array([[len(layer.b), layer.relu] for layer in network], np.int32),
+    }
+
+
+def tables(case: Case, tile: Tile) -> dict[str, Host]:
+    """The network's rows, and the flux out of the top of each of the tile's columns."""
+    which = numbers(case, tile)
+    network = folded(case) if by_network(case) else []
+    rows = sparse_rows(network) if network else NO_NETWORK
+    return {**rows, "flux": columns.fluxes(which.reshape(-1)).reshape(which.shape).astype("f8")}
+
+
+NO_NETWORK = {
+    "weights": np.zeros(1),
+    "columns": np.zeros(1, np.int32),
+    "starts": np.zeros(1, np.int32),
+    "bias": np.zeros(1),
+    "plan": np.zeros((1, 2), np.int32),
+}
+
+
+def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
+    """From the same columns every time: an emulator that is fed its own answers goes astray."""
+    state = fields["temperature"], fields["after"], fields["flux"]
+    for box in exchange():
+        if by_network(case):
+            names = ("weights", "bias", "starts", "columns", "plan")
+            ops.forward(box, *state, *(fields[name] for name in names), INTERVAL)
+        else:
+            parts, steps = case.param("parts"), case.param("steps")
+            dt, levels = INTERVAL / steps, LEVELS * parts
+            mixing = (STABLE * dt * levels**2, UNSTABLE * dt * levels**2, dt * levels)
+            ops.solve(box, *state, parts, steps, *mixing)
+    return fields
+
+
+def heat(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
+    return {"heat": float(np.sum(fields["after"], dtype=np.float64))}
+
+
+def lost(case: Case, steps: int) -> dict[str, float]:
+    """What the fluxes take from all columns in the interval, however often it is computed."""
+    every = np.arange(math.prod(case.shape[1:]), dtype=np.uint64) + np.uint64(columns.TEST)
+    rounded = columns.fluxes(every).astype(case.dtype).astype("f8")
+    return {"heat": -INTERVAL * LEVELS * float(rounded.sum()) if steps else 0.0}
+
+
+def work(case: Case) -> Work:
+    """Per column: every weight a multiply and an add, its row's bias, activation and mean; or
+    `column`'s 12 flops for every fine level and step. A level is read once and written once."""
+    count = math.prod(case.shape[1:])
+    moved = (2.0 * LEVELS + 1.0) * np.dtype(case.dtype).itemsize * count
+    if by_network(case):
+        rows = sparse_rows(folded(case))
+        layers = 2.0 * len(rows["weights"]) + len(rows["bias"]) + rows["plan"].prod(1).sum()
+        return Work(moved, (layers + 5.0 * LEVELS) * count)
+    levels = LEVELS * case.param("parts")
+    return Work(moved, 12.0 * levels * case.param("steps") * count)
+
+
+DENSITIES = tuple(sorted({choice.density for choice in networks.SHIPPED}, reverse=True))
+FEATURES = tuple(sorted({choice.features for choice in networks.SHIPPED}))
+NETWORK = ("weights", "bias", "starts", "columns", "plan")
+
+KERNEL = Kernel(
+    name="emulator",
+    title="a network in the place of vertical mixing: dense, sparse or of low rank",
+    fields=("temperature", "after"),
+    results=("after",),
+    functions=(
+        Function("forward", ("temperature", "after", "flux", *NETWORK), reals=("interval",)),
+        Function(
+            "solve",
+            ("temperature", "after", "flux"),
+            ints=("parts", "steps"),
+            reals=("stable", "unstable", "cooling"),
+        ),
+    ),
+    sizes={
+        "tiny": (LEVELS, 8, 10),
+        "small": (LEVELS, 64, 64),
+        "medium": (LEVELS, 512, 512),
+        "large": (LEVELS, 1024, 1024),
+    },
+    params={
+        "method": Param(
+            "network", "or the solver that it replaces", choices=("network", "solver"), shown=True
+        ),
+        "layers": Param(2, "hidden layers", choices=(1, 2)),
+        "features": Param(128, "of each hidden layer", choices=FEATURES, shown=True),
+        "density": Param(1.0, "share of the weights that is kept", choices=DENSITIES, shown=True),
+        "mask": Param("ticket", "which are kept", choices=("ticket", "random")),
+        "rank": Param(0, "of the middle matrix; 0 is full", choices=(0, 16, 32)),
+        "stride": Param(1, "an output every so many levels", choices=(1, 2, 4)),
+        "parts": Param(1, "method=solver: its levels for each of the grid's", low=1),
+        "steps": Param(128, "method=solver: its steps in the interval", low=1),
+    },
+    initial=initial,
+    tables=tables,
+    step=step,
+    work=work,
+    checks=Checks(
+        reference=within(1e-12, 1e-5),
+        conserved=Conserved(heat, within(1e-13, 1e-6), gained=lost),
+    ),
+    periodic=lambda case: (False, True, True),
+    whole=(0,),
+    require=require,
+    quick="small",
+)
