@@ -50,6 +50,8 @@ def forward(
     starts: Host,
     columns: Host,
     plan: Host,
+    layers: int,
+    widest: int,
     interval: float,
 ) -> None:
     """Temperature [level][y][x] an interval later, by the network.
@@ -62,7 +64,7 @@ def forward(
         now, out = temperature[:, *slab], flux[slab].reshape(-1)
         t = now.reshape(len(now), -1)
         x, row = np.concatenate([np.diff(t, axis=0), out[None]]), 0
-        for rows, relu in plan.reshape(-1, 2):
+        for rows, relu in plan[:layers]:
             part = slice(row, row + rows)
             x = layer(x, starts[row : row + rows + 1], columns, weights, bias[part])
             if relu:

@@ -44,7 +44,7 @@ class Choice:
 
 SHIPPED = (
     *(Choice(1, features) for features in (64, 128)),
-    *(Choice(2, features) for features in (32, 47, 64, 128)),
+    *(Choice(2, features) for features in (32, 48, 64, 128)),
     *(Choice(2, features, density) for features in (64, 128) for density in (0.5, 0.2, 0.1)),
     Choice(2, 128, 0.2, mask="random"),
     Choice(2, 64, rank=16),
