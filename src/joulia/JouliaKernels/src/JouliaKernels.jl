@@ -168,7 +168,7 @@ include("copies.jl")
 wrap(::Type{T}, address::Integer, shape) where {T} =
     unsafe_wrap(Array, Ptr{T}(UInt(address)), Tuple(Int(n) for n in shape))
 
-const ELEMENTS = Dict("float64" => Float64, "float32" => Float32, "int64" => Int64)
+const ELEMENTS = Dict("float64" => Float64, "float32" => Float32, "int32" => Int32, "int64" => Int64)
 
 element(name::AbstractString) = ELEMENTS[name]
 
