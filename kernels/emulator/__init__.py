@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -16,15 +17,17 @@ from joulia.kernel import (
     Checks,
     Conserved,
     Exchange,
+    Frontier,
     Function,
     Host,
     Kernel,
     Param,
+    Sampled,
     Work,
     within,
 )
 from joulia.kernels.emulator import columns, networks
-from joulia.kernels.emulator.columns import INTERVAL, LEVELS, STABLE, UNSTABLE
+from joulia.kernels.emulator.columns import INTERVAL, LEVELS, STABLE, UNSTABLE, Numbers
 from joulia.kernels.emulator.networks import Choice
 from joulia.kernels.emulator.perceptron import Layer, Network
 
@@ -153,6 +156,38 @@ def lost(case: Case, steps: int) -> dict[str, float]:
     return {"heat": -INTERVAL * LEVELS * float(rounded.sum()) if steps else 0.0}
 
 
+def sample(case: Case) -> Numbers:
+    """Columns of the grid, by place, whose error is measured: spread over it."""
+    count = math.prod(case.shape[1:])
+    return np.arange(min(SAMPLED, count), dtype=np.uint64) * np.uint64(count) // np.uint64(
+        min(SAMPLED, count)
+    )
+
+
+def squares(case: Case, tile: Tile, fields: Any) -> tuple[float, float]:
+    """Of the error and of the true increments, over the tile's columns of the sample."""
+    every = sample(case)
+    y, x = np.divmod(every.astype(np.int64), case.shape[2])
+    (_, _), (y0, y1), (x0, x1) = zip(tile.start, tile.stop, strict=True)
+    here = (y0 <= y) & (y < y1) & (x0 <= x) & (x < x1)
+    before, after = (states[:, here] for states in columns.truth(tuple(map(int, every))))
+    got = fields["after"][:, y[here] - y0, x[here] - x0].astype("f8")
+    return float(((got - after) ** 2).sum()), float(((after - before) ** 2).sum())
+
+
+def largest_error(case: Case) -> float:
+    """Twice what the test set shows (README): a sample of 256 columns has a few of the worst."""
+    if by_network(case):
+        return 2.0 * networks.test_error(chosen(case))
+    return 0.5
+
+
+def ends_at(case: Case, until: float) -> tuple[Case, int]:
+    if until != INTERVAL:
+        raise JouliaError(f"emulator predicts one interval. Allowed: --until {INTERVAL}")
+    return case, 1
+
+
 def work(case: Case) -> Work:
     """Per column: every weight a multiply and an add, its row's bias, activation and mean; or
     `column`'s 12 flops for every fine level and step. A level is read once and written once."""
@@ -216,10 +251,22 @@ KERNEL = Kernel(
     work=work,
     checks=Checks(
         reference=agreement,
+        sampled=Sampled(f"the truth of up to {SAMPLED} columns", squares, largest_error),
         conserved=Conserved(heat, within(1e-13, 1e-6), gained=lost),
     ),
     periodic=lambda case: (False, True, True),
     whole=(0,),
     require=require,
+    ends_at=ends_at,
     quick="small",
+    frontier=Frontier(
+        until=INTERVAL,
+        shapes=((LEVELS, 64, 64),),
+        result="after",
+        choices=(
+            *({"method": "network", **asdict(choice)} for choice in networks.SHIPPED),
+            *({"method": "solver", "parts": 1, "steps": steps} for steps in (8, 16, 32, 128)),
+            *({"method": "solver", "parts": 2, "steps": steps} for steps in (20, 24, 32)),
+        ),
+    ),
 )

@@ -8,12 +8,17 @@ wave more, so that states which such a sea seldom has are seen too.
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from joulia.case import digest
 from joulia.kernel import Host, mixed
 from joulia.kernels.column.column_numpy import mixed as mixed_step
+from joulia.system.places import cache_dir
 
 LEVELS = 32
 """Of the emulator: z upwards on [0, 1]."""
@@ -134,3 +139,25 @@ def increments(first: int, count: int) -> tuple[Host, Host, Host]:
     fine, flux = profiles(np.arange(first, first + count, dtype=np.uint64), FINE * LEVELS)
     before = coarse(fine.astype("f8"))
     return np.diff(before, axis=0), flux, coarse(settled(fine, flux, TRUTH_STEPS)) - before
+
+
+@cache
+def truth(numbers: tuple[int, ...]) -> tuple[Host, Host]:
+    """Columns on the emulator's levels, before and after the interval: (LEVELS, columns) each."""
+    fine, flux = profiles(np.array(numbers, np.uint64), FINE * LEVELS)
+    return coarse(fine.astype("f8")), coarse(kept_truth(fine, flux))
+
+
+def kept_truth(fine: Host, flux: Host) -> Host:
+    """Profiles after TRUTH_STEPS steps; a file keeps them, since they take half a second."""
+    folder = cache_dir() / "emulator"
+    path = folder / f"{digest(fine.tobytes().hex(), flux.tobytes().hex(), TRUTH_STEPS)}.npy"
+    if path.is_file():
+        return np.load(path)  # type: ignore[no-any-return]
+    result = settled(fine, flux, TRUTH_STEPS)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = folder / f"{path.stem}.{os.getpid()}.npy"
+        np.save(scratch, result)
+        scratch.replace(path)
+    return result

@@ -62,9 +62,10 @@ def require(choice: Choice) -> None:
         )
 
 
-def store(network: Network, name: str) -> dict[str, Host]:
-    """A network as arrays of a file."""
+def store(network: Network, name: str, error: float) -> dict[str, Host]:
+    """A network as arrays of a file, with its error over the test set."""
     arrays = {f"{name}/relu": np.array([layer.relu for layer in network])}
+    arrays[f"{name}/error"] = np.array(error)
     for i, layer in enumerate(network):
         arrays |= {f"{name}/{i}/w": layer.w, f"{name}/{i}/b": layer.b}
     return arrays
@@ -78,6 +79,13 @@ def load(choice: Choice) -> Network:
             Layer(file[f"{choice}/{i}/w"], file[f"{choice}/{i}/b"], bool(flag))
             for i, flag in enumerate(relu)
         ]
+
+
+@cache
+def test_error(choice: Choice) -> float:
+    """Its error over 10,000 columns of the test set, relative, as `train.py` measured it."""
+    with np.load(FILE) as file:
+        return float(file[f"{choice}/error"])
 
 
 @cache

@@ -156,13 +156,12 @@ def train_other(recipe: Recipe, choice: Choice) -> Network:
     return recipe.dense(choice.layers, choice.features)
 
 
-def train_all(recipe: Recipe, tell: Callable[[Choice, Network], None]) -> dict[str, Host]:
-    """Every network of SHIPPED, as arrays of the file."""
+def train_all(recipe: Recipe, tell: Callable[[Choice, Network], float]) -> dict[str, Host]:
+    """Every network of SHIPPED, as arrays of the file; `tell` measures its error."""
     arrays: dict[str, Host] = {}
 
     def keep(choice: Choice, network: Network) -> None:
-        tell(choice, network)
-        arrays.update(networks.store(network, str(choice)))
+        arrays.update(networks.store(network, str(choice), tell(choice, network)))
 
     for features in sorted({c.features for c in networks.SHIPPED if c.density < 1.0}):
         for choice, network in train_tickets(recipe, features):
@@ -198,9 +197,10 @@ def main() -> None:
         print(study.table(rows))
         return
 
-    def tell(choice: Choice, network: Network) -> None:
+    def tell(choice: Choice, network: Network) -> float:
         relative = error(network, test.x, test.y) / test.change
         print(f"{choice}: {weights_of(network)} weights, error {relative:.4f}", flush=True)
+        return relative
 
     arrays = train_all(recipe, tell)
     np.savez_compressed(given.output, scales=scales, **arrays)

@@ -155,6 +155,20 @@ class Conserved:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """An error against a truth that is too dear to have for every cell, so from some of them.
+
+    `squares(case, tile, results)` are the tile's sums of squares of the error and of what it is
+    relative to, over its cells of the sample. The root of their ratio over all ranks is held to
+    `tolerance`, and is the error of `joulia frontier`. `name` says what the truth is.
+    """
+
+    name: str
+    squares: Callable[[Case, Tile, Mapping[str, Host]], tuple[float, float]]
+    tolerance: Callable[[Case], float]
+
+
+@dataclass(frozen=True)
 class Checks:
     """How a measured run is held against what is right.
 
@@ -165,6 +179,7 @@ class Checks:
 
     reference: Tolerance
     exact: Exact | None = None
+    sampled: Sampled | None = None
     conserved: Conserved | None = None
     vectors: tuple[tuple[str, ...], ...] = ()
     inadmissible: Callable[[Case, Tile, Mapping[str, Host]], str | None] | None = None
@@ -185,7 +200,7 @@ class Frontier:
     """What `joulia frontier` sweeps, and how it gets an error: accuracy against cost.
 
     The problem of `params` is solved until the time `until` on each of `shapes` and with each value
-    of `sweep`. `truth(case, time, tile)` is the solution of the differential equations on the
+    of `sweep`, or where these are no rectangle, with each of `choices`. `truth(case, time, tile)` is the solution of the differential equations on the
     unpadded tile; without it, the kernel's exact answer. `result` names the field whose error
     counts.
     """
@@ -195,6 +210,7 @@ class Frontier:
     result: str
     params: Mapping[str, Value] = field(default_factory=dict)
     sweep: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    choices: tuple[Mapping[str, Value], ...] = ()
     truth: Callable[[Case, float, Tile], dict[str, Host]] | None = None
 
 

@@ -103,17 +103,47 @@ def plan(
     kernel = registry.kernel(name).kernel
     chosen = spec(kernel)
     end = chosen.until if until is None else until
-    sweep: dict[str, Sequence[Value]] = {k: (v,) for k, v in chosen.params.items()}
-    request = Request(
-        (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,
-        params=sweep | dict(chosen.sweep) | dict(params or {}), ceilings=False, waits=waits,
-    )  # fmt: skip
-    planned = [replace(p, case=end_time.ends_at(p.case, end)[0]) for p in expand(request)]
+    planned = [
+        replace(each, case=end_time.ends_at(each.case, end)[0])
+        for swept in sweeps(chosen, params or {})
+        for each in expand(
+            Request(
+                (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,
+                params=swept, ceilings=False, waits=waits,
+            )
+        )
+    ]  # fmt: skip
     return [
         replace(p, case=replace(p.case, power_limit_w=watts, clock_mhz=megahertz))
         for p in planned
         for watts, megahertz in itertools.product(power_limits_w, clocks_mhz)
     ], end
+
+
+def sweeps(
+    chosen: Frontier, params: Mapping[str, Sequence[Value]]
+) -> list[Mapping[str, Sequence[Value]]]:
+    """The kernel's rectangles of parameters, with a user's in their place.
+
+    Of its `choices`, those that have one of the user's values for each parameter that he gave.
+    """
+    fixed: dict[str, Sequence[Value]] = {k: (v,) for k, v in chosen.params.items()}
+    if not chosen.choices:
+        return [fixed | dict(chosen.sweep) | dict(params)]
+    wanted = {name: set(map(str, values)) for name, values in params.items()}
+    kept = [
+        choice
+        for choice in chosen.choices
+        if all(str(choice[name]) in values for name, values in wanted.items() if name in choice)
+    ]
+    if not kept:
+        offered = sorted({str(choice) for choice in chosen.choices})
+        raise JouliaError(f"no choice has these parameters. Allowed: {'; '.join(offered)}")
+    swept = {name for choice in chosen.choices for name in choice}
+    others = {name: values for name, values in params.items() if name not in swept}
+    return [
+        fixed | others | {name: (value,) for name, value in choice.items()} for choice in kept
+    ]
 
 
 def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:

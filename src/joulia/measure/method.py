@@ -82,6 +82,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     energy.idle()
 
     invariants = verify.exact_check(case, comm, run.tile, final, lead + steps)
+    invariants |= verify.sampled_check(case, comm, run.tile, final)
     first_state, last_state = (
         verify.for_totals(run.kernel, case, run.ops, fields, run.exchange)
         for fields in (run.start, run.fields)

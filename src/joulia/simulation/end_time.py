@@ -46,6 +46,9 @@ def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     got = run.results(run.fields)
     verify.require_finite(comm, got, steps)
     kernel, exact = run.kernel, run.kernel.checks.exact
+    sampled = verify.sampled_error(case, comm, run.tile, got)
+    if sampled is not None and kernel.checks.sampled is not None:
+        return EndTimeError(until, steps, kernel.results[0], kernel.checks.sampled.name, sampled)
     if kernel.frontier is not None and kernel.frontier.truth is not None:
         wanted = kernel.frontier.truth(case, until, run.tile)
     else:

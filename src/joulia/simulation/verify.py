@@ -198,6 +198,27 @@ def exact_check(
     return {f"the exact answer after {steps} steps": check}
 
 
+def sampled_error(case: Case, comm: Comm, tile: Tile, final: dict[str, Host]) -> float | None:
+    """The relative root mean square error over the kernel's sample of cells, where it has one."""
+    sampled = registry.kernel(case.kernel).kernel.checks.sampled
+    if sampled is None:
+        return None
+    error, scale = sampled.squares(case, tile, final)
+    error, scale = comm.sum(error), comm.sum(scale)
+    return math.sqrt(error / scale) if scale > 0.0 else math.inf
+
+
+def sampled_check(
+    case: Case, comm: Comm, tile: Tile, final: dict[str, Host]
+) -> dict[str, Check]:
+    """The error over a sample of cells, against what the kernel allows these parameters."""
+    error = sampled_error(case, comm, tile, final)
+    sampled = registry.kernel(case.kernel).kernel.checks.sampled
+    if error is None or sampled is None:
+        return {}
+    return {sampled.name: Check.of(error, sampled.tolerance(case))}
+
+
 def drift_checks(
     case: Case,
     comm: Comm,
