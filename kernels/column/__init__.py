@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from joulia.case import Case
+from joulia.errors import JouliaError
 from joulia.grid import Tile
 from joulia.kernel import (
     Arrays,
@@ -26,6 +27,8 @@ from joulia.kernel import (
     within,
 )
 
+MOST_LEVELS = 1024
+"""Processors keep the factors of at least eight columns in a buffer of 8192 elements."""
 STARTS = ("inversions", "mode", "stratified")
 
 
@@ -107,6 +110,14 @@ def work(case: Case) -> Work:
     return Work(2.0 * np.dtype(case.dtype).itemsize * cells, 12.0 * cells)
 
 
+def require(case: Case) -> None:
+    if case.shape[0] > MOST_LEVELS:
+        raise JouliaError(
+            f"column computes columns of at most {MOST_LEVELS} cells, not {case.shape[0]}. "
+            f"Allowed: 1 to {MOST_LEVELS} along z"
+        )
+
+
 KERNEL = Kernel(
     name="column",
     title="implicit vertical mixing with convective adjustment, a tridiagonal solve a column",
@@ -138,6 +149,7 @@ KERNEL = Kernel(
     ),
     periodic=lambda case: (False, True, True),
     whole=(0,),
+    require=require,
     ends_at=by_dt(lambda case: float(case.param("dt"))),
     frontier=Frontier(
         until=1.0,
