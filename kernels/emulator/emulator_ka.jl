@@ -49,7 +49,9 @@ end
     i, j = index .+ origin
     nz, T = size(start, 3), eltype(out)
     levels = nz * parts
-    t, c, d = @private(T, (FINEST,)), @private(T, (FINEST,)), @private(T, (FINEST,))
+    t = @private eltype(out) (FINEST,)
+    c = @private eltype(out) (FINEST,)
+    d = @private eltype(out) (FINEST,)
     @inbounds for k in 1:nz
         here = start[i, j, k]
         below, above = here - start[i, j, max(k-1, 1)], start[i, j, min(k+1, nz)] - here
