@@ -114,7 +114,7 @@ def tables(case: Case, tile: Tile) -> dict[str, Host]:
     return {**rows, "flux": columns.fluxes(which.reshape(-1)).reshape(which.shape).astype("f8")}
 
 
-NO_NETWORK = {
+NO_NETWORK: dict[str, Host] = {
     "weights": np.zeros(1),
     "columns": np.zeros(1, np.int32),
     "starts": np.zeros(1, np.int32),
@@ -159,8 +159,10 @@ def lost(case: Case, steps: int) -> dict[str, float]:
 def sample(case: Case) -> Numbers:
     """Columns of the grid, by place, whose error is measured: spread over it."""
     count = math.prod(case.shape[1:])
-    return np.arange(min(SAMPLED, count), dtype=np.uint64) * np.uint64(count) // np.uint64(
-        min(SAMPLED, count)
+    return (
+        np.arange(min(SAMPLED, count), dtype=np.uint64)
+        * np.uint64(count)
+        // np.uint64(min(SAMPLED, count))
     )
 
 
@@ -208,6 +210,12 @@ def agreement(case: Case, steps: int, name: str) -> float:
     return 1e-5 if by_network(case) else 5e-3
 
 
+def fed(case: Case) -> tuple[str, tuple[str, ...]]:
+    mode = str(case.param("feed"))
+    return mode, () if mode == "memory" else ("temperature",)
+
+
+FEEDS = ("memory", "sync", "prefetch")
 DENSITIES = tuple(sorted({choice.density for choice in networks.SHIPPED}, reverse=True))
 FEATURES = tuple(sorted({choice.features for choice in networks.SHIPPED}))
 NETWORK = ("weights", "bias", "starts", "columns", "plan")
@@ -218,7 +226,12 @@ KERNEL = Kernel(
     fields=("temperature", "after"),
     results=("after",),
     functions=(
-        Function("forward", ("temperature", "after", "flux", *NETWORK), ("interval",), ("layers", "widest")),
+        Function(
+            "forward",
+            ("temperature", "after", "flux", *NETWORK),
+            ("interval",),
+            ("layers", "widest"),
+        ),
         Function(
             "solve",
             ("temperature", "after", "flux"),
@@ -242,11 +255,18 @@ KERNEL = Kernel(
         "mask": Param("ticket", "which are kept", choices=("ticket", "random")),
         "rank": Param(0, "of the middle matrix; 0 is full", choices=(0, 16, 32)),
         "stride": Param(1, "an output every so many levels", choices=(1, 2, 4)),
+        "feed": Param(
+            "memory",
+            "the columns come from memory, or in batches from a file",
+            choices=FEEDS,
+            shown=True,
+        ),
         "parts": Param(1, "method=solver: its levels for each of the grid's", low=1, high=4),
         "steps": Param(128, "method=solver: its steps in the interval", low=1),
     },
     initial=initial,
     tables=tables,
+    fed=fed,
     step=step,
     work=work,
     checks=Checks(

@@ -48,17 +48,20 @@ class Draws:
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Reals:
         self.count += 1
         bits = mixed(self.words + np.uint64(self.count << 32)) >> np.uint64(11)
-        return low + (high - low) * (bits * 2.0**-53)
+        drawn: Reals = low + (high - low) * (bits * 2.0**-53)
+        return drawn
 
     def normal(self) -> Reals:
         """Standard normal numbers (Box and Muller, 1958)."""
         radius = np.sqrt(-2.0 * np.log1p(-self.uniform()))
-        return radius * np.cos(2.0 * math.pi * self.uniform())
+        normal: Reals = radius * np.cos(2.0 * math.pi * self.uniform())
+        return normal
 
 
 def heights(levels: int) -> Reals:
     """Centres of the levels, as a column."""
-    return (np.arange(levels)[:, None] + 0.5) / levels
+    centres: Reals = (np.arange(levels)[:, None] + 0.5) / levels
+    return centres
 
 
 def profiles(numbers: Numbers, levels: int) -> tuple[Host, Host]:
@@ -111,13 +114,17 @@ def surface_flux(draw: Draws, gradient: Host) -> Host:
     """Upward out of the top: 70 % of the columns are cooled, 25 % warmed, the others left alone."""
     kind = draw.uniform()
     cooled, warmed = draw.uniform(0.0, 0.4), draw.uniform(-0.15, 0.0)
-    return np.sqrt(gradient) * np.where(kind < 0.7, cooled, np.where(kind < 0.95, warmed, 0.0))
+    flux: Host = np.sqrt(gradient) * np.where(
+        kind < 0.7, cooled, np.where(kind < 0.95, warmed, 0.0)
+    )
+    return flux
 
 
 def coarse(fine: Host) -> Host:
     """Means over the fine levels that lie in each of the emulator's."""
     levels, columns = fine.shape
-    return fine.reshape(LEVELS, levels // LEVELS, columns).mean(1)
+    means: Host = fine.reshape(LEVELS, levels // LEVELS, columns).mean(1)
+    return means
 
 
 def settled(t: Host, flux: Host, steps: int) -> Host:

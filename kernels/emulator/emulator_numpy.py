@@ -6,6 +6,7 @@ Layers with every weight go to BLAS, the others row by row. Slabs of columns sta
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def layer(x: Host, starts: Host, columns: Host, weights: Host, bias: Host) -> Ho
         y = weights[starts[0] : starts[-1]].reshape(rows, len(x)) @ x
     else:
         y = np.empty_like(x, shape=(rows, x.shape[1]))
-        for row, (a, b) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        for row, (a, b) in enumerate(pairwise(starts)):
             np.dot(weights[a:b], x[columns[a:b]], out=y[row])
     y += bias[:, None]
     return y

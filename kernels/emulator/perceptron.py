@@ -2,7 +2,7 @@
 
 Activations are (features, columns), as the fields of a grid lie in memory. A network is a list of
 layers x -> W x + b, with max(., 0) between them where a layer says so; what it predicts is without
-a mean over the levels (`mean_free`): the column's heat is known exactly, so nothing is left to learn.
+a mean over the levels (`mean_free`): a column's heat is known exactly, so none is left to learn.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def copied(network: Network) -> Network:
 def new_network(widths: Sequence[int], seed: int) -> Network:
     """He's initial weights (He et al., 2015); `widths` from the inputs to the outputs."""
     network = []
-    for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(pairwise(widths)):
         words = np.arange(inputs * outputs, dtype=np.uint64) + np.uint64((seed << 40) + (i << 32))
         w = Draws(words).normal().reshape(outputs, inputs) * math.sqrt(2.0 / inputs)
         network.append(

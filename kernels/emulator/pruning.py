@@ -23,7 +23,8 @@ def largest(values: Host, density: float) -> Host:
     """A mask of the share `density` of largest values, as float32."""
     count = max(1, round(density * values.size))
     threshold = np.sort(values, axis=None)[-count]
-    return (values >= threshold).astype("f4")
+    mask: Host = (values >= threshold).astype("f4")
+    return mask
 
 
 def masks_of(network: Network, density: float) -> list[Host]:

@@ -146,9 +146,7 @@ def train_other(recipe: Recipe, choice: Choice) -> Network:
         dense = recipe.dense(choice.layers, choice.features)
         return recipe.trained(low_rank(dense, choice.rank), choice.features)
     if choice.stride > 1:
-        return recipe.trained(
-            strided(choice.features, choice.stride, recipe.seed), choice.features
-        )
+        return recipe.trained(strided(choice.features, choice.stride, recipe.seed), choice.features)
     if choice.density < 1.0:
         network = new_network(widths(choice.layers, choice.features), recipe.seed)
         masks = pruning.random_masks(network, choice.density, recipe.seed)
@@ -203,7 +201,7 @@ def main() -> None:
         return relative
 
     arrays = train_all(recipe, tell)
-    np.savez_compressed(given.output, scales=scales, **arrays)
+    np.savez_compressed(given.output, **{"scales": scales, **arrays})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

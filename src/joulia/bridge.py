@@ -151,6 +151,10 @@ class Ops:
         """All values of an array into another of the same shape and dtype."""
         raise NotImplementedError
 
+    def fill(self, array: Any, host: Host) -> None:
+        """The values of `host` into an array of its shape and dtype."""
+        self.copy(self.array(host), array)
+
     def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
         """A function that copies boxes (source, target) within an array of this shape.
 
@@ -222,6 +226,9 @@ class HostOps(Ops):
 
     def copy(self, source: Any, target: Any) -> None:
         np.copyto(self.view(target), self.view(source))
+
+    def fill(self, array: Any, host: Host) -> None:
+        np.copyto(self.view(array), host)
 
     def dtype(self, array: Any) -> str:
         return self.view(array).dtype.name

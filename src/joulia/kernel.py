@@ -200,9 +200,9 @@ class Frontier:
     """What `joulia frontier` sweeps, and how it gets an error: accuracy against cost.
 
     The problem of `params` is solved until the time `until` on each of `shapes` and with each value
-    of `sweep`, or where these are no rectangle, with each of `choices`. `truth(case, time, tile)` is the solution of the differential equations on the
-    unpadded tile; without it, the kernel's exact answer. `result` names the field whose error
-    counts.
+    of `sweep`, or where these are no rectangle, with each of `choices`. `truth(case, time, tile)`
+    is the solution of the differential equations on the unpadded tile; without it, the kernel's
+    exact answer. `result` names the field whose error counts.
     """
 
     until: float
@@ -241,10 +241,11 @@ class Kernel:
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
     compiled; `tables(case, tile)` are arrays beside the fields, of any shape, that no step changes
-    (weights, operators, what flows through a boundary): functions take them by their names, integers
-    as int32 and the others in the case's precision; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
-    the case with its time step shortened so that whole steps end there, and their number: the
-    least, none longer than the case's own.
+    (weights, operators, what flows through a boundary): functions take them by their names,
+    integers as int32 and the others in the case's precision; `fed(case)` says which fields a step
+    gets from a file, if any, and how: `sync` or `prefetch`; `require` raises JouliaError for a case
+    that cannot be run. `ends_at(case, until)` is the case with its time step shortened so that
+    whole steps end there, and their number: the least, none longer than the case's own.
 
     How it is measured: `quick` is the preset's size; `updates` counts what a step updates where
     that is not the grid's cells once; `frontier` is what is swept. A kernel with `ceilings`
@@ -270,6 +271,7 @@ class Kernel:
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
     tables: Callable[[Case, Tile], dict[str, Host]] | None = None
+    fed: Callable[[Case], tuple[str, tuple[str, ...]]] | None = None
     require: Callable[[Case], None] | None = None
     ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
 

@@ -141,9 +141,7 @@ def sweeps(
         raise JouliaError(f"no choice has these parameters. Allowed: {'; '.join(offered)}")
     swept = {name for choice in chosen.choices for name in choice}
     others = {name: values for name, values in params.items() if name not in swept}
-    return [
-        fixed | others | {name: (value,) for name, value in choice.items()} for choice in kept
-    ]
+    return [fixed | others | {name: (value,) for name, value in choice.items()} for choice in kept]
 
 
 def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point]]:
@@ -230,7 +228,7 @@ def sentences(
 
 
 def cheapest(points: Sequence[Point], error: float) -> list[str]:
-    """What is accurate enough for the least time, and for the least energy where it was measured."""
+    """What is accurate enough for the least time, and for the least energy where measured."""
     fit = [point for point in points if point.error <= error]
     if not fit:
         least = min(points, key=lambda p: p.error)

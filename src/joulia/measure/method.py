@@ -19,9 +19,10 @@ from joulia.measure.threads import ThreadTimes, counts, farthest
 from joulia.measure.threads import failures as thread_failures
 from joulia.parallel.comm import Comm
 from joulia.records import stats
-from joulia.records.parts import Check, DeclaredWork, Rates, Startup, Timing
+from joulia.records.parts import Check, DeclaredWork, Feed, Rates, Startup, Timing
 from joulia.records.record import Measured
 from joulia.simulation import end_time, verify
+from joulia.simulation import feed as feeding
 from joulia.simulation.digest import fields_digest
 from joulia.simulation.reference import reference_step
 
@@ -54,13 +55,15 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
 
     energy.idle()
-    samples, computing, endings = [], [], []
+    samples, computing, endings, feeds = [], [], [], []
     for _ in range(settings.repeats):
         run.reset()
         watch.before()
         energy.spread_phases(window_s)
         run.steps(lead)
         run.exchange.seconds = 0.0
+        if run.feed is not None:
+            run.feed.restart()
         comm.barrier()
         before = energy.read()
         comm.barrier()
@@ -74,6 +77,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         watch.after()
         samples.append(comm.max(seconds) / steps)
         computing.append((seconds, run.exchange.seconds))
+        feeds.append(fed(run.feed, seconds, comm))
         energy.window(before, after, waiting_share(seconds, run.exchange.seconds, comm))
         final = run.results(run.fields)
         run.require_sound(final, lead + steps, comm)
@@ -132,8 +136,24 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         conditions=replace(
             watch.conditions(), waits=waits, threads=farthest(thread_counts, case.threads)
         ),
+        feed=typical(feeds),
         solution=end_time.error_at(run, settings.until, comm) if settings.until else None,
     )
+
+
+def fed(feed: feeding.Feed | None, seconds: float, comm: Comm) -> Feed | None:
+    """The input of the steps that just took `seconds`; the same on every rank."""
+    if feed is None:
+        return None
+    read = comm.sum(float(feed.nbytes))
+    slowest = comm.max(feed.reading / feed.steps)
+    return Feed(int(read), read / slowest, comm.max(feed.waited / seconds))
+
+
+def typical(feeds: Sequence[Feed | None]) -> Feed | None:
+    """That of the sample whose idle share is the median."""
+    told = sorted((feed for feed in feeds if feed), key=lambda feed: feed.idle_share)
+    return told[len(told) // 2] if told else None
 
 
 def rates(work: DeclaredWork, seconds: float) -> Rates:

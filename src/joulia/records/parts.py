@@ -353,6 +353,18 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class Feed:
+    """How the input of a step came from a file."""
+
+    bytes: int
+    """Read by all ranks for a step, bytes."""
+    read_bytes_per_s: float
+    """That over the time in which it was read by the slowest rank, B/s."""
+    idle_share: float
+    """The share of the step in which the slowest rank waited for its input, between 0 and 1."""
+
+
+@dataclass(frozen=True)
 class EndTimeError:
     """The problem solved to an end time, and its error against the differential equations."""
 

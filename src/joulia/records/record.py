@@ -14,6 +14,7 @@ from joulia.records.parts import (
     EndTimeError,
     Energy,
     Estimate,
+    Feed,
     Parallel,
     Rates,
     SourceLines,
@@ -55,6 +56,8 @@ class Findings:
     """Whether the answer was right."""
     conditions: Conditions | None = None
     """Under which conditions the samples were taken."""
+    feed: Feed | None = None
+    """What of the step was waiting for input, where that came from a file."""
     solution: EndTimeError | None = None
     """The problem solved to an end time, where that was asked for."""
     stderr: tuple[str, ...] = ()

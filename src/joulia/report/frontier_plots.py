@@ -23,9 +23,7 @@ def titled(records: Sequence[Record]) -> list[tuple[str, list[Point]]]:
     return titled_points
 
 
-def words(
-    records: Sequence[Record], max_error: float | None = None
-) -> list[tuple[str, list[str]]]:
+def words(records: Sequence[Record], max_error: float | None = None) -> list[tuple[str, list[str]]]:
     """Titles with the sentences of each front: time, energy where it was measured, limits.
 
     Last comes what is cheapest within `max_error`.

@@ -21,6 +21,7 @@ from joulia.parallel.comm import Comm
 from joulia.parallel.gpus import require_room, sends_directly
 from joulia.parallel.halo import HaloExchange
 from joulia.simulation import verify
+from joulia.simulation.feed import Feed
 from joulia.simulation.fields import allocate, owned, tables
 
 clock = time.perf_counter
@@ -59,8 +60,11 @@ class Run:
     import_s: float
     load_s: float
     cache: str
+    feed: Feed | None = None
 
     def step(self) -> None:
+        if self.feed is not None:
+            self.feed.into(self.ops, self.fields)
         self.fields = self.kernel.step(self.ops, self.fields, self.exchange, self.case)
 
     def steps(self, count: int) -> None:
@@ -253,7 +257,14 @@ def set_up(
         import_s=comm.max(importing),
         load_s=comm.max(loading),
         cache=comm.bcast(bridge.cache()),
+        feed=feed_of(kernel, case, host),
     )
+
+
+def feed_of(kernel: Kernel, case: Case, host: dict[str, Host]) -> Feed | None:
+    """Where the fields of a step come from, where they are not in memory already."""
+    mode, names = kernel.fed(case) if kernel.fed is not None else ("memory", ())
+    return Feed({name: host[name] for name in names}, mode) if names else None
 
 
 def locate_instability(run: Run, steps: int, comm: Comm) -> None:

@@ -208,9 +208,7 @@ def sampled_error(case: Case, comm: Comm, tile: Tile, final: dict[str, Host]) ->
     return math.sqrt(error / scale) if scale > 0.0 else math.inf
 
 
-def sampled_check(
-    case: Case, comm: Comm, tile: Tile, final: dict[str, Host]
-) -> dict[str, Check]:
+def sampled_check(case: Case, comm: Comm, tile: Tile, final: dict[str, Host]) -> dict[str, Check]:
     """The error over a sample of cells, against what the kernel allows these parameters."""
     error = sampled_error(case, comm, tile, final)
     sampled = registry.kernel(case.kernel).kernel.checks.sampled

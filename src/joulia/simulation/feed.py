@@ -1,0 +1,86 @@
+"""Fields that come from a file in batches, a batch a step: how long does the device idle for them?
+
+Read when they are wanted (`sync`), or ahead by a thread while the step before computes
+(`prefetch`). Reading lets other threads of the process run.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from joulia.bridge import Ops
+from joulia.kernel import Arrays, Host
+
+clock = time.perf_counter
+FILE_BYTES = 1 << 28
+"""The file is at least so large: more than the caches of a node's cores keep."""
+
+
+class Feed:
+    """Batches of some fields, one behind another in a temporary file, read round and round.
+
+    `batch` is what each of them holds: steps are then repeats of one computation, as everywhere,
+    while all bytes travel. `waited` are seconds in which a step waited for its batch, and for its
+    way into the runtime's arrays; `reading` are seconds in which batches were read.
+    """
+
+    def __init__(self, batch: Mapping[str, Host], mode: str) -> None:
+        self.names = tuple(batch)
+        self.shapes = {name: (host.shape, host.dtype) for name, host in batch.items()}
+        whole = b"".join(np.ascontiguousarray(host).tobytes() for host in batch.values())
+        self.nbytes = len(whole)
+        self.batches = max(2, -(-FILE_BYTES // self.nbytes))
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the run is
+        for _ in range(self.batches):
+            self.file.write(whole)
+        self.file.flush()
+        self.buffers = [bytearray(self.nbytes), bytearray(self.nbytes)]
+        self.turn = 0
+        self.pool = ThreadPoolExecutor(1) if mode == "prefetch" else None
+        self.ahead: Future[bytearray] | None = None
+        self.waited = self.reading = 0.0
+        self.steps = 0
+
+    def read(self) -> bytearray:
+        began = clock()
+        buffer = self.buffers[self.turn % 2]
+        place = self.turn % self.batches * self.nbytes
+        if os.preadv(self.file.fileno(), [buffer], place) != self.nbytes:
+            raise OSError(f"batch {self.turn % self.batches} of the columns' file ends early")
+        self.turn += 1
+        self.reading += clock() - began
+        return buffer
+
+    def batch(self) -> bytearray:
+        """The next batch; the one after it is on its way when this returns, where it may be."""
+        if self.pool is None:
+            return self.read()
+        buffer = self.ahead.result() if self.ahead else self.read()
+        self.ahead = self.pool.submit(self.read)
+        return buffer
+
+    def into(self, ops: Ops, fields: Arrays) -> None:
+        """The next batch into the runtime's arrays."""
+        ops.synchronize()  # what the device still does is not waiting for its input
+        began = clock()
+        buffer, start = self.batch(), 0
+        for name in self.names:
+            shape, dtype = self.shapes[name]
+            count = int(np.prod(shape))
+            host = np.frombuffer(buffer, dtype, count, start).reshape(shape)
+            ops.fill(fields[name], host)
+            start += host.nbytes
+        ops.synchronize()
+        self.waited += clock() - began
+        self.steps += 1
+
+    def restart(self) -> None:
+        """Count anew."""
+        self.waited = self.reading = 0.0
+        self.steps = 0
