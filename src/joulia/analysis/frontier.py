@@ -131,14 +131,20 @@ def sweeps(
     if not chosen.choices:
         return [fixed | dict(chosen.sweep) | dict(params)]
     wanted = {name: set(map(str, values)) for name, values in params.items()}
+    for name in wanted:
+        offered = {str(choice[name]) for choice in chosen.choices if name in choice}
+        if offered and not wanted[name] <= offered:
+            raise JouliaError(
+                f"no choice has {name}={','.join(sorted(wanted[name] - offered))}. Allowed: "
+                f"{', '.join(sorted(offered))}"
+            )
     kept = [
         choice
         for choice in chosen.choices
         if all(str(choice[name]) in values for name, values in wanted.items() if name in choice)
     ]
     if not kept:
-        offered = sorted({str(choice) for choice in chosen.choices})
-        raise JouliaError(f"no choice has these parameters. Allowed: {'; '.join(offered)}")
+        raise JouliaError("no choice has all of these parameters. Allowed: fewer of them")
     swept = {name for choice in chosen.choices for name in choice}
     others = {name: values for name, values in params.items() if name not in swept}
     return [fixed | others | {name: (value,) for name, value in choice.items()} for choice in kept]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -36,10 +37,11 @@ class Feed:
         whole = b"".join(np.ascontiguousarray(host).tobytes() for host in batch.values())
         self.nbytes = len(whole)
         self.batches = max(2, -(-FILE_BYTES // self.nbytes))
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the run is
+        self.file, path = tempfile.mkstemp(prefix="joulia-columns-")
+        os.unlink(path)  # it is gone with its last descriptor, however the process ends
+        weakref.finalize(self, os.close, self.file)
         for _ in range(self.batches):
-            self.file.write(whole)
-        self.file.flush()
+            os.write(self.file, whole)
         self.buffers = [bytearray(self.nbytes), bytearray(self.nbytes)]
         self.turn = 0
         self.pool = ThreadPoolExecutor(1) if mode == "prefetch" else None
@@ -51,7 +53,7 @@ class Feed:
         began = clock()
         buffer = self.buffers[self.turn % 2]
         place = self.turn % self.batches * self.nbytes
-        if os.preadv(self.file.fileno(), [buffer], place) != self.nbytes:
+        if os.preadv(self.file, [buffer], place) != self.nbytes:
             raise OSError(f"batch {self.turn % self.batches} of the columns' file ends early")
         self.turn += 1
         self.reading += clock() - began

@@ -1,0 +1,225 @@
+"""emulator: exact heat, no offset, errors as its file says, training, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from joulia import registry
+from joulia.analysis import frontier
+from joulia.errors import JouliaError
+from joulia.grid import Tile
+from joulia.kernels.emulator import columns, networks, pruning, study, train
+from joulia.kernels.emulator.networks import Choice
+from joulia.kernels.emulator.perceptron import (
+    Layer,
+    error,
+    gradient,
+    mean_free,
+    new_network,
+    predict,
+)
+from joulia.kernels.emulator.perceptron import train as trained
+from joulia.parallel.comm import OneRank
+from joulia.simulation.feed import Feed
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case, solve
+
+SHAPE = (columns.LEVELS, 3, 37)
+KERNEL = registry.kernel("emulator").kernel
+
+
+def inputs(count):
+    """Made-up inputs and mean-free targets that a network can learn."""
+    draw = columns.Draws(np.arange(32 * count, dtype=np.uint64))
+    x = draw.normal().reshape(32, count).astype("f4")
+    w = columns.Draws(np.arange(1024, dtype=np.uint64)).normal().reshape(32, 32)
+    return x, mean_free(np.tanh(w @ x / 6.0)).astype("f4")
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-6)])
+@pytest.mark.parametrize("params", [{}, {"density": 0.1}, {"method": "solver", "parts": 2}])
+def test_heat_is_exact_whatever_the_network(params, dtype, tolerance):
+    solution = solve("emulator", shape=SHAPE, steps=1, dtype=dtype, params={"steps": 8} | params)
+    before = KERNEL.initial(solution.case, solution.tile)["temperature"].mean(0)
+    flux = KERNEL.tables(solution.case, solution.tile)["flux"]
+    after = solution.fields["after"].astype("f8").mean(0)
+    assert np.abs(after - before + columns.INTERVAL * flux).max() < 10 * tolerance
+
+
+def test_an_offset_of_all_temperatures_is_the_answer_s_offset():
+    def warmer(case, tile):
+        return {"temperature": KERNEL.initial(case, tile)["temperature"] + 3.0}
+
+    plain = solve("emulator", shape=SHAPE, steps=1).fields["after"]
+    moved = solve("emulator", shape=SHAPE, steps=1, initial=warmer).fields["after"]
+    assert np.abs(moved - plain - 3.0).max() < 1e-10
+
+
+@pytest.mark.parametrize("choice", networks.SHIPPED, ids=str)
+def test_a_shipped_network_has_the_error_that_its_file_says(choice):
+    """Over 256 columns of the 10,000: errors are skewed, so within a factor of 1.5."""
+    network = networks.load(choice)
+    fine, flux = columns.profiles(np.arange(256, dtype=np.uint64), columns.FINE * columns.LEVELS)
+    before, after = columns.truth(tuple(range(256)))
+    differences, per_flux, per_increment = networks.scales()
+    x = np.vstack([np.diff(before, axis=0) / differences, flux / per_flux]).astype("f4")
+    change = after - before
+    miss = predict(network, x) * per_increment - mean_free(change)
+    relative = np.sqrt(np.mean(miss**2) / np.mean(change**2))
+    assert 1.0 / 1.5 < relative / networks.test_error(choice) < 1.5
+
+
+def test_density_is_the_share_of_weights_that_is_left_in_each_matrix():
+    for choice in networks.SHIPPED:
+        for layer in networks.load(choice):
+            if choice.density < 1.0:
+                left = np.count_nonzero(layer.w) / layer.w.size
+                assert left == pytest.approx(choice.density, abs=0.01)
+
+
+def test_tickets_beat_a_random_mask_of_as_many_weights():
+    ticket = networks.test_error(Choice(2, 128, 0.2))
+    assert 1.3 * ticket < networks.test_error(Choice(2, 128, 0.2, mask="random"))
+
+
+def test_the_solver_comes_nearer_with_levels_and_steps_and_its_error_is_in_every_record():
+    errors = []
+    for parts, steps in ((1, 8), (1, 32), (2, 32)):
+        params = {"method": "solver", "parts": parts, "steps": steps}
+        solution = solve("emulator", shape=(32, 16, 16), steps=1, params=params)
+        squares, scale = KERNEL.checks.sampled.squares(
+            solution.case, solution.tile, solution.fields
+        )
+        errors.append((squares / scale) ** 0.5)
+    assert errors[0] > 2.0 * errors[1] > 2.0 * 1.5 * errors[2]
+
+
+def test_the_solver_on_the_truth_s_levels_and_steps_is_the_truth():
+    fine, flux = columns.profiles(np.arange(5, dtype=np.uint64), 128)
+    twice = columns.settled(columns.settled(fine, flux, 16), flux, 16)
+    assert twice.mean(0) == pytest.approx(fine.astype("f8").mean(0) - 0.5 * flux, abs=1e-13)
+    still = columns.settled(np.ones((32, 2)), np.zeros(2), 4)
+    assert still == pytest.approx(np.ones((32, 2)), abs=1e-14)
+
+
+def test_gradients_are_those_of_finite_differences():
+    x, y = (values.astype("f8")[:, :7] for values in inputs(7))
+    network = [
+        Layer(layer.w.astype("f8"), layer.b + 0.1, layer.relu)
+        for layer in new_network((32, 8, 32), 3)
+    ]
+
+    def loss():
+        return 0.5 * np.sum((predict(network, x) - y) ** 2) / x.shape[1]
+
+    slopes = gradient(network, x, y)
+    for layer, (slope, _) in zip(network, slopes, strict=True):
+        for place in ((0, 0), (3, 5)):
+            kept = layer.w[place]
+            layer.w[place] = kept + 1e-6
+            high = loss()
+            layer.w[place] = kept - 1e-6
+            low = loss()
+            layer.w[place] = kept
+            assert slope[place] == pytest.approx((high - low) / 2e-6, rel=1e-6, abs=1e-9)
+
+
+def test_training_learns_and_leaves_pruned_and_fixed_weights_alone():
+    x, y = inputs(1024)
+    network = new_network((32, 24, 32), 1)
+    before = error(network, x, y)
+    trained(network, x, y, epochs=30, seed=1)
+    assert error(network, x, y) < 0.7 * before
+    again = new_network((32, 24, 32), 1)
+    trained(again, x, y, epochs=30, seed=1)
+    assert all((a.w == b.w).all() for a, b in zip(network, again, strict=True))
+    sparse = pruning.masked(network, pruning.masks_of(network, 0.2))
+    trained(sparse, x, y, epochs=2, seed=1)
+    for layer in sparse:
+        assert (layer.w[layer.mask == 0.0] == 0.0).all()
+        assert np.count_nonzero(layer.mask) == round(0.2 * layer.w.size)
+    between = train.strided(24, 4, 1)
+    fixed = between[-1].w.copy()
+    trained(between, x, y, epochs=1, seed=1)
+    assert (between[-1].w == fixed).all()
+
+
+def test_tickets_are_nested_and_start_from_the_rewound_weights():
+    x, y = inputs(256)
+    dense = new_network((32, 16, 32), 1)
+    rewound = trained(dense, x, y, epochs=2, seed=1, keep_epoch=1)
+    masks = [
+        [layer.mask for layer in network]
+        for _, network in pruning.tickets(dense, rewound, x, y, 0, 1)
+    ]
+    assert len(masks) == len(pruning.ROUNDS)
+    for wide, narrow in zip(masks[:-1], masks[1:], strict=True):
+        assert all((n <= w).all() for n, w in zip(narrow, wide, strict=True))
+
+
+def test_the_study_has_every_control():
+    x, y = inputs(256)
+    kinds = study.rows(16, x, y, (x, y), 1.0, 1, 1)
+    assert len(kinds) == 6
+    assert "| 2 x 16, random mask |" in study.table({16: kinds})
+    assert study.same_number(64, 0.2) == 20
+
+
+def test_low_rank_is_the_best_of_its_rank():
+    network = new_network((32, 16, 16, 32), 1)
+    _, down, up, _ = train.low_rank(network, 16)
+    assert up.w @ down.w == pytest.approx(network[1].w, abs=1e-6)
+    _, down, up, _ = train.low_rank(network, 4)
+    assert np.linalg.matrix_rank(up.w @ down.w) == 4
+
+
+def test_what_was_not_trained_is_refused_with_what_was():
+    with pytest.raises(JouliaError, match=r"no weights for 1 x 64, ticket 0\.1\. Allowed: 1 x 64"):
+        solve("emulator", shape=SHAPE, params={"layers": 1, "features": 64, "density": 0.1})
+    with pytest.raises(JouliaError, match="needs 32 levels, not 16"):
+        solve("emulator", shape=(16, 4, 4))
+
+
+def test_a_column_is_known_by_its_number_wherever_the_grid_is_cut():
+    case = make_case("emulator", shape=SHAPE)
+    whole, part = (
+        KERNEL.initial(case, tile)["temperature"]
+        for tile in (
+            set_up(case, OneRank()).tile,
+            Tile(SHAPE, (0, 1, 5), (32, 3, 20), 0, (False, True, True)),
+        )
+    )
+    assert (whole[:, 1:3, 5:20] == part).all()
+
+
+@pytest.mark.parametrize("mode", ["sync", "prefetch"])
+def test_columns_from_a_file_give_the_same_answer_and_waiting_is_counted(mode):
+    params = {"features": 64}
+    memory = solve("emulator", shape=SHAPE, params=params, steps=1).fields["after"]
+    fed = solve("emulator", shape=SHAPE, params=params | {"feed": mode}, steps=3).fields["after"]
+    assert (fed == memory).all()
+
+
+def test_batches_follow_one_another_round_and_round(monkeypatch):
+    monkeypatch.setattr("joulia.simulation.feed.FILE_BYTES", 1 << 12)
+    case = make_case("emulator", shape=SHAPE, params={"features": 64})
+    run = set_up(case, OneRank())
+    want = {"temperature": np.arange(np.prod(SHAPE), dtype="f8").reshape(SHAPE)}
+    feed = Feed(want, "prefetch")
+    for _ in range(feed.batches + 3):
+        feed.into(run.ops, run.fields)
+        assert (run.ops.host(run.fields["temperature"]) == want["temperature"]).all()
+    assert feed.steps == feed.batches + 3
+    assert 0.0 < feed.waited
+    assert feed.nbytes == want["temperature"].nbytes
+
+
+def test_a_frontier_over_choices_takes_those_that_a_user_names():
+    chosen = KERNEL.frontier
+    every = frontier.sweeps(chosen, {})
+    assert len(every) == len(chosen.choices)
+    sparse = frontier.sweeps(chosen, {"density": ("0.1",), "method": ("network",)})
+    assert [choice["features"] for choice in sparse] == [(64,), (128,)]
+    with pytest.raises(JouliaError, match="no choice has features=7. Allowed: 128, 32, 48, 64"):
+        frontier.sweeps(chosen, {"features": (7,)})
