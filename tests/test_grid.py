@@ -19,7 +19,7 @@ shapes = st.lists(st.integers(4, 17), min_size=1, max_size=3).map(tuple)
 @given(shapes, st.integers(1, 8), st.integers(0, 2))
 def test_tiles_cover_the_grid_once_and_keep_room_for_the_halo(shape, ranks, halo):
     try:
-        parts = decompose(shape, ranks, halo)
+        parts = decompose(shape, ranks, (max(1, halo),) * len(shape))
     except JouliaError:
         return
     assert math.prod(parts) == ranks
@@ -32,15 +32,16 @@ def test_tiles_cover_the_grid_once_and_keep_room_for_the_halo(shape, ranks, halo
 
 
 def test_decomposition_has_the_least_surface_and_prefers_contiguous_faces():
-    assert decompose((64, 64, 64), 2, 1) == (2, 1, 1)
-    assert decompose((64, 64, 64), 4, 1) == (4, 1, 1)
-    assert decompose((64, 64, 64), 16, 1) == (4, 4, 1)
-    assert decompose((8, 8, 1024), 4, 1) == (1, 1, 4)
+    assert decompose((64, 64, 64), 2, (1, 1, 1)) == (2, 1, 1)
+    assert decompose((64, 64, 64), 4, (1, 1, 1)) == (4, 1, 1)
+    assert decompose((64, 64, 64), 16, (1, 1, 1)) == (4, 4, 1)
+    assert decompose((8, 8, 1024), 4, (1, 1, 1)) == (1, 1, 4)
+    assert decompose((8, 16, 16), 4, (8, 1, 1)) == (1, 4, 1)
 
 
 def test_ranks_that_would_own_less_than_a_halo_are_refused():
     with pytest.raises(JouliaError, match="16 ranks do not fit the grid 4x3"):
-        decompose((4, 3), 16, 1)
+        decompose((4, 3), 16, (1, 1))
 
 
 @given(shapes, st.integers(1, 6), st.booleans())
@@ -48,7 +49,7 @@ def test_links_fill_every_halo_cell_with_the_cell_that_belongs_there(shape, rank
     """A global index field exchanged by hand: halos hold what the periodic grid holds there."""
     halo = 1
     try:
-        parts = decompose(shape, ranks, halo)
+        parts = decompose(shape, ranks, (max(1, halo),) * len(shape))
     except JouliaError:
         return
     wraps = (True,) * len(shape)

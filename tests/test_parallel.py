@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from joulia import registry
 from joulia.analysis import scaling
 from joulia.case import Settings
 from joulia.errors import JouliaError, Unavailable
@@ -91,9 +92,9 @@ def test_a_given_decomposition_is_used_and_changes_no_bit(parts, measured):
 
 def test_a_decomposition_that_does_not_fit_is_one_line():
     with pytest.raises(JouliaError, match="--decompose 3x1 is not allowed for 4 ranks on 2 axes"):
-        divide((8, 8), 4, 1, (3, 1))
+        divide((8, 8), 4, (1, 1), (3, 1))
     with pytest.raises(JouliaError, match="leaves a rank 2 of 8 cells"):
-        divide((8, 8), 4, 3, (4, 1))
+        divide((8, 8), 4, (3, 3), (4, 1))
 
 
 def test_more_threads_than_cores_are_refused_or_marked(measured):
@@ -165,9 +166,11 @@ def test_threads_above_a_quota_have_no_efficiency_and_those_on_a_second_node_hav
 
 
 def test_weak_scaling_keeps_the_cells_of_a_rank():
-    assert scaling.weak_shape((64, 64, 64), 1, 1) == (64, 64, 64)
-    assert scaling.weak_shape((64, 64, 64), 2, 1) == (128, 64, 64)
-    shape = scaling.weak_shape((64, 64, 64), 8, 1)
+    heat, column = (registry.kernel(name).kernel for name in ("heat", "column"))
+    assert scaling.weak_shape(heat, (64, 64, 64), 1) == (64, 64, 64)
+    assert scaling.weak_shape(heat, (64, 64, 64), 2) == (128, 64, 64)
+    assert scaling.weak_shape(column, (64, 64, 64), 2) == (64, 128, 64)
+    shape = scaling.weak_shape(heat, (64, 64, 64), 8)
     assert shape[0] * shape[1] * shape[2] == 8 * 64**3
 
 

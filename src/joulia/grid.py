@@ -96,15 +96,15 @@ def factorisations(n: int, dims: int) -> Iterator[Shape]:
                 yield (first, *rest)
 
 
-def decompose(grid: Shape, ranks: int, least: int) -> Shape:
+def decompose(grid: Shape, ranks: int, least: Shape) -> Shape:
     """Ranks per axis with the least exchanged surface in the fullest tile.
 
     Ties go to cuts of the slowest axis, whose faces are contiguous in memory. Every tile keeps at
-    least `least` cells an axis (the halo), or JouliaError says what fits.
+    least `least` cells of each axis (the halo, or all), or JouliaError says what fits.
     """
     best: tuple[float, Shape] | None = None
     for parts in factorisations(ranks, len(grid)):
-        if any(n // p < max(1, least) for n, p in zip(grid, parts, strict=True)):
+        if any(n // p < m for n, p, m in zip(grid, parts, least, strict=True)):
             continue
         tile = [math.ceil(n / p) for n, p in zip(grid, parts, strict=True)]
         cells = math.prod(tile)
@@ -113,16 +113,16 @@ def decompose(grid: Shape, ranks: int, least: int) -> Shape:
         if best is None or (surface, tie) < (best[0], tuple(-p for p in best[1])):
             best = (surface, parts)
     if best is None:
-        shape = "x".join(map(str, grid))
+        shape, smallest = ("x".join(map(str, cells)) for cells in (grid, least))
         raise JouliaError(
-            f"{ranks} ranks do not fit the grid {shape}: each needs at least {max(1, least)} cells "
-            f"an axis. Allowed: fewer ranks or a larger --shape"
+            f"{ranks} ranks do not fit the grid {shape}: each needs at least {smallest} cells. "
+            f"Allowed: fewer ranks or a larger --shape"
         )
     return best[1]
 
 
-def divide(grid: Shape, ranks: int, least: int, given: Shape | None) -> Shape:
-    """Ranks per axis: those given, checked, else the best ones."""
+def divide(grid: Shape, ranks: int, least: Shape, given: Shape | None) -> Shape:
+    """Ranks per axis: those given, checked, else the best ones; see `decompose`."""
     if given is None:
         return decompose(grid, ranks, least)
     text = "x".join(map(str, given))
@@ -131,11 +131,12 @@ def divide(grid: Shape, ranks: int, least: int, given: Shape | None) -> Shape:
             f"--decompose {text} is not allowed for {ranks} ranks on {len(grid)} axes. Allowed: "
             f"{len(grid)} numbers whose product is {ranks}"
         )
-    for n, p in zip(grid, given, strict=True):
-        if n // p < max(1, least):
+    for n, p, m, axis in zip(grid, given, least, "zyx"[-len(grid) :], strict=True):
+        if n // p < m:
+            allowed = f"at least {m} each" if m < n else f"no cut along {axis}"
             raise JouliaError(
-                f"--decompose {text} leaves a rank {n // p} of {n} cells of an axis. Allowed: at "
-                f"least {max(1, least)} each"
+                f"--decompose {text} leaves a rank {n // p} of {n} cells along {axis}. "
+                f"Allowed: {allowed}"
             )
     return given
 

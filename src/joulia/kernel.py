@@ -143,13 +143,15 @@ class Conserved:
     """What a step must conserve.
 
     `totals(case, tile, results)` are a tile's own sums, by name, from its cells, or from the padded
-    tile with filled halos where `with_halo`. `tolerance` bounds their drift over all ranks,
-    relative to the totals of the fields' magnitudes.
+    tile with filled halos where `with_halo`. `gained(case, steps)` is what fluxes through the
+    domain's boundary add to those of the whole grid, nothing unless given. `tolerance` bounds their
+    drift from that over all ranks, relative to the totals of the fields' magnitudes.
     """
 
     totals: Callable[[Case, Tile, Mapping[str, Host]], dict[str, float]]
     tolerance: Tolerance
     with_halo: bool = False
+    gained: Callable[[Case, int], dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,10 @@ class Kernel:
     (buffers may have changed roles), `results` are those that count. `work` is the declared minimum
     of one step. `checks` is how it is held against what is right.
 
-    On which grid: `halo`, none for pointwise kernels; `periodic` axes, all unless told; `layout`
-    says what a cell holds where that is not one number: every field has it, exchanges move the
-    nodes on faces only, and results are known by the names of the components.
+    On which grid: `halo`, none for pointwise kernels; `periodic` axes, all unless told; `whole` are
+    the numbers of axes that ranks do not cut, since a step needs them in one piece; `layout` says
+    what a cell holds where that is not one number: every field has it, exchanges move the nodes on
+    faces only, and results are known by the names of the components.
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
     compiled; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
@@ -243,6 +246,7 @@ class Kernel:
 
     halo: Halo = Halo(0, exchanges=0)
     periodic: Callable[[Case], tuple[bool, ...]] | None = None
+    whole: tuple[int, ...] = ()
     layout: Callable[[Case], Layout] | None = None
 
     params: Mapping[str, Param] = field(default_factory=dict)
@@ -287,6 +291,11 @@ class Kernel:
 
     def wraps(self, case: Case) -> tuple[bool, ...]:
         return self.periodic(case) if self.periodic else (True,) * self.dims
+
+    def least(self, shape: Shape) -> Shape:
+        """The fewest cells of each axis that a rank may have of a grid."""
+        fewest = max(1, self.halo.width)
+        return tuple(n if axis in self.whole else fewest for axis, n in enumerate(shape))
 
     def resolve(self, given: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
         """The complete, checked parameters for what a user gave."""

@@ -16,6 +16,7 @@ from joulia.analysis.units import quantity, seconds
 from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
+from joulia.kernel import Kernel
 from joulia.parallel.network import Transport
 from joulia.records.parts import Parallel
 from joulia.records.record import Record
@@ -36,9 +37,10 @@ class Point:
     over: bool
 
 
-def weak_shape(base: Shape, ranks: int, halo: int) -> Shape:
+def weak_shape(kernel: Kernel, base: Shape, ranks: int) -> Shape:
     """The grid that gives each of `ranks` ranks as many cells as `base` gives one."""
-    parts = decompose(tuple(n * ranks for n in base), ranks, halo)
+    widest = tuple(n * ranks for n in base)
+    parts = decompose(widest, ranks, kernel.least(widest))
     return tuple(n * p for n, p in zip(base, parts, strict=True))
 
 
@@ -199,9 +201,9 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     predictions: list[Prediction] = []
     ranks = 1
     while ranks <= up_to:
-        shape = weak_shape(base.case.shape, ranks, kernel.halo.width) if weak else base.case.shape
+        shape = weak_shape(kernel, base.case.shape, ranks) if weak else base.case.shape
         try:
-            parts = decompose(shape, ranks, kernel.halo.width)
+            parts = decompose(shape, ranks, kernel.least(shape))
         except JouliaError:
             break
         tile = tile_of(shape, parts, 0, kernel.halo.width, kernel.wraps(base.case))

@@ -61,9 +61,7 @@ def cases(options: dict[str, Any]) -> list[Planned]:
         Request(
             kernels=(kernel.name,),
             backends=options["backend"],
-            shapes=(
-                scaling.weak_shape(base, ranks, kernel.halo.width) if options["weak"] else base,
-            ),
+            shapes=(scaling.weak_shape(kernel, base, ranks) if options["weak"] else base,),
             dtypes=(options["dtype"],),
             ranks=(ranks,),
             threads=options["threads"],

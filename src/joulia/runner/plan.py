@@ -102,7 +102,7 @@ def expand(request: Request) -> Iterable[Planned]:
             shapes(kernel, request), request.dtypes, request.ranks, sweep
         ):
             if len(shape) == kernel.dims:
-                divide(shape, ranks, kernel.halo.width, request.decompose)
+                divide(shape, ranks, kernel.least(shape), request.decompose)
             for backend in backends:
                 device = registry.device(backend.bridge, backend.device)
                 for threads, wait in itertools.product(request.threads or (None,), request.waits):

@@ -183,7 +183,7 @@ def set_up(
             f"{kernel.name} has no version for {case.backend}",
             f"add {kernel.name}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
         )
-    parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
+    parts = divide(case.shape, comm.size, kernel.least(case.shape), decompose)
     require_room(kernel, case, comm)
     after("room")
     began = clock()

@@ -1,0 +1,114 @@
+"""
+dT/dt = d/dz(kappa dT/dz) by backward Euler with KernelAbstractions: Thomas' algorithm.
+
+A work-item goes up a block of columns beside each other in a row, and down again; what the way down
+needs of the way up, c and d, stays in the cache. Where a work-item has a single column, c takes the
+place of the temperature, which nobody reads after the step, and d that of the result.
+"""
+module column
+
+using ..JouliaKernels: OneCell, each_block, each_row, muladd
+
+# Elements of c, and of d; and the most columns of a block.
+const ELEMENTS, COLUMNS = 8192, 512
+
+"""
+c, d and e = 1 - c of a level from those of the level below; `below` and `above` are dt kappa / dz^2
+of its faces.
+"""
+@inline function eliminate(here, below, above, d, e)
+    s = muladd(below, e, one(here))
+    inverse = one(here) / (s + above)
+    return above * inverse, muladd(below, d, here) * inverse, s * inverse
+end
+
+@inline mixing(here, over, stable, unstable) = ifelse(over < here, unstable, stable)
+
+"Up one level: columns of `buffers` are those of the block, c and d by level, then `below` and e."
+@inline function up(xs, y, z, k, top, buffers, temperature, stable, unstable)
+    x0 = first(xs) - 1
+    @inbounds @simd ivdep for i in 1:length(xs)
+        here = temperature[x0+i, y, z]
+        above = mixing(here, temperature[x0+i, y, z+1], stable, unstable)
+        c, d, e = eliminate(here, buffers[i, 1, top], above, buffers[i, 2, k-1], buffers[i, 2, top])
+        buffers[i, 1, k] = c
+        buffers[i, 2, k] = d
+        buffers[i, 1, top] = above
+        buffers[i, 2, top] = e
+    end
+end
+
+@inline function highest(xs, y, z, k, top, buffers, temperature, out, cooling)
+    x0 = first(xs) - 1
+    @inbounds @simd ivdep for i in 1:length(xs)
+        here = temperature[x0+i, y, z] - cooling
+        below, e = buffers[i, 1, top], buffers[i, 2, top]
+        _, d, _ = eliminate(here, below, zero(here), buffers[i, 2, k-1], e)
+        out[x0+i, y, z] = d
+    end
+end
+
+@inline function down(xs, y, z, k, buffers, out)
+    x0 = first(xs) - 1
+    @inbounds @simd ivdep for i in 1:length(xs)
+        out[x0+i, y, z] = muladd(buffers[i, 1, k], out[x0+i, y, z+1], buffers[i, 2, k])
+    end
+end
+
+"Level 1 of the buffers is nothing: what lies below the first."
+function columns(xs, ys, zs, buffers, temperature, out, stable, unstable, cooling)
+    levels = length(zs)
+    top = levels + 2
+    for y in ys
+        @inbounds for i in 1:length(xs), level in (1, top)
+            buffers[i, 1, level] = 0
+            buffers[i, 2, level] = 0
+        end
+        for k in 1:levels-1
+            up(xs, y, zs[k], k + 1, top, buffers, temperature, stable, unstable)
+        end
+        highest(xs, y, last(zs), levels + 1, top, buffers, temperature, out, cooling)
+        for k in levels-1:-1:1
+            down(xs, y, zs[k], k + 1, buffers, out)
+        end
+    end
+end
+
+function mix(backend, box, temperature, out, stable, unstable, cooling)
+    levels = box[2] - box[1]
+    levels > 0 || return nothing
+    width = min(COLUMNS, ELEMENTS ÷ levels ÷ 8 * 8)
+    each_block(columns, backend, box, (width, 1, levels), (width, 2, levels + 2),
+               temperature, out, stable, unstable, cooling)
+end
+
+"One column, without buffers."
+@inline function alone(xs, y, zs, temperature, out, stable, unstable, cooling)
+    x = first(xs)
+    @inbounds begin
+        here = temperature[x, y, first(zs)]
+        below = d = e = zero(here)
+        for z in first(zs):last(zs)-1
+            over = temperature[x, y, z+1]
+            above = mixing(here, over, stable, unstable)
+            c, d, e = eliminate(here, below, above, d, e)
+            temperature[x, y, z] = c
+            out[x, y, z] = d
+            below, here = above, over
+        end
+        _, d, _ = eliminate(here - cooling, below, zero(here), d, e)
+        out[x, y, last(zs)] = d
+        for z in last(zs)-1:-1:first(zs)
+            d = muladd(temperature[x, y, z], d, out[x, y, z])
+            out[x, y, z] = d
+        end
+    end
+end
+
+function mix(device::OneCell, box, args::Vararg{Any,M}) where {M}
+    levels = box[1]+1:box[2]
+    isempty(levels) || each_row(alone, device, box[3:6], levels, args...)
+    return nothing
+end
+
+end
