@@ -26,7 +26,7 @@ def mixed(old: Host, new: Host, c: Host, stable: Any, unstable: Any, cooling: An
     for k in range(len(old)):
         if k < top:
             above[...] = stable
-            np.copyto(above, unstable, where=old[k + 1] < old[k])
+            np.copyto(above, unstable, where=old[k] > old[k + 1])
         else:
             above[...] = 0.0
         np.multiply(below, e, out=s)
