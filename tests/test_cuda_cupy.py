@@ -36,7 +36,13 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),
 ]
-SHAPES = {"euler": "2x3x4", "heat": "9x8x10", "shallow_water": "17x13", "tracer": "9x7x8"}
+SHAPES = {
+    "column": "9x7x8",
+    "euler": "2x3x4",
+    "heat": "9x8x10",
+    "shallow_water": "17x13",
+    "tracer": "9x7x8",
+}
 
 
 def environment(stub: Path, cache: Path) -> dict[str, str]:

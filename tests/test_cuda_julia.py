@@ -74,6 +74,7 @@ def test_every_kernel_is_valid(kernel, dtype, params, gpu, measured):
     ("kernel", "shape", "params"),
     [
         ("heat", "7x13x70", ()),
+        ("column", "7x13x70", ("flux=0.1",)),
         ("shallow_water", "9x70", ()),
         ("tracer", "20x17x34", ()),
         ("tracer", "20x17x34", ("z=walls", "w=0")),
@@ -115,6 +116,7 @@ MUTATIONS = [
     ("shallow_water", "shallow_water.jl", "vorticity(u, v, h, f, idx, idy, x + 1, y),",
      "vorticity(u, v, h, f, idx, idy, x, y),"),
     ("equation_of_state", CELLS, "at[1]:at[1]", "1:1"),
+    ("column", "column.jl", "below, here = above, over", "below, here = below, over"),
 ]  # fmt: skip
 
 
@@ -185,7 +187,7 @@ def calls(code: str) -> set[str]:
 def test_a_work_item_calls_nothing(dtype):
     """A GPU has no runtime of Julia's: a dynamic call, an allocation or an error would be one."""
     found = items(dtype)
-    assert len(found) == 16
+    assert len(found) == 17
     assert {name: calls(code) for name, code in found.items() if calls(code)} == {}
 
 

@@ -31,6 +31,7 @@ CASES = [
     ("stream", "131", ("op=copy",)),
     ("stream", "11", ("op=fma",)),
     ("heat", "5x3x7", ()),
+    ("column", "4x3x5", ("flux=0.1",)),
     ("shallow_water", "5x7", ()),
     ("equation_of_state", "131", ()),
     ("tracer", "3x3x4", ()),
@@ -72,6 +73,7 @@ def test_every_kernel_gives_the_reference_solution(kernel, shape, params, dtype,
         ("tracer", "7x3x4", (2,), ()),
         ("tracer", "8x3x3", (2,), ("z=walls", "flow=rotation")),
         ("equation_of_state", "11", (2,), ()),
+        ("column", "3x3x5", (2,), ()),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

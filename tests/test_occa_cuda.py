@@ -128,6 +128,7 @@ def test_a_kernel_with_one_okl_for_all_devices_is_valid_on_each(gpu, plugins, me
 
 BOXED = [
     ("heat", "float64", "7x13x70", ()),
+    ("column", "float64", "7x13x70", ("flux=0.1",)),
     ("shallow_water", "float64", "9x70", ()),
     ("tracer", "float64", "20x17x34", ()),
     ("tracer", "float64", "20x17x34", ("z=walls", "w=0")),
@@ -169,6 +170,7 @@ MUTATIONS = [
     ("shallow_water", "at + nx", "at"),
     ("euler", "% elements", "% (elements - 1)"),
     ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
+    ("column", "below = above", "below = below"),
 ]
 
 

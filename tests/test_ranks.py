@@ -30,6 +30,7 @@ GRIDS: Grids = [
     ("stream", (1013,), {}),
     ("equation_of_state", (1013,), {}),
     ("shallow_water", (12, 100), {}),
+    ("column", (9, 12, 100), {"flux": 0.05}),
     ("heat", (8, 6, 100), {}),
     ("tracer", (12, 6, 100), {}),
     ("tracer", (12, 6, 100), {"z": "walls"}),
@@ -39,6 +40,7 @@ GRIDS: Grids = [
 """Rows with a vector body and a rest, for every width of vectors, also where they are cut."""
 ODD: Grids = [
     ("shallow_water", (13, 11), {}),
+    ("column", (13, 10, 7), {}),
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
@@ -73,7 +75,7 @@ def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[di
             "dtype": dtype,
             "params": params,
             "steps": MANY_STEPS if grids is LONG else STEPS,
-            "halo": max(1, registry.kernel(kernel).kernel.halo.width),
+            "least": registry.kernel(kernel).kernel.least(shape),
         }
         for grids, dtypes in which or every
         for kernel, shape, params in grids
@@ -131,6 +133,7 @@ FEW: Grids = [
     ("stream", (1013,), {}),
     ("equation_of_state", (1013,), {}),
     ("shallow_water", (13, 11), {}),
+    ("column", (13, 10, 7), {}),
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),

@@ -26,20 +26,25 @@ from joulia.simulation.solve import make_case
 
 
 class Cut:
-    """An exchange whose boxes are cut into many, some of them empty along some axes or all."""
+    """An exchange whose boxes are cut into many, some of them empty along some axes or all.
 
-    def __init__(self, exchange: HaloExchange, seed: int) -> None:
+    Axes that a kernel needs whole are not cut.
+    """
+
+    def __init__(self, exchange: HaloExchange, whole: tuple[int, ...], seed: int) -> None:
         self.exchange = exchange
+        self.whole = whole
         self.tile = exchange.tile
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
         for box in self.exchange(*arrays):
             ranges = []
-            for low, high in pairs(box):
+            for axis, (low, high) in enumerate(pairs(box)):
                 first, second = sorted(map(int, self.rng.integers(low, high + 1, 2)))
                 ends = [low, first, first, second, high]
-                ranges.append(list(itertools.pairwise(ends)))
+                cuts = [(low, high)] if axis in self.whole else list(itertools.pairwise(ends))
+                ranges.append(cuts)
             for part in itertools.product(*ranges):
                 yield flatten(list(part))
 
@@ -64,4 +69,9 @@ for kernel, dtype, shape, params in json.loads(cases):
         params=dict(text.split("=") for text in params),
     )
     run = set_up(case, OneRank())
-    print(*(digest(run, exchange) for exchange in (run.exchange, Cut(run.exchange, int(seed)))))
+    print(
+        *(
+            digest(run, exchange)
+            for exchange in (run.exchange, Cut(run.exchange, run.kernel.whole, int(seed)))
+        )
+    )

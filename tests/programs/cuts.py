@@ -32,7 +32,7 @@ def digests(comm: Comm, case: dict[str, Any]) -> dict[str, dict[str, str]]:
     fit = [
         parts
         for parts in factorisations(comm.size, len(shape))
-        if all(n // p >= case["halo"] for n, p in zip(shape, parts, strict=True))
+        if all(n // p >= m for n, p, m in zip(shape, parts, case["least"], strict=True))
     ]
     by_cut = {}
     for number, parts in enumerate(fit[: case.get("cuts", CUTS[comm.size])]):

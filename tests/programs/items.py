@@ -40,6 +40,8 @@ items() = Dict(
     "density" => (J.one_cell, (typeof(J.equation_of_state.points), Tuple{{I}},
                   Tuple{{LINE,LINE,LINE,LINE,typeof(({constants},))}})),
     "diffuse" => (J.one_cell, (typeof(J.heat.diffuse_row), BOX3, Tuple{{CUBE,CUBE,T,T,T}})),
+    "column" => (J.one_cell, (typeof(J.column.alone), NTuple{{2,I}},
+                 Tuple{{UnitRange{{I}},CUBE,CUBE,T,T,T}})),
     "first" => (J.one_cell, (typeof(J.shallow_water.first_cell), NTuple{{2,I}},
                 Tuple{{ntuple(_ -> PLANE, 6)...,reals(5)...}})),
     "second" => (J.one_cell, (typeof(J.shallow_water.second_cell), NTuple{{2,I}},
