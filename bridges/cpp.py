@@ -21,7 +21,7 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
         else:
             kind = "int" if isinstance(value, int) else "real"
             lines.append(f"constexpr {kind} {name} = {value};")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, '#include "_copy_rows.hpp"']) + "\n"
 
 
 LANGUAGE = _compilers.Language(

@@ -16,7 +16,7 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
     """A module `given` with the precision as the kind `rk`, C's integers, and the constants."""
     lines = [
         "module given",
-        f"use, intrinsic :: iso_c_binding, only: c_int, rk => {REALS[dtype]}",
+        f"use, intrinsic :: iso_c_binding, only: c_int, c_long, rk => {REALS[dtype]}",
         "implicit none",
     ]
     for name, value in constants.items():
@@ -27,7 +27,7 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
             lines.append(f"integer, parameter :: {name} = {value}")
         else:
             lines.append(f"real(rk), parameter :: {name} = {value}_rk")
-    return "\n".join([*lines, "end module given"]) + "\n"
+    return "\n".join([*lines, "end module given", '#include "_copy_rows.f90"']) + "\n"
 
 
 LANGUAGE = _compilers.Language(

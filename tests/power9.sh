@@ -26,6 +26,7 @@ folder=${1:-/var/tmp/joulia-power9}
 mirror=${MIRROR:-http://deb.debian.org/debian}
 root=$folder/root
 cxx=powerpc64le-linux-gnu-g++-12
+fortran=powerpc64le-linux-gnu-gfortran-12
 # As joulia's own flags, but for -mcpu=native: what an emulator's /proc shows is the host.
 flags="-O3 -mcpu=power9 -fno-math-errno -fno-trapping-math -fno-signed-zeros -ffp-contract=off"
 export QEMU_CPU=power9
@@ -48,7 +49,7 @@ make_root() {
   rm -rf "$root"
   mkdir -p "$folder"
   local needed=(
-    ca-certificates libgomp1 libstdc++6 make openmpi-bin python3-click python3-jinja2
+    ca-certificates libgfortran5 libgomp1 libstdc++6 make openmpi-bin python3-click python3-jinja2
     python3-minimal python3-mpi4py python3-numpy python3-pip python3-pytest python3-rich
   )
   mmdebstrap --mode=root --variant=apt --architectures=ppc64el \
@@ -60,7 +61,7 @@ make_root() {
   # GCC for the host that makes code for ppc64le runs inside the root as it is: the same GCC 12 as
   # the emulated one, without the emulation. Files that are there already are the root's own.
   mmdebstrap --mode=root --variant=extract --architectures=amd64 --format=tar \
-    --include=g++-12-powerpc64le-linux-gnu bookworm - "$mirror" |
+    --include=g++-12-powerpc64le-linux-gnu,gfortran-12-powerpc64le-linux-gnu bookworm - "$mirror" |
     tar -x -C "$root" --keep-directory-symlink --skip-old-files
   # More ranks than cores: one that waits lets the others compute (joulia clears OMPI_* variables).
   # The emulator has no process_vm_readv for messages between processes.
@@ -89,6 +90,7 @@ mount -t tmpfs tmpfs "$root/dev/shm"
 inside() {
   chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     QEMU_CPU="$QEMU_CPU" JOULIA_CACHE_DIR=/cache OCCA_CXX="$cxx" OCCA_CXXFLAGS="$flags" \
+    CXX="$cxx" JOULIA_CXXFLAGS="$flags" FC="$fortran" JOULIA_FFLAGS="$flags" \
     PYTHONPATH=/joulia/src:/joulia/tests/support:/joulia PYTHONDONTWRITEBYTECODE=1 "$@"
 }
 
@@ -104,7 +106,7 @@ failed=0
 # ---- every kernel, verified ----------------------------------------------------------------------
 
 say "joulia run: every kernel at tiny on 1 and 2 ranks"
-inside python3 -m joulia run -b numpy -b occa:serial --size tiny --ranks 1,2 --threads 1 \
+inside python3 -m joulia run -b numpy -b occa:serial -b c++ -b fortran --size tiny --ranks 1,2 --threads 1 \
   --oversubscribe --no-ceiling --repeats 2 --window 0.01 --timeout 3000 \
   --no-resume -o /out/run.jsonl || failed=1
 inside python3 -c '
@@ -119,8 +121,8 @@ for record in records:
         print(record["case"], record["reasons"], *record["stderr"], sep="\n")
 cases = {(case["kernel"], case["bridge"], case["ranks"]) for case in valid}
 print(f"{len(valid)} of {len(records)} records are valid")
-# Every kernel on two backends and two numbers of ranks.
-raise SystemExit(len(valid) < len(records) or len(cases) < 4 * len(COMPLETE))
+# Every kernel on four backends and two numbers of ranks.
+raise SystemExit(len(valid) < len(records) or len(cases) < 8 * len(COMPLETE))
 ' || failed=1
 
 # ---- bits ----------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ if backend.startswith("occa"):
     )
 raise SystemExit(bool(changed or few or scalar))
 '
-for backend in numpy occa:serial; do
+for backend in numpy occa:serial c++ fortran; do
   say "bits over cuts: $backend"
   inside python3 -c "$bits" "$backend" || failed=1
 done

@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from joulia import registry
 from joulia.case import Case, Settings
 from joulia.parallel import launchers
 from joulia.runner import launch
+from joulia.runner.cases import default_threads
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -43,7 +47,23 @@ def program(env: Mapping[str, str], *arguments: str | Path, timeout_s: int = PAT
 
 
 Boxed = tuple[str, str, str, tuple[str, ...]]
-"""A kernel, a dtype, a shape as the command line has it, and parameters."""
+"""A kernel, a dtype, a shape as the command line has it (or a size), and parameters."""
+
+
+def measured_together(
+    backend: str, cases: Sequence[Boxed], env: Mapping[str, str], timeout_s: int = PATIENCE_S
+) -> dict[Boxed, dict[str, Any]]:
+    """By case, what its worker would find out: one process measures them all, one after another.
+
+    With as many threads as `joulia run` takes; those that wait sleep, since others have their cores.
+    """
+    bridge, name, _ = registry.backend(backend)[0]
+    device = next(d for d in registry.bridge(bridge).devices() if d.name == name)
+    case = make_case("heat", backend, threads=default_threads(device, 1))
+    arguments = (PROGRAMS / "measuring.py", backend, str(case.threads), json.dumps(cases))
+    sleeping = environment(replace(case, wait="passive"), Path(), env)
+    lines = program(sleeping, *arguments, timeout_s=timeout_s).splitlines()
+    return dict(zip(cases, map(json.loads, lines), strict=True))
 
 
 def boxes_of_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,28 @@ def test_a_second_number_of_threads_in_one_process_is_refused() -> None:
     started = [sys.executable, "-c", program]
     done = subprocess.run(started, capture_output=True, text=True, check=False)
     assert "JAX computes on 1 threads instead of 3" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="page faults of glibc's memory")
+def test_what_a_step_computes_on_the_way_is_not_mapped_anew() -> None:
+    """Two threads take values into memory of their own: here 33 MiB, which glibc always maps."""
+    require("jax")
+    program = (
+        "import resource\n"
+        "from joulia.parallel.comm import OneRank\n"
+        "from joulia.simulation.run import set_up\n"
+        "from joulia.simulation.solve import make_case\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "run = set_up(make_case('heat', 'jax', shape=(33, 256, 512), threads=2), OneRank())\n"
+        "run.steps(2)\n"
+        "before = faults()\n"
+        "run.steps(2)\n"
+        "print(faults() - before)\n"
+    )
+    started = [sys.executable, "-c", program]
+    done = subprocess.run(started, capture_output=True, text=True, check=True)
+    pages = 33 * 256 * 512 * 8 / resource.getpagesize()
+    assert int(done.stdout) < 0.1 * pages
 
 
 def test_where_jax_is_not_installed_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,55 @@ SOURCES = {
     "heat.f90": (5, "! heat\nsubroutine f(x)\n  !$omp parallel do\n  x = 1 ! set\n"
                  "\n  !$omp end parallel do\nend subroutine\n"),
 }  # fmt: skip
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """As another process sees it: nothing is known but what lies in the cache."""
+    monkeypatch.setenv("JOULIA_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "__init__.py").touch()
+
+    def forget() -> None:
+        for function in (lines._counts, lines.counted, lines.of_source):
+            function.cache_clear()
+
+    forget()
+    return forget
+
+
+def test_a_source_is_counted_once_and_again_when_it_changed(
+    tmp_path: Path, fresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`joulia list` took two seconds longer for counting what had not changed."""
+    path = tmp_path / "heat.f90"
+    path.write_text("x = 1\n")
+    counted: list[str] = []
+    count = lines._count
+    monkeypatch.setattr(lines, "_count", lambda *of: counted.append(of[0]) or count(*of))
+    for text, total in (("x = 1\n", 1), ("x = 1\n", 1), ("x = 1\ny = 2\n", 2)):
+        path.write_text(text)
+        fresh()
+        measured = lines.of_source(path)
+        assert measured is not None
+        assert measured.own == total
+    assert counted == ["x = 1\n", "x = 1\ny = 2\n"]
+    fresh()
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"a": "many"}', "\0"])
+def test_what_is_kept_wrongly_is_counted_again(
+    tmp_path: Path, fresh: Callable[[], None], kept: str
+) -> None:
+    """A disk that was full, a file of another program."""
+    path = tmp_path / "heat.f90"
+    path.write_text("x = 1\n")
+    assert lines.of_source(path) is not None
+    lines._counts().path.write_text(kept)
+    fresh()
+    measured = lines.of_source(path)
+    assert measured is not None
+    assert measured.own == 1
+    fresh()
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -1,4 +1,8 @@
-"""Ranks: the answer does not depend on their number or on the cut, bit for bit, under mpiexec."""
+"""Ranks: the answer does not depend on their number or on the cut, bit for bit.
+
+Every cut of every kernel is taken by ranks that run one after another in one process
+(`programs/together.py`); under mpiexec each backend takes one cut, and those must be the same bits.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +29,13 @@ Grids = list[tuple[str, tuple[int, ...], dict[str, Any]]]
 GRIDS: Grids = [
     ("stream", (1013,), {}),
     ("equation_of_state", (1013,), {}),
-    ("shallow_water", (96, 100), {}),
-    ("column", (9, 20, 100), {"flux": 0.05}),
-    ("heat", (24, 20, 100), {}),
-    ("tracer", (24, 20, 100), {}),
-    ("tracer", (24, 20, 100), {"z": "walls"}),
-    ("euler", (4, 4, 37), {"p": 2, "state": "wave"}),
-    ("euler", (4, 4, 37), {"p": 3, "state": "wave", "form": "split"}),
+    ("shallow_water", (12, 100), {}),
+    ("column", (9, 12, 100), {"flux": 0.05}),
+    ("heat", (8, 6, 100), {}),
+    ("tracer", (12, 6, 100), {}),
+    ("tracer", (12, 6, 100), {"z": "walls"}),
+    ("euler", (4, 2, 37), {"p": 2, "state": "wave"}),
+    ("euler", (4, 2, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]
 """Rows with a vector body and a rest, for every width of vectors, also where they are cut."""
 ODD: Grids = [
@@ -54,10 +58,10 @@ def others() -> Grids:
 
 LONG: Grids = [
     ("euler", (3, 2, 5), {"p": 2, "state": "wave"}),
-    ("euler", (3, 2, 5), {"p": 2, "state": "taylor_green", "form": "split"}),
+    ("euler", (3, 2, 5), {"p": 3, "state": "taylor_green", "form": "split"}),
 ]
-"""Over a hundred steps, where something is compiled: a bit that differs has time to grow."""
-STEPS = 3
+"""Over many steps, where something is compiled: a bit that differs has time to grow."""
+STEPS, MANY_STEPS = 2, 25
 
 
 def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[dict[str, Any]]:
@@ -70,7 +74,7 @@ def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[di
             "shape": shape,
             "dtype": dtype,
             "params": params,
-            "steps": 100 if grids is LONG else STEPS,
+            "steps": MANY_STEPS if grids is LONG else STEPS,
             "least": registry.kernel(kernel).kernel.least(shape),
         }
         for grids, dtypes in which or every
@@ -87,18 +91,22 @@ def digests(
     dtypes: tuple[str, ...] = DTYPES,
     env: dict[str, str] | None = None,
     chosen: list[dict[str, Any]] | None = None,
+    launcher: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
-    """By case and cut, the digests of the whole grid's fields on `least` to `most` ranks."""
+    """By case and cut, the digests of the whole grid's fields on `least` to `most` ranks.
+
+    They are those of one process, or of MPI where there is a launcher of `most`.
+    """
     # What compilers may not do in plain sources they would do in the first step.
-    longest = STEPS if backend in ("numpy", "c++", "fortran", *VARIANTS) else 100
+    longest = STEPS if backend in ("numpy", "c++", "fortran", *VARIANTS) else MANY_STEPS
     if chosen is None:
         chosen = [c for c in cases() if c["dtype"] in dtypes and c["steps"] <= longest]
     (folder / "cases.json").write_text(json.dumps(chosen))
     # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
-    program = [sys.executable, "-m", "mpi4py", str(PROGRAMS / "cuts.py"), backend]
+    runner = [*launcher, sys.executable, *(["-m", "mpi4py"] if launcher else [])]
     case = make_case("heat", backend, ranks=most)
     done = subprocess.run(
-        [*launchers.choose(most, 1).command, *program, str(folder / "cases.json")]
+        [*runner, str(PROGRAMS / "cuts.py"), backend, str(folder / "cases.json")]
         + [str(least), str(most)],
         env=environment(case, folder, env or {}),
         capture_output=True,
@@ -133,6 +141,18 @@ FEW: Grids = [
 """For JAX, which compiles each box of each cut anew."""
 
 
+def require_mpi_gives(
+    together: dict[str, dict[str, Any]], folder: Path, backend: str, ranks: int
+) -> None:
+    """Under mpiexec, in its first cut with and without overlap, each kernel has the same bits."""
+    named = {case["kernel"]: case for case in cases() if together.get(case["name"])}
+    chosen = [case | {"cuts": 1} for case in named.values()]
+    launcher = launchers.choose(ranks, 1).command
+    seen = digests(folder, backend, ranks, ranks, chosen=chosen, launcher=launcher)
+    assert all(len(cuts) == 2 for cuts in seen.values())
+    assert different(seen, together) == []
+
+
 def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     """Every kernel, 1 and 2 ranks in cuts along every axis, with and without overlap."""
     require("jax")
@@ -140,6 +160,7 @@ def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     seen = digests(tmp_path, "jax", 1, 2, chosen=few)
     assert {case["kernel"] for case in few if len(seen[case["name"]]) >= 3} == set(COMPLETE)
     assert different(seen, seen) == []
+    require_mpi_gives(seen, tmp_path, "jax", 2)
 
 
 BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]
@@ -154,6 +175,7 @@ def test_no_cut_changes_a_bit(backend: str, tmp_path: Path) -> None:
     assert {case["kernel"] for case in cases() if seen.get(case["name"])} >= set(COMPLETE)
     assert all(len(cuts) >= 7 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
+    require_mpi_gives(seen, tmp_path, backend, 4)
 
 
 @pytest.mark.parametrize("backend", VARIANTS)

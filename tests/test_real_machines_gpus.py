@@ -138,6 +138,75 @@ def test_a_first_die_that_is_seen_alone_is_marked() -> None:
     assert any("the other die of" in flag for flag in data["flags"])
 
 
+@pytest.mark.parametrize(
+    ("partitions", "watts"),
+    [(real_machines.mi300x_cpx(), 131.0 + 136.0), (real_machines.mi300x_dpx(), 142.0 + 141.0),
+     (real_machines.mi300x_dpx(2**64 - 1), 142.0 + 141.0)],
+    ids=["CPX: all tell the card's", "DPX: the first tells", "DPX: the second tells no number"],
+)  # fmt: skip
+def test_a_partitioned_card_counts_once(partitions: list[Die], watts: float) -> None:
+    """Two MI300X, not eight times the joules of each, nor one lost for every other partition."""
+    data = measured(amd(VirtualClock(2.0), *partitions, everything=True))
+    assert data["watts"] == pytest.approx(watts, rel=1e-3)
+    assert data["scope"] == "gpu"
+    assert not data["flags"]
+    assert not data["not_covered"] or not any("AMD-" in text for text in data["not_covered"])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("cards", [real_machines.mi300x_cpx, real_machines.mi300x_dpx])
+def test_a_rank_on_a_partition_is_told_that_its_joules_are_the_cards(
+    cards: Any, number: int
+) -> None:
+    """On any partition by its address: the card's watts, marked, and not a share of them."""
+    partitions = cards()
+    data = measured(amd(VirtualClock(2.0), *partitions, device=partitions[number].bdf))
+    assert data["watts"] == pytest.approx(partitions[0].watts, rel=1e-3)
+    (flag,) = data["flags"]
+    assert f"the joules of AMD-{partitions[0].uuid} hold those of" in flag
+    assert "which this case does not use" in flag
+
+
+def test_ranks_on_all_partitions_of_a_card_share_its_joules_unmarked() -> None:
+    from joulia.energy.accounting import User, account
+
+    partitions = real_machines.mi300x_cpx()
+    monitor = amd(VirtualClock(2.0), *partitions)
+    users = [User(monitor.users[0].node, die.bdf) for die in partitions[8:]]
+    whole = account(monitor.seen, users)
+    assert [domain.device for domain in whole.counted] == [f"AMD-{partitions[8].uuid}"]
+    assert whole.notes == ()
+    assert whole.users == {f"AMD-{partitions[8].uuid}": tuple(range(8))}
+
+
+def test_a_partition_that_is_seen_alone() -> None:
+    """In a job that is given one: where it tells nothing it has no meter, else it is marked."""
+    second = real_machines.mi300x_dpx()[1]
+    with pytest.raises(Missing, match="whose energy its first partition tells"):
+        amdsmi.open(Path("/"), VirtualClock(2.0), AmdSmi(VirtualClock(2.0), [second]))
+    third = real_machines.mi300x_cpx()[3]
+    data = measured(amd(VirtualClock(2.0), third, device=third.bdf))
+    assert any("the other partitions of" in flag for flag in data["flags"])
+
+
+def test_an_mi300a_is_a_module_whatever_its_partitions_and_holds_its_processor(
+    tmp_path: Path,
+) -> None:
+    """220 W of the socket, and not 3 x 220 W, nor RAPL's package beside them."""
+    clock = VirtualClock(2.0)
+    register = Register(socket(90.0), real_machines.AMD_J)
+    Powercap(tmp_path, clock, {"intel-rapl:0": ("package-0", register)})
+    packages = rapl.open(tmp_path, clock)
+    gpus_of = amdsmi.open(Path("/"), clock, AmdSmi(clock, real_machines.mi300a_tpx()))
+    monitor = energy(clock, [*gpus_of, *packages], device="0001:01:00.0")
+    window(monitor, clock, 2.0)
+    data = measured(monitor)
+    assert data["scope"] == "module"
+    assert data["watts"] == pytest.approx(220.0, rel=1e-3)
+    (flag,) = data["flags"]
+    assert "partition 1" in flag
+
+
 def test_an_mi210_has_one_die() -> None:
     """Its `current_socket_power` is N/A, its counter is its own (Zeus, PR 203)."""
     one = Die("74ff0000-0000-1000-8000-000000000001", "0000:c1:00.0", 60.0, "AMD INSTINCT MI210")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+
+from joulia.simulation import verify
 
 from .conftest import require
 
@@ -93,3 +96,16 @@ def test_a_third_partys_julia_source_is_compiled_into_the_package(measured, plug
     (record,) = measured("cooling", "-b", "julia", "--size", "tiny", env=plugins)
     assert record["status"] == "valid", record["reasons"] + record["stderr"]
     assert record["startup"]["cache"] == "cold"
+
+
+@pytest.mark.parametrize("shape", [(0,), (200_001,), (70, 41, 53)])
+def test_the_largest_difference_is_that_of_the_whole_array(shape: tuple[int, ...]) -> None:
+    """Looked at by parts that stay in a cache: the last cell counts, a NaN anywhere shows."""
+    host, other = np.ones(shape), np.full(shape, 1.25)
+    assert verify.magnitude(host, other) == (0.25 if host.size else 0.0)
+    if host.size:
+        host.flat[-1] = -9.0
+        assert verify.magnitude(host) == 9.0
+        assert verify.magnitude(host, other) == 10.25
+        host.flat[host.size // 2] = np.nan
+        assert np.isnan(verify.magnitude(host))

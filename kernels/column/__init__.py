@@ -29,7 +29,7 @@ from joulia.kernel import (
 )
 
 MOST_LEVELS = 1024
-"""Processors keep the factors of at least eight columns in a buffer of 8192 elements."""
+"""Processors keep the factors of at least 32 columns in a buffer of 32768 elements."""
 STARTS = ("inversions", "mode", "stratified")
 
 

@@ -2,15 +2,15 @@
 dT/dt = d/dz(kappa dT/dz) by backward Euler with KernelAbstractions: Thomas' algorithm.
 
 A work-item goes up a block of columns beside each other in a row, and down again; what the way down
-needs of the way up, c and d, stays in the cache. Where a work-item has a single column, c takes the
+needs of the way up, c, stays in the cache, and d stands in the result. Where a work-item has a single column, c takes the
 place of the temperature, which nobody reads after the step, and d that of the result.
 """
 module column
 
 using ..JouliaKernels: OneCell, each_block, each_row, muladd
 
-# Elements of c, and of d; and the most columns of a block.
-const ELEMENTS, COLUMNS = 8192, 512
+# Elements of c, and the most columns of a block.
+const ELEMENTS, COLUMNS = 32768, 512
 
 """
 c, d and e = 1 - c of a level from those of the level below; `below` and `above` are dt kappa / dz^2
@@ -24,52 +24,52 @@ end
 
 @inline mixing(here, over, stable, unstable) = ifelse(over < here, unstable, stable)
 
-"Up one level: columns of `buffers` are those of the block, c and d by level, then `below` and e."
-@inline function up(xs, y, z, k, top, buffers, temperature, stable, unstable)
+# Where the rows of a block's buffers are: dt kappa / dz^2 of the face below, d, e, and c by level.
+const BELOW, D, E, C = 1, 2, 3, 3
+
+"Up one level, the k-th."
+@inline function up(xs, y, z, k, rows, temperature, out, stable, unstable)
     x0 = first(xs) - 1
     @inbounds @simd ivdep for i in 1:length(xs)
         here = temperature[x0+i, y, z]
         above = mixing(here, temperature[x0+i, y, z+1], stable, unstable)
-        c, d, e = eliminate(here, buffers[i, 1, top], above, buffers[i, 2, k-1], buffers[i, 2, top])
-        buffers[i, 1, k] = c
-        buffers[i, 2, k] = d
-        buffers[i, 1, top] = above
-        buffers[i, 2, top] = e
-    end
-end
-
-@inline function highest(xs, y, z, k, top, buffers, temperature, out, cooling)
-    x0 = first(xs) - 1
-    @inbounds @simd ivdep for i in 1:length(xs)
-        here = temperature[x0+i, y, z] - cooling
-        below, e = buffers[i, 1, top], buffers[i, 2, top]
-        _, d, _ = eliminate(here, below, zero(here), buffers[i, 2, k-1], e)
+        c, d, e = eliminate(here, rows[i, BELOW], above, rows[i, D], rows[i, E])
+        rows[i, C+k] = c
+        rows[i, D] = d
+        rows[i, E] = e
+        rows[i, BELOW] = above
         out[x0+i, y, z] = d
     end
 end
 
-@inline function down(xs, y, z, k, buffers, out)
+@inline function highest(xs, y, z, rows, temperature, out, cooling)
     x0 = first(xs) - 1
     @inbounds @simd ivdep for i in 1:length(xs)
-        out[x0+i, y, z] = muladd(buffers[i, 1, k], out[x0+i, y, z+1], buffers[i, 2, k])
+        here = temperature[x0+i, y, z] - cooling
+        _, d, _ = eliminate(here, rows[i, BELOW], zero(here), rows[i, D], rows[i, E])
+        out[x0+i, y, z] = d
     end
 end
 
-"Level 1 of the buffers is nothing: what lies below the first."
-function columns(xs, ys, zs, buffers, temperature, out, stable, unstable, cooling)
+@inline function down(xs, y, z, k, rows, out)
+    x0 = first(xs) - 1
+    @inbounds @simd ivdep for i in 1:length(xs)
+        out[x0+i, y, z] = muladd(rows[i, C+k], out[x0+i, y, z+1], out[x0+i, y, z])
+    end
+end
+
+function columns(xs, ys, zs, rows, temperature, out, stable, unstable, cooling)
     levels = length(zs)
-    top = levels + 2
     for y in ys
-        @inbounds for i in 1:length(xs), level in (1, top)
-            buffers[i, 1, level] = 0
-            buffers[i, 2, level] = 0
+        @inbounds for row in (BELOW, D, E), i in 1:length(xs)
+            rows[i, row] = 0
         end
         for k in 1:levels-1
-            up(xs, y, zs[k], k + 1, top, buffers, temperature, stable, unstable)
+            up(xs, y, zs[k], k, rows, temperature, out, stable, unstable)
         end
-        highest(xs, y, last(zs), levels + 1, top, buffers, temperature, out, cooling)
+        highest(xs, y, last(zs), rows, temperature, out, cooling)
         for k in levels-1:-1:1
-            down(xs, y, zs[k], k + 1, buffers, out)
+            down(xs, y, zs[k], k, rows, out)
         end
     end
 end
@@ -78,7 +78,7 @@ function mix(backend, box, temperature, out, stable, unstable, cooling)
     levels = box[2] - box[1]
     levels > 0 || return nothing
     width = min(COLUMNS, ELEMENTS ÷ levels ÷ 8 * 8)
-    each_block(columns, backend, box, (width, 1, levels), (width, 2, levels + 2),
+    each_block(columns, backend, box, (width, 1, levels), (width, C + levels),
                temperature, out, stable, unstable, cooling)
 end
 

@@ -21,12 +21,12 @@ def mixed(old: Host, new: Host, c: Host, stable: Any, unstable: Any, cooling: An
     `cooling` is a number, or one a column. With a_k of the face above level k, Thomas' elimination
     is written for e = 1 - c, which is free of cancellation; d stands in `new` until the way down.
     """
-    below, above, e, s = np.zeros_like(old, shape=(4, *old.shape[1:]))
+    below, above, e, s = (np.zeros_like(old[0]) for _ in range(4))
     top = len(old) - 1
     for k in range(len(old)):
         if k < top:
             above[...] = stable
-            np.copyto(above, unstable, where=old[k + 1] < old[k])
+            np.copyto(above, unstable, where=old[k] > old[k + 1])
         else:
             above[...] = 0.0
         np.multiply(below, e, out=s)

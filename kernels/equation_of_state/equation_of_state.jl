@@ -12,19 +12,20 @@ using ..JouliaKernels: each_row, horner, muladd, root
         tau = theta[i] * c.per_theta
         s = root((salinity[i] + c.s_shift) * c.per_s)
         zeta = z[i] * c.per_z
-        r3 = muladd(c.R013, tau, muladd(c.R103, s, c.R003))
-        r2 = horner(tau, (horner(s, (c.R002, c.R102, c.R202)),
-                          muladd(c.R112, s, c.R012), c.R022))
-        r1 = horner(tau, (horner(s, (c.R001, c.R101, c.R201, c.R301, c.R401)),
-                          horner(s, (c.R011, c.R111, c.R211, c.R311)),
-                          horner(s, (c.R021, c.R121, c.R221)),
-                          muladd(c.R131, s, c.R031), c.R041))
-        r0 = horner(tau, (horner(s, (c.R000, c.R100, c.R200, c.R300, c.R400, c.R500, c.R600)),
-                          horner(s, (c.R010, c.R110, c.R210, c.R310, c.R410, c.R510)),
-                          horner(s, (c.R020, c.R120, c.R220, c.R320, c.R420)),
-                          horner(s, (c.R030, c.R130, c.R230, c.R330)),
-                          horner(s, (c.R040, c.R140, c.R240)),
-                          muladd(c.R150, s, c.R050), c.R060))
+        # The innermost polynomials are of tau: they need not wait for the root.
+        r3 = muladd(c.R103, s, muladd(c.R013, tau, c.R003))
+        r2 = horner(s, (horner(tau, (c.R002, c.R012, c.R022)),
+                        muladd(c.R112, tau, c.R102), c.R202))
+        r1 = horner(s, (horner(tau, (c.R001, c.R011, c.R021, c.R031, c.R041)),
+                        horner(tau, (c.R101, c.R111, c.R121, c.R131)),
+                        horner(tau, (c.R201, c.R211, c.R221)),
+                        muladd(c.R311, tau, c.R301), c.R401))
+        r0 = horner(s, (horner(tau, (c.R000, c.R010, c.R020, c.R030, c.R040, c.R050, c.R060)),
+                        horner(tau, (c.R100, c.R110, c.R120, c.R130, c.R140, c.R150)),
+                        horner(tau, (c.R200, c.R210, c.R220, c.R230, c.R240)),
+                        horner(tau, (c.R300, c.R310, c.R320, c.R330)),
+                        horner(tau, (c.R400, c.R410, c.R420)),
+                        muladd(c.R510, tau, c.R500), c.R600))
         profile = horner(zeta, (c.R00, c.R01, c.R02, c.R03, c.R04, c.R05))
         rho[i] = muladd(profile, zeta, horner(zeta, (r0, r1, r2, r3)))
     end

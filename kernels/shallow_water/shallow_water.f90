@@ -11,20 +11,20 @@ module sadourny
 contains
   ! Transports through a west and a south face.
   pure real(rk) function along_x(u, h, nx, x, y)
-    integer, intent(in) :: nx, x, y
+    integer, value :: nx, x, y
     real(rk), intent(in) :: u(0:nx-1, 0:*), h(0:nx-1, 0:*)
     along_x = half * (h(x-1, y) + h(x, y)) * u(x, y)
   end function
 
   pure real(rk) function along_y(v, h, nx, x, y)
-    integer, intent(in) :: nx, x, y
+    integer, value :: nx, x, y
     real(rk), intent(in) :: v(0:nx-1, 0:*), h(0:nx-1, 0:*)
     along_y = half * (h(x, y-1) + h(x, y)) * v(x, y)
   end function
 
   ! Potential vorticity at a south-west corner.
   pure real(rk) function q(u, v, h, nx, x, y, f, idx, idy)
-    integer, intent(in) :: nx, x, y
+    integer, value :: nx, x, y
     real(rk), intent(in) :: u(0:nx-1, 0:*), v(0:nx-1, 0:*), h(0:nx-1, 0:*), f, idx, idy
     q = (f + (v(x, y) - v(x-1, y)) * idx - (u(x, y) - u(x, y-1)) * idy) &
       / (quarter * (h(x-1, y-1) + h(x, y-1) + h(x-1, y) + h(x, y)))
@@ -32,14 +32,14 @@ contains
 
   ! The Bernoulli function at a centre.
   pure real(rk) function bernoulli(u, v, h, nx, x, y, g)
-    integer, intent(in) :: nx, x, y
+    integer, value :: nx, x, y
     real(rk), intent(in) :: u(0:nx-1, 0:*), v(0:nx-1, 0:*), h(0:nx-1, 0:*), g
     bernoulli = quarter * (u(x, y)**2 + u(x+1, y)**2 + v(x, y)**2 + v(x, y+1)**2) + g * h(x, y)
   end function
 
   ! du/dt, dv/dt and dh/dt of a cell.
   pure subroutine rates(u, v, h, nx, x, y, f, g, idx, idy, du, dv, dh)
-    integer, intent(in) :: nx, x, y
+    integer, value :: nx, x, y
     real(rk), intent(in) :: u(0:nx-1, 0:*), v(0:nx-1, 0:*), h(0:nx-1, 0:*), f, g, idx, idy
     real(rk), intent(out) :: du, dv, dh
     real(rk) :: corner, here

@@ -1,9 +1,10 @@
-"""Take steps of many cases on parts of MPI's world, in several cuts, with and without overlap.
+"""Take steps of many cases on 1 to 4 ranks, in several cuts, with and without overlap.
 
 python cuts.py BACKEND CASES.json LEAST MOST
+mpiexec -n 4 python cuts.py BACKEND CASES.json 4 4
 
-Rank 0 prints one JSON object: for each case, the digests of the whole grid's fields by cut, on
-LEAST to MOST ranks.
+Prints one JSON object: for each case, the digests of the whole grid's fields by cut, on LEAST to
+MOST ranks. They run one after another in this process (`together`), or are those of MPI.
 """
 
 from __future__ import annotations
@@ -14,20 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from sharing import once
+from together import together
 
 from joulia import registry, solve
 from joulia.grid import factorisations
-from joulia.parallel.comm import MPIRanks, OneRank
+from joulia.parallel.comm import Comm, MPIRanks, OneRank
 from joulia.simulation.digest import fields_digest
-from joulia.system.waiting import sleep_until
 
 CUTS = {1: 1, 2: 3, 3: 1, 4: 3}
 """At most so many cuts of each number of ranks; the first, along x, also without overlap."""
 
 
-def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
+def digests(comm: Comm, case: dict[str, Any]) -> dict[str, dict[str, str]]:
     shape = tuple(case["shape"])
     fit = [
         parts
@@ -35,7 +35,7 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
         if all(n // p >= m for n, p, m in zip(shape, parts, case["least"], strict=True))
     ]
     by_cut = {}
-    for number, parts in enumerate(fit[: CUTS[comm.size]]):
+    for number, parts in enumerate(fit[: case.get("cuts", CUTS[comm.size])]):
         for overlap in (True, False) if comm.size > 1 and number == 0 else (True,):
             solution = solve(
                 case["kernel"],
@@ -54,19 +54,25 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
     return by_cut
 
 
+def every_digest(comm: Comm) -> dict[str, dict[str, Any]]:
+    """Of the cases whose kernels this backend has."""
+    where = registry.backend(backend)[0]
+    here = [case for case in cases if registry.source(case["kernel"], *where) is not None]
+    return {case["name"]: digests(comm, case) for case in here}
+
+
 backend, cases = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
 least, most = map(int, sys.argv[3:])
 once(registry.bridge(registry.backend(backend)[0][0]))
-world = MPI.COMM_WORLD
 answers: dict[str, dict[str, Any]] = {case["name"]: {} for case in cases}
-for size in range(least, most + 1):
-    part = world.Split(0 if world.rank < size else MPI.UNDEFINED, world.rank)
-    if part != MPI.COMM_NULL:
-        comm = OneRank() if size == 1 else MPIRanks(part, passive=True)
-        for case in cases:
-            if registry.source(case["kernel"], *registry.backend(backend)[0]) is None:
-                continue
-            answers[case["name"]] |= digests(comm, case)
-    sleep_until(world.Ibarrier().Test)
-if world.rank == 0:
-    print(json.dumps(answers))
+if "mpi4py" in sys.modules:
+    comm = MPIRanks(passive=True)
+    answers |= every_digest(comm)
+    if comm.rank > 0:
+        sys.exit()
+else:
+    for size in range(least, most + 1):
+        seen = every_digest(OneRank()) if size == 1 else together(size, every_digest)[0]
+        for name, by_cut in seen.items():
+            answers[name] |= by_cut
+print(json.dumps(answers))

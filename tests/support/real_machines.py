@@ -243,6 +243,10 @@ class Die:
     watts: float | None
     market_name: str = "AMD INSTINCT MI250X"
     lost: bool = False
+    mode: str | None = None
+    """How its card is partitioned; None where amdsmi does not tell."""
+    untold: int | str | None = None
+    """What stands in place of its count, where the card's is told by another partition only."""
 
 
 class AmdSmi:
@@ -269,9 +273,16 @@ class AmdSmi:
     def amdsmi_get_gpu_asic_info(self, die: Die) -> dict[str, Any]:
         return {"market_name": die.market_name}
 
+    def amdsmi_get_gpu_compute_partition(self, die: Die) -> str:
+        if die.mode is None:
+            raise AmdSmiException("AMDSMI_STATUS_NOT_SUPPORTED")
+        return die.mode
+
     def amdsmi_get_energy_count(self, die: Die) -> dict[str, Any]:
         if die.lost:
             raise AmdSmiException("device lost")
+        if die.untold is not None:
+            return {self.key: die.untold, "counter_resolution": 15.3, "timestamp": 1}
         joules = (die.watts or 0.0) * (self.clock() + 1000.0)
         return {self.key: int(joules / 15.3e-6), "counter_resolution": 15.3, "timestamp": 1}
 
@@ -289,3 +300,44 @@ def frontier(watts: Sequence[float] = (89.0, 93.0, 88.0, 88.0)) -> list[Die]:
         )
         for number, bus in enumerate(FRONTIER)
     ]
+
+
+def mi300x_cpx(watts: Sequence[float] = (131.0, 136.0)) -> list[Die]:
+    """MI300X in CPX and NPS1: each of a card's eight partitions tells the card's power as its own.
+
+    "16 18 0x74a1, 57602 46.0°C 136.0W NPS1, CPX, 0" to "CPX, 7" (ROCm/legacy-rocm-build, issue
+    4750, ROCm 6.3). One UUID a card, of its serial number, and partitions by the function of the
+    address ("bits [2:0] = Function (partition id maybe in bits [2:0])": ROCm/amdsmi, CHANGELOG.md).
+    """
+    return [
+        Die(f"{card}bff74a1-0000-1000-8000-0000000000{card:02}", f"0000:{bus}:00.{number}",
+            watts[card], "AMD Instinct MI300X", mode="CPX")
+        for card, bus in enumerate(("05", "26")[: len(watts)])
+        for number in range(8)
+    ]  # fmt: skip
+
+
+def mi300x_dpx(untold: int | str = "N/A") -> list[Die]:
+    """MI300X in DPX: the second partition's power is N/A (ROCm/amdsmi, issue 132, ROCm 7.0.2).
+
+    "0000:05:00.0 AMD Instinct MI300X ... 142/750 W ... DPX/NPS1", "0000:05:00.1 ... N/A ... N/A",
+    "0000:26:00.0 ... 141/750 W". Each has a UUID of its own here, and does not tell its mode.
+    """
+    cards = (("05", 142.0), ("26", 141.0))
+    return [
+        Die(f"{bus}{number}f74a1-0000-1000-8000-00000000000{number}", f"0000:{bus}:00.{number}",
+            watts, "AMD Instinct MI300X", mode="N/A" if number else "DPX",
+            untold=untold if number else None)
+        for bus, watts in cards
+        for number in range(2)
+    ]  # fmt: skip
+
+
+def mi300a_tpx(watts: float = 220.0) -> list[Die]:
+    """One MI300A of four in TPX: "0001:01:00.0" three times, partitions 0 to 2 (rocm_smi_lib,
+    CHANGELOG.md, ROCm 6.1.1)."""
+    return [
+        Die("19ff74a0-0000-1000-8000-000000000001", "0001:01:00.0", watts, "AMD Instinct MI300A",
+            mode="TPX")
+        for _ in range(3)
+    ]  # fmt: skip

@@ -127,10 +127,12 @@ def _held(domain: Seen) -> set[str]:
 
 
 def _neighbours(domain: Seen, used: Collection[str]) -> list[str]:
-    return [
-        f"the joules of {domain.device} hold those of {uuid}, which this case does not use"
-        for uuid in sorted(_held(domain) - set(used))
-    ]
+    """What a domain's joules hold beside the case's own, in a note; nothing where all is used."""
+    others = sorted(_held(domain) - set(used))
+    if not others:
+        return []
+    named = ", ".join(others) if len(others) < 3 else f"{others[0]} and {len(others) - 1} more"
+    return [f"the joules of {domain.device} hold those of {named}, which this case does not use"]
 
 
 def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], list[str]]:

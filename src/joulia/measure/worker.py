@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from joulia.case import Case, Settings
 from joulia.records.codec import to_json
 from joulia.records.record import Measured
-from joulia.system import topology
+from joulia.system import memory, topology
 from joulia.system.guard import die_with_parent
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def main() -> None:
 
     case = Case.from_json(job["case"])
     pin(case, job["pin"])
+    memory.keep()
     if case.on_gpu:
         from joulia.system import cuda
 

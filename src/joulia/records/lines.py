@@ -7,16 +7,21 @@ that count with it (pygount) take a bracket of its own line for blank, but Julia
 from __future__ import annotations
 
 import ast
+import contextlib
+import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from joulia import registry
-from joulia.case import Case
+from joulia.case import Case, digest
 from joulia.records import software
 from joulia.records.parts import SourceLines
+from joulia.system.places import cache_dir
 
 LANGUAGES = {
     ".py": "python",
@@ -53,26 +58,70 @@ def of_source(path: Path) -> SourceLines | None:
         own = counted(path)
     except (OSError, UnicodeDecodeError, SyntaxError):  # a plug-in's, which does not run either
         return None
+    finally:
+        _counts().keep()
     return SourceLines(path.name, own, shares, f"pygments {software.installed('pygments')}")
 
 
 @cache
 def counted(path: Path) -> int:
     """Lines with anything but comments, docstrings and blanks."""
+    text, language = path.read_text(encoding="utf-8"), LANGUAGES[path.suffix]
+    return _counts().of(digest(text, language), lambda: _count(text, language))
+
+
+@dataclass
+class Counts:
+    """Counts by the digest of what was counted, in a file that spares counting them again."""
+
+    path: Path
+    known: dict[str, int]
+    new: bool = False
+
+    def of(self, key: str, count: Callable[[], int]) -> int:
+        if key not in self.known:
+            self.known[key] = count()
+            self.new = True
+        return self.known[key]
+
+    def keep(self) -> None:
+        """Write what is new; where nothing can be written it is counted again next time."""
+        if not self.new:
+            return
+        self.new = False
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            whole = self.path.with_suffix(f".{os.getpid()}")
+            whole.write_text(json.dumps(self.known))
+            whole.replace(self.path)
+
+
+@cache
+def _counts() -> Counts:
+    """The counts of this way of counting: of this module, and this version of Pygments."""
+    way = digest(Path(__file__).read_text(encoding="utf-8"), software.installed("pygments"))
+    path = cache_dir() / "lines" / f"{way}.json"
+    try:
+        known = json.loads(path.read_text())
+        return Counts(path, {str(key): int(count) for key, count in known.items()})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Counts(path, {})
+
+
+def _count(text: str, language: str) -> int:
     from pygments.lexers import get_lexer_by_name
     from pygments.token import Comment, String
 
-    language = LANGUAGES[path.suffix]
     # Pygments does not tell Julia's docstrings from other strings: they have lines of their own.
     docstring = String if language == "julia" else String.Doc
     line, code = 0, set()
     lexer = get_lexer_by_name(language, stripnl=False)
-    for kind, text in lexer.get_tokens(path.read_text(encoding="utf-8")):
+    for kind, token in lexer.get_tokens(text):
         obeyed = kind in Comment.Preproc or kind in Comment.PreprocFile
-        obeyed = obeyed or text.startswith(DIRECTIVE)
+        obeyed = obeyed or token.startswith(DIRECTIVE)
         if kind not in docstring and (kind not in Comment or obeyed):
-            code |= {line + i for i, part in enumerate(text.split("\n")) if part.strip()}
-        line += text.count("\n")
+            code |= {line + i for i, part in enumerate(token.split("\n")) if part.strip()}
+        line += token.count("\n")
     return len(code)
 
 

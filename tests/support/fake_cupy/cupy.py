@@ -328,15 +328,18 @@ def ascontiguousarray(source: ndarray) -> ndarray:
     return result
 
 
-def copyto(target: ndarray, source: Any) -> None:
+def copyto(target: ndarray, source: Any, *, where: ndarray | None = None) -> None:
     _require_on_gpu(target, source)
+    if where is not None:
+        _require_on_gpu(where)
     values = source._memory if isinstance(source, ndarray) else source
     if isinstance(source, ndarray):
         np.broadcast_shapes(source.shape, target.shape)
         if len(source.shape) > len(target.shape):
             raise ValueError("could not broadcast")
     _compile("copy", target.dtype, getattr(source, "dtype", None))
-    _later(lambda: np.copyto(target._memory, values))
+    chosen = True if where is None else where._memory
+    _later(lambda: np.copyto(target._memory, values, where=chosen))
 
 
 def where(condition: ndarray, yes: Any, no: Any) -> ndarray:
