@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_an_offset_of_all_temperatures_is_the_answer_s_offset():
 def test_a_shipped_network_has_the_error_that_its_file_says(choice):
     """Over 256 columns of the 10,000: errors are skewed, so within a factor of 1.5."""
     network = networks.load(choice)
-    fine, flux = columns.profiles(np.arange(256, dtype=np.uint64), columns.FINE * columns.LEVELS)
+    flux = columns.fluxes(np.arange(256, dtype=np.uint64))
     before, after = columns.truth(tuple(range(256)))
     differences, per_flux, per_increment = networks.scales()
     x = np.vstack([np.diff(before, axis=0) / differences, flux / per_flux]).astype("f4")
@@ -154,7 +156,7 @@ def test_tickets_are_nested_and_start_from_the_rewound_weights():
         for _, network in pruning.tickets(dense, rewound, x, y, 0, 1)
     ]
     assert len(masks) == len(pruning.ROUNDS)
-    for wide, narrow in zip(masks[:-1], masks[1:], strict=True):
+    for wide, narrow in pairwise(masks):
         assert all((n <= w).all() for n, w in zip(narrow, wide, strict=True))
 
 
@@ -211,7 +213,7 @@ def test_batches_follow_one_another_round_and_round(monkeypatch):
         feed.into(run.ops, run.fields)
         assert (run.ops.host(run.fields["temperature"]) == want["temperature"]).all()
     assert feed.steps == feed.batches + 3
-    assert 0.0 < feed.waited
+    assert feed.waited > 0.0
     assert feed.nbytes == want["temperature"].nbytes
 
 
@@ -221,5 +223,5 @@ def test_a_frontier_over_choices_takes_those_that_a_user_names():
     assert len(every) == len(chosen.choices)
     sparse = frontier.sweeps(chosen, {"density": ("0.1",), "method": ("network",)})
     assert [choice["features"] for choice in sparse] == [(64,), (128,)]
-    with pytest.raises(JouliaError, match="no choice has features=7. Allowed: 128, 32, 48, 64"):
+    with pytest.raises(JouliaError, match=r"no choice has features=7\. Allowed: 128, 32, 48, 64"):
         frontier.sweeps(chosen, {"features": (7,)})

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Feed:
         self.nbytes = len(whole)
         self.batches = max(2, -(-FILE_BYTES // self.nbytes))
         self.file, path = tempfile.mkstemp(prefix="joulia-columns-")
-        os.unlink(path)  # it is gone with its last descriptor, however the process ends
+        Path(path).unlink()  # it is gone with its last descriptor, however the process ends
         weakref.finalize(self, os.close, self.file)
         for _ in range(self.batches):
             os.write(self.file, whole)
