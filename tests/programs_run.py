@@ -7,17 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from joulia import registry
 from joulia.case import Case, Settings
 from joulia.parallel import launchers
 from joulia.runner import launch
-from joulia.runner.cases import default_threads
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -53,16 +50,10 @@ Boxed = tuple[str, str, str, tuple[str, ...]]
 def measured_together(
     backend: str, cases: Sequence[Boxed], env: Mapping[str, str], timeout_s: int = PATIENCE_S
 ) -> dict[Boxed, dict[str, Any]]:
-    """By case, what its worker would find out: one process measures them all, one after another.
-
-    With as many threads as `joulia run` takes; those that wait sleep, since others have their cores.
-    """
-    bridge, name, _ = registry.backend(backend)[0]
-    device = next(d for d in registry.bridge(bridge).devices() if d.name == name)
-    case = make_case("heat", backend, threads=default_threads(device, 1))
-    arguments = (PROGRAMS / "measuring.py", backend, str(case.threads), json.dumps(cases))
-    sleeping = environment(replace(case, wait="passive"), Path(), env)
-    lines = program(sleeping, *arguments, timeout_s=timeout_s).splitlines()
+    """By case, what its worker would find out: one process measures them all, one after another."""
+    one_thread = environment(make_case("heat", backend), Path(), env)
+    arguments = (PROGRAMS / "measuring.py", backend, json.dumps(cases))
+    lines = program(one_thread, *arguments, timeout_s=timeout_s).splitlines()
     return dict(zip(cases, map(json.loads, lines), strict=True))
 
 

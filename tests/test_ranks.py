@@ -20,7 +20,7 @@ from joulia.case import DTYPES
 from joulia.parallel import launchers
 from joulia.simulation.solve import make_case
 
-from .conftest import VARIANTS, require
+from .conftest import VARIANTS, device, require
 from .programs_run import PATIENCE_S, PROGRAMS, environment
 from .promises import COMPLETE
 
@@ -74,6 +74,7 @@ def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[di
             "shape": shape,
             "dtype": dtype,
             "params": params,
+            "threads": 1,
             "steps": MANY_STEPS if grids is LONG else STEPS,
             "least": registry.kernel(kernel).kernel.least(shape),
         }
@@ -104,7 +105,7 @@ def digests(
     (folder / "cases.json").write_text(json.dumps(chosen))
     # Through mpi4py's runner, a rank that raises takes the others down instead of hanging them.
     runner = [*launcher, sys.executable, *(["-m", "mpi4py"] if launcher else [])]
-    case = make_case("heat", backend, ranks=most)
+    case = make_case("heat", backend, ranks=most, threads=chosen[0]["threads"])
     done = subprocess.run(
         [*runner, str(PROGRAMS / "cuts.py"), backend, str(folder / "cases.json")]
         + [str(least), str(most)],
@@ -153,6 +154,15 @@ def require_mpi_gives(
     assert different(seen, together) == []
 
 
+def require_threads_give(
+    alone: dict[str, dict[str, Any]], folder: Path, backend: str, which: list[dict[str, Any]]
+) -> None:
+    """Two threads give the same bits in these cases, which are of every kernel here."""
+    chosen = [case | {"threads": 2} for case in which if alone.get(case["name"])]
+    assert {case["kernel"] for case in chosen} == {name.split()[0] for name in alone if alone[name]}
+    assert different(digests(folder, backend, 1, 1, chosen=chosen), alone) == []
+
+
 def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     """Every kernel, 1 and 2 ranks in cuts along every axis, with and without overlap."""
     require("jax")
@@ -161,6 +171,7 @@ def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     assert {case["kernel"] for case in few if len(seen[case["name"]]) >= 3} == set(COMPLETE)
     assert different(seen, seen) == []
     require_mpi_gives(seen, tmp_path, "jax", 2)
+    require_threads_give(seen, tmp_path, "jax", few)
 
 
 BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]
@@ -176,6 +187,8 @@ def test_no_cut_changes_a_bit(backend: str, tmp_path: Path) -> None:
     assert all(len(cuts) >= 7 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
     require_mpi_gives(seen, tmp_path, backend, 4)
+    if device(backend).threads:
+        require_threads_give(seen, tmp_path, backend, cases([(GRIDS + others(), DTYPES)]))
 
 
 @pytest.mark.parametrize("backend", VARIANTS)
@@ -187,6 +200,8 @@ def test_no_cut_changes_a_bit_of_another_version(backend: str, tmp_path: Path) -
     assert {case["kernel"] for case in cases() if seen.get(case["name"])} == here
     assert all(len(cuts) >= 3 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
+    if here and device(backend).threads:
+        require_threads_give(seen, tmp_path, backend, cases([(GRIDS + others(), DTYPES[:1])]))
 
 
 WIDTHS = {"the compiler's": None, "128": "avx", "512": "avx512f"}

@@ -43,6 +43,7 @@ def digests(comm: Comm, case: dict[str, Any]) -> dict[str, dict[str, str]]:
                 steps=case["steps"],
                 shape=shape,
                 dtype=case["dtype"],
+                threads=case["threads"],
                 params=case["params"],
                 comm=comm,
                 overlap=overlap,

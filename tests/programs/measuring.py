@@ -1,6 +1,6 @@
 """Measure many cases in one process, as the process of each would.
 
-python measuring.py BACKEND THREADS CASES
+python measuring.py BACKEND CASES
 
 CASES is a JSON list of [kernel, dtype, shape or size, params]; what a worker hands to its parent is
 printed for each, in a line.
@@ -24,7 +24,7 @@ from joulia.simulation.solve import make_case
 
 SETTINGS = Settings(window_s=0.002, repeats=2)
 
-backend, threads, cases = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+backend, cases = sys.argv[1], json.loads(sys.argv[2])
 once(registry.bridge(registry.backend(backend)[0][0]))
 for kernel, dtype, extent, params in cases:
     sized = (
@@ -34,7 +34,6 @@ for kernel, dtype, extent, params in cases:
         kernel,
         backend,
         dtype=dtype,
-        threads=threads,
         params=dict(text.split("=") for text in params),
         **sized,
     )
