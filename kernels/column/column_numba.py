@@ -67,17 +67,24 @@ def substitute(c: Any, over: Any, result: Any) -> None:
 
 
 @numba.njit(**ROW)
-def block(old: Any, new: Any, rows: Any, stable: Any, unstable: Any, cooling: Any) -> None:
-    """new = old after a step, both [level][x]; `rows` are buffers: below, d, e, and c by level."""
-    top, n = old.shape[0] - 1, old.shape[1]
-    below, d, e, cs = rows[0, :n], rows[1, :n], rows[2, :n], rows[3:, :n]
+def block(
+    t: Any, out: Any, z0: Any, z1: Any, y: Any, xa: Any, xb: Any, rows: Any,
+    stable: Any, unstable: Any, cooling: Any,
+) -> None:  # fmt: skip
+    """The columns xa <= x < xb of a row; `rows` are buffers: below, d, e, and c by level.
+
+    Rows are taken from arrays of all axes: those of a slice would have strides, and no vectors.
+    """
+    n, top = xb - xa, z1 - 1
+    below, d, e = rows[0, :n], rows[1, :n], rows[2, :n]
     rows[:3] = 0.0
-    for z in range(top):
-        eliminate(old[z], old[z + 1], below, d, e, cs[z], stable, unstable)
-        keep(d, new[z])
-    finish(old[top], below, d, e, new[top], cooling)
-    for z in range(top - 1, -1, -1):
-        substitute(cs[z], new[z + 1], new[z])
+    for z in range(z0, top):
+        c = rows[3 + z - z0, :n]
+        eliminate(t[z, y, xa:xb], t[z + 1, y, xa:xb], below, d, e, c, stable, unstable)
+        keep(d, out[z, y, xa:xb])
+    finish(t[top, y, xa:xb], below, d, e, out[top, y, xa:xb], cooling)
+    for z in range(top - 1, z0 - 1, -1):
+        substitute(rows[3 + z - z0, :n], out[z + 1, y, xa:xb], out[z, y, xa:xb])
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -95,5 +102,4 @@ def mix(box: Any, temperature: Any, out: Any, stable: Any, unstable: Any, coolin
         for y in range(ya, min(ya + ROWS, y1)):
             for xa in range(x0, x1, width):
                 xb = min(xa + width, x1)
-                old, new = temperature[z0:z1, y, xa:xb], out[z0:z1, y, xa:xb]
-                block(old, new, rows, a, b, q)
+                block(temperature, out, z0, z1, y, xa, xb, rows, a, b, q)

@@ -36,7 +36,8 @@ class Frame:
 def frames(case: Case, count: int, steps: int, until: float | None, name: str) -> Iterator[Frame]:
     """`count` moments, evenly spaced from the start to `steps` steps, which end at `until`.
 
-    Of three axes, the plane is shown in which most happens at the start.
+    Of three axes, the plane is shown in which most happens at the start; of columns that a kernel
+    needs whole, one upright plane.
     """
     run = set_up(case, OneRank())
     if not set(run.kernel.results) <= set(run.kernel.initial(case, run.tile)):
@@ -57,6 +58,8 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
             raise JouliaError(f"unknown field '{name}'. Allowed: {', '.join(got)}")
         time = None if until is None else until * done / steps
         grid = on_grid(got[name], run.kernel.dims)
+        if 0 in run.kernel.whole:
+            grid = grid.swapaxes(0, 1)
         if not i:
             plane = liveliest(grid)
         yield Frame(done, time, np.array(grid[plane], dtype=np.float64))
