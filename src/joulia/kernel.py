@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,6 +88,15 @@ class Param:
         low = "" if self.low is None else f" from {self.low:g}"
         high = "" if self.high is None else f" to {self.high:g}"
         return kind + low + high
+
+
+@dataclass(frozen=True)
+class More:
+    """What a case's parameters add to its kernel: fields, functions, exchanges in a step."""
+
+    fields: tuple[str, ...]
+    functions: tuple[Function, ...]
+    exchanges: int
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,9 @@ class Kernel:
     nodes on faces only, and results are known by the names of the components.
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
-    compiled; `require` raises JouliaError for a case that cannot be run. `ends_at(case, until)` is
+    compiled; `require` raises JouliaError for a case that cannot be run. `more(case)` is what some
+    parameters need beyond the fields, functions and exchanges of all cases, which has no part in
+    the others: not in their memory, nor in what is compiled. `ends_at(case, until)` is
     the case with its time step shortened so that whole steps end there, and their number: the
     least, none longer than the case's own.
 
@@ -248,6 +259,7 @@ class Kernel:
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
     require: Callable[[Case], None] | None = None
+    more: Callable[[Case], More | None] | None = None
     ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
 
     quick: str = "medium"
@@ -264,6 +276,19 @@ class Kernel:
     def ranked(self) -> bool:
         """Whether its fraction of the machine's bounds is asked for."""
         return not self.ceilings
+
+    def of(self, case: Case) -> Kernel:
+        """The kernel with what this case's parameters add to it."""
+        more = self.more(case) if self.more else None
+        if more is None:
+            return self
+        return replace(
+            self,
+            fields=self.fields + more.fields,
+            functions=self.functions + more.functions,
+            halo=replace(self.halo, exchanges=self.halo.exchanges + more.exchanges),
+            more=None,
+        )
 
     def bound(self, case: Case) -> str | None:
         """Which bound of the machine a case of this kernel measures: bytes, flops or none."""
@@ -318,7 +343,7 @@ class Kernel:
     def bytes_held(self, case: Case) -> float:
         """Memory of all fields in bytes, halos left out."""
         values = np.prod(self.cells(case).shape(case.shape), dtype=float)
-        return float(values) * len(self.fields) * np.dtype(case.dtype).itemsize
+        return float(values) * len(self.of(case).fields) * np.dtype(case.dtype).itemsize
 
 
 def mixed(words: Words) -> Words:

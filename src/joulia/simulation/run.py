@@ -176,7 +176,7 @@ def set_up(
     here or a GPU has no room, JouliaError where the cut is not allowed.
     """
     bridge = registry.bridge(case.bridge)
-    kernel = registry.kernel(case.kernel).kernel
+    kernel = registry.kernel(case.kernel).kernel.of(case)
     source = registry.source(case.kernel, case.bridge, case.device, case.variant)
     if source is None:
         raise Unavailable(
