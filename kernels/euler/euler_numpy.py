@@ -224,10 +224,12 @@ def viscous_functions(nodes: int, slope: str, lift: float) -> dict[str, Any]:
                 below, above = (
                     viscous_arrays.variables(primitive(side)) for side in ends(q, slab, d)
                 )
-                gradients.append([
-                    viscous_arrays.derivative(*three, d, scaled)
-                    for three in zip(own, below, above, strict=True)
-                ])
+                gradients.append(
+                    [
+                        viscous_arrays.derivative(*three, d, scaled)
+                        for three in zip(own, below, above, strict=True)
+                    ]
+                )
             made = viscous_arrays.fluxes(own[:3], gradients, real(mu), real(kappa), real(1.0 / 3.0))
             for field, flux_d in zip((fx, fy, fz), made, strict=True):
                 for target, values in zip(elements(field, slab)[1:], flux_d, strict=True):

@@ -138,7 +138,5 @@ STATES = {
     "vortex": State(WIDTH, 0.0, True, vortex, vortex_rate, thinnest=0.95),
     "wave": State(1.0, 0.5, True, wave, wave_rate, thinnest=1.0 - AMPLITUDE),
     "shear": State(1.0, 0.5, True, shear, shear_rate, thinnest=1.0, viscous=True),
-    "taylor_green": State(
-        2.0 * math.pi, 0.0, False, taylor_green, taylor_green_rate, thinnest=1.0
-    ),
+    "taylor_green": State(2.0 * math.pi, 0.0, False, taylor_green, taylor_green_rate, thinnest=1.0),
 }
