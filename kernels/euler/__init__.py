@@ -34,7 +34,7 @@ from joulia.kernel import (
     within,
 )
 from joulia.kernels.euler import lgl, viscous
-from joulia.kernels.euler.states import GAMMA, STATES, Point, State
+from joulia.kernels.euler.states import GAMMA, REFERENCE, STATES, Point, State
 
 COMPONENTS = ("rho", "rho_u", "rho_v", "rho_w", "E")
 
@@ -213,6 +213,21 @@ def totals(case: Case, tile: Tile, fields: Mapping[str, Host]) -> dict[str, floa
     return {name: float(np.sum(weights * fields[name], dtype=np.float64)) for name in COMPONENTS}
 
 
+def kinetic_energy(case: Case, tile: Tile, fields: Mapping[str, Host]) -> float:
+    """The tile's part of the mean of rho |v|^2 / 2 over the cube."""
+    rho, *momenta = (fields[name].astype(np.float64) for name in COMPONENTS[:4])
+    energy = sum(m * m for m in momenta) / (2.0 * rho)
+    return float(np.sum(quadrature(case.param("p")) * energy)) / math.prod(case.shape)
+
+
+def published_energy(case: Case, time: float) -> float | None:
+    """The mean kinetic energy of the Taylor-Green vortex at Re 1600, where it is published."""
+    same = case.param("state") == "taylor_green" and math.isclose(
+        viscous.viscosity(case), 1.0 / 1600.0
+    )
+    return REFERENCE.get(time) if same else None
+
+
 def inadmissible(case: Case, tile: Tile, fields: Mapping[str, Host]) -> str | None:
     """The first element of the tile where density or pressure is not positive, or None."""
     with np.errstate(all="ignore"):
@@ -372,6 +387,9 @@ KERNEL = Kernel(
         shapes=((1, 8, 8), (1, 16, 16), (1, 32, 32)),
         result="rho",
         sweep={"p": (2, 3, 5)},
+        figure="kinetic energy",
+        published=published_energy,
+        part=kinetic_energy,
     ),
     updates=updates,
     quick="small",

@@ -285,5 +285,7 @@ def specialize(
                 is_split, real(lift), real(a), real(b), scales,
             )  # fmt: skip
 
-    viscous = viscous_numba.functions(nodes, matrix_of(slope), lift) if slope else {}
-    return {"stage": stage} | viscous
+    if not slope:
+        return {"stage": stage}
+    viscous_flux, viscous = viscous_numba.functions(nodes, matrix_of(slope), lift)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

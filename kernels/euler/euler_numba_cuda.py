@@ -226,4 +226,5 @@ def specialize(
     if not slope:
         return {"stage": stage}
     launch = (ELEMENTS, parts, share)
-    return {"stage": stage} | viscous_numba_cuda.functions(nodes, slope, lift, launch)
+    viscous_flux, viscous = viscous_numba_cuda.functions(nodes, slope, lift, launch)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

@@ -174,4 +174,5 @@ def specialize(
 
     if not slope:
         return {"stage": stage}
-    return {"stage": stage} | viscous_numba_plain.functions(nodes, entries(slope), lift)
+    viscous_flux, viscous = viscous_numba_plain.functions(nodes, entries(slope), lift)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

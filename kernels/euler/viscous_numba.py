@@ -19,6 +19,8 @@ from joulia.kernels.euler.states import GAMMA
 
 FLAGS: dict[str, Any] = {"fastmath": {"nsz"}, "error_model": "numpy", "cache": True}
 inlined = numba.njit(forceinline=True, **FLAGS)
+apart = numba.njit(**FLAGS)
+"""For what three directions share: inlined and unrolled, it would take the compiler minutes."""
 
 THIRD = 1.0 / 3.0
 
@@ -102,6 +104,23 @@ def store_fluxes(u: Any, g: Any, at: Any, step: Any, f: Any, lanes: Any, mu: Any
     store_flux(f, lanes, 2, 3, 1, 2, (v3, v1, v2), (zz, xz, yz), heat_z)
 
 
+@apart
+def gradient(q: Any, u: Any, g: Any, base: Any, across: Any, jump: Any, matrix: Any, lift: Any,
+             n: Any, nx: Any, lanes: Any, to: Any, ends: Any) -> None:  # fmt: skip
+    """g += the derivatives of the variables along all lines of one direction; they lie at `to`."""
+    component = n * n * n * nx
+    step = n * n * n * lanes
+    for line in range(n * n):
+        m = line // jump * (jump * n) + line % jump
+        end = m + (n - 1) * jump
+        store_variables(q, base - across + end * nx, component, ends, 0, lanes)
+        store_variables(q, base + across + m * nx, component, ends, 4 * lanes, lanes)
+        for part in range(4):
+            below, above = load(ends, part * lanes), load(ends, (4 + part) * lanes)
+            at = part * step + m * lanes
+            slope(u, at, g, to + at, jump * lanes, matrix, lift, below, above, n)
+
+
 @inlined
 def flux_row(
     q: Any, fx: Any, fy: Any, fz: Any, first: Any, count: Any, shape: Any, matrices: Any,
@@ -123,21 +142,11 @@ def flux_row(
         for m in range(nodes):
             store_variables(q, base + m * nx, component, u, m * lanes, step)
         g[:] = 0.0
-        jump = 1
         for d in range(3):
-            for line in range(n * n):
-                m = line // jump * (jump * n) + line % jump
-                end = m + (n - 1) * jump
-                store_variables(q, base - across[d] + end * nx, component, ends, 0, lanes)
-                store_variables(q, base + across[d] + m * nx, component, ends, 4 * lanes, lanes)
-                for part in range(4):
-                    below, above = load(ends, part * lanes), load(ends, (4 + part) * lanes)
-                    at = part * step + m * lanes
-                    slope(
-                        u, at, g, 4 * d * step + at, jump * lanes, matrices[d], lifts[d],
-                        below, above, n,
-                    )  # fmt: skip
-            jump *= n
+            gradient(
+                q, u, g, base, across[d], n**d, matrices[d], lifts[d], n, nx, lanes,
+                4 * d * step, ends,
+            )  # fmt: skip
         for m in range(nodes):
             store_fluxes(u, g, m * lanes, step, f, lanes, mu, kappa)
             for part in range(4):
@@ -147,7 +156,7 @@ def flux_row(
                 write(fz, to, f, (8 + part) * lanes, count - x, lanes)
 
 
-@inlined
+@apart
 def divergence(f: Any, r: Any, base: Any, across: Any, jump: Any, matrix: Any, lift: Any, n: Any,
                nx: Any, lanes: Any, line_of_f: Any) -> None:  # fmt: skip
     """r_i += sum_l S_il f_l, and the neighbours' part, along all lines of one direction."""
@@ -191,8 +200,8 @@ def divergence_row(
             write(out, at, f, lanes, count - x, lanes)
 
 
-def functions(n: int, slopes: Any, lift: float) -> dict[str, Any]:
-    """The functions for n nodes a line and the matrix S = `slopes`, see `viscous.slope`."""
+def functions(n: int, slopes: Any, lift: float) -> tuple[Any, Any]:
+    """viscous_flux and viscous, for n nodes a line and the matrix S of `viscous.slope`."""
 
     @numba.njit(parallel=True, **FLAGS)
     def viscous_flux(
@@ -248,4 +257,4 @@ def functions(n: int, slopes: Any, lift: float) -> dict[str, Any]:
                 lifts, n, real(b),
             )  # fmt: skip
 
-    return {"viscous_flux": viscous_flux, "viscous": viscous}
+    return viscous_flux, viscous

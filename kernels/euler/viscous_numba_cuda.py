@@ -137,8 +137,8 @@ def compiled(
     return fluxes, divergence
 
 
-def functions(nodes: int, slope: str, lift: float, launch: tuple[int, int, int]) -> dict[str, Any]:
-    """The functions for p + 1 = `nodes`; `launch`: elements, parts and nodes of a part a block."""
+def functions(nodes: int, slope: str, lift: float, launch: tuple[int, int, int]) -> tuple[Any, Any]:
+    """viscous_flux and viscous; `launch`: a block's elements, an element's parts, their nodes."""
     elements, parts, share = launch
 
     def place(box: Any) -> Any:
@@ -157,4 +157,4 @@ def functions(nodes: int, slope: str, lift: float, launch: tuple[int, int, int])
         _, divergence = compiled(real, nodes, slope, lift, launch)
         divergence[place(box)](box, fx, fy, fz, k, out, *map(real, reals))
 
-    return {"viscous_flux": viscous_flux, "viscous": viscous}
+    return viscous_flux, viscous

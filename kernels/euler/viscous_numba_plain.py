@@ -42,8 +42,8 @@ def plus(total: Any, c: Any, u: Any) -> Any:
     return total[0] + c * u[0], total[1] + c * u[1], total[2] + c * u[2], total[3] + c * u[3]
 
 
-def functions(nodes: int, S: Any, lift: float) -> dict[str, Callable[..., None]]:
-    """The functions for p + 1 = `nodes`."""
+def functions(nodes: int, S: Any, lift: float) -> tuple[Callable[..., None], Callable[..., None]]:
+    """viscous_flux and viscous for p + 1 = `nodes`."""
     last = nodes - 1
 
     def derivative(at: Any) -> Any:
@@ -118,4 +118,4 @@ def functions(nodes: int, S: Any, lift: float) -> dict[str, Callable[..., None]]
                             k_[z, y, 1 + m, k, j, i, x] += added
                             out[z, y, 1 + m, k, j, i, x] += b * added
 
-    return {"viscous_flux": viscous_flux, "viscous": viscous}
+    return viscous_flux, viscous

@@ -194,7 +194,9 @@ class Frontier:
     The problem of `params` is solved until the time `until` on each of `shapes` and with each value
     of `sweep`. `truth(case, time, tile)` is the solution of the differential equations on the
     unpadded tile; without it, the kernel's exact answer. `result` names the field whose error
-    counts.
+    counts. Where `published(case, time)` knows a figure of the solution, the error is that of this
+    figure instead: `figure` says what it is, `part(case, tile, results)` is what a tile's cells
+    give to it, added up over tiles.
     """
 
     until: float
@@ -203,6 +205,9 @@ class Frontier:
     params: Mapping[str, Value] = field(default_factory=dict)
     sweep: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     truth: Callable[[Case, float, Tile], dict[str, Host]] | None = None
+    figure: str = ""
+    published: Callable[[Case, float], float | None] | None = None
+    part: Callable[[Case, Tile, Mapping[str, Host]], float] | None = None
 
 
 def by_dt(time_step: Callable[[Case], float]) -> Callable[[Case, float], tuple[Case, int]]:

@@ -183,6 +183,8 @@ def set_up(
             f"{kernel.name} has no version for {case.backend}",
             f"add {kernel.name}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
         )
+    if lacks := registry.lacking(registry.kernel(case.kernel).kernel, source, case):
+        raise Unavailable(lacks)
     parts = divide(case.shape, comm.size, kernel.halo.width, decompose)
     require_room(kernel, case, comm)
     after("room")

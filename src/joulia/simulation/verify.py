@@ -132,7 +132,7 @@ def replay(
 
     At the end of a step the first bad element is lost: what is no number has spread from it.
     """
-    stage = done = 0
+    done = stage = 0
 
     def look(arrays: tuple[Any, ...]) -> None:
         nonlocal stage
