@@ -35,6 +35,7 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     ("stream", ("op=fma",)),
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),
+    ("euler", ("viscosity=0.02", "state=wave", "p=2")),
 ]
 SHAPES = {"euler": "2x3x4", "heat": "9x8x10", "shallow_water": "17x13", "tracer": "9x7x8"}
 

@@ -200,6 +200,16 @@ def divergence_row(
             write(out, at, f, lanes, count - x, lanes)
 
 
+@apart
+def scale(matrices: Any, lifts: Any, slopes: Any, lift: Any, scales: Any) -> None:
+    """S and 1 / w_0 times a number for each direction."""
+    for d in range(3):
+        lifts[d] = scales[d] * lift
+        for i in range(slopes.shape[0]):
+            for l in range(slopes.shape[1]):  # noqa: E741
+                matrices[d, i, l] = scales[d] * slopes[i, l]
+
+
 def functions(n: int, slopes: Any, lift: float) -> tuple[Any, Any]:
     """viscous_flux and viscous, for n nodes a line and the matrix S of `viscous.slope`."""
 
@@ -215,9 +225,7 @@ def functions(n: int, slopes: Any, lift: float) -> tuple[Any, Any]:
         real = q.dtype.type
         matrices = np.empty((3, n, n), q.dtype)
         lifts = np.empty(3, q.dtype)
-        for d, inverse in enumerate((ix, iy, iz)):
-            matrices[d] = (inverse * slopes).astype(q.dtype)
-            lifts[d] = inverse * lift
+        scale(matrices, lifts, slopes, lift, (ix, iy, iz))
         size = 5 * n * n * n * nx
         flat, flat_x = q.reshape(q.size), fx.reshape(fx.size)
         flat_y, flat_z = fy.reshape(fy.size), fz.reshape(fz.size)
@@ -242,9 +250,7 @@ def functions(n: int, slopes: Any, lift: float) -> tuple[Any, Any]:
         real = k.dtype.type
         matrices = np.empty((3, n, n), k.dtype)
         lifts = np.empty(3, k.dtype)
-        for d, scale in enumerate((sx, sy, sz)):
-            matrices[d] = (scale * slopes).astype(k.dtype)
-            lifts[d] = scale * lift
+        scale(matrices, lifts, slopes, lift, (sx, sy, sz))
         size = 5 * n * n * n * nx
         flat_k, flat_out = k.reshape(k.size), out.reshape(out.size)
         flat_x, flat_y, flat_z = fx.reshape(fx.size), fy.reshape(fy.size), fz.reshape(fz.size)

@@ -3,8 +3,8 @@
 python elements.py BACKEND JOBS.json OUT.npz
 
 Each job is {name, shape, dtype, steps, params}. The file has an array [component][z][y][k][j][i][x]
-for each by its name, and the L2 errors with `:l2` behind it, where the state is exact. A job that is
-`dyadic` starts from `dyadic` and has the digests of its components with `:digest` behind its name.
+for each by its name, and the L2 errors with `:l2` behind it, where the state is exact. A job
+that is `dyadic` starts from `dyadic` and has its digests with `:digest` behind its name.
 """
 
 from __future__ import annotations
