@@ -13,9 +13,10 @@ REALS = {"float64": "double", "float32": "float"}
 
 
 def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
-    """The precision as `real`, and constants of C++'s own types."""
+    """The precision as `real`, and constants of C++'s own types; `given_<name>` tells of each."""
     lines = ["#include <algorithm>", "#include <cmath>", f"using real = {REALS[dtype]};"]
     for name, value in constants.items():
+        lines.append(f"#define given_{name}")
         if isinstance(value, str):
             lines.append(f"constexpr real {name}[] = {{{value}}};")
         else:

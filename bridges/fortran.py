@@ -13,13 +13,17 @@ REALS = {"float64": "c_double", "float32": "c_float"}
 
 
 def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
-    """A module `given` with the precision as the kind `rk`, C's integers, and the constants."""
+    """A module `given` with the precision as the kind `rk`, C's integers, and the constants.
+
+    The preprocessor knows of each as `given_<name>`.
+    """
     lines = [
         "module given",
         f"use, intrinsic :: iso_c_binding, only: c_int, c_long, rk => {REALS[dtype]}",
         "implicit none",
     ]
     for name, value in constants.items():
+        lines.append(f"#define given_{name}")
         if isinstance(value, str):
             numbers = ", &\n".join(f"{number.strip()}_rk" for number in value.split(","))
             lines.append(f"real(rk), parameter :: {name}(*) = [ &\n{numbers}]")

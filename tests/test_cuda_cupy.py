@@ -35,6 +35,7 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     ("stream", ("op=fma",)),
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),
+    ("euler", ("viscosity=0.02", "state=wave", "p=2")),
 ]
 SHAPES = {
     "column": "9x7x8",

@@ -55,6 +55,7 @@ VARIANTS = [
     ("euler", "float64", ("form=split", "p=5")),
     ("euler", "float32", ("form=split",)),
     ("euler", "float64", ("p=1",)),
+    ("euler", "float64", ("viscosity=0.02", "state=wave")),
 ]
 
 

@@ -38,6 +38,7 @@ CASES = [
     ("tracer", "7x3x3", ("z=walls", "flow=uniform", "v=-0.5")),
     ("euler", "1x2x3", ("p=1",)),
     ("euler", "1x1x2", ("p=2", "form=split")),
+    ("euler", "1x2x3", ("p=1", "viscosity=0.02", "state=wave")),
 ]
 
 

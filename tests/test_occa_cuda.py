@@ -103,6 +103,7 @@ VARIANTS = [
     ("stream", "float64", ("op=fma",)),
     ("tracer", "float64", ("z=walls", "w=0")),
     ("euler", "float64", ("form=split", "p=5")),
+    ("euler", "float64", ("viscosity=0.02", "state=wave")),
 ]
 
 

@@ -28,6 +28,7 @@ CASES = [
     *((kernel, "float32", {}) for kernel in COMPLETE),
     ("euler", "float64", {"form": "split", "p": 5}),
     ("euler", "float64", {"p": 15}),
+    ("euler", "float64", {"viscosity": 0.01, "state": "wave"}),
     ("moves", "float64", {}),
 ]
 

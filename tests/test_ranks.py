@@ -45,6 +45,7 @@ ODD: Grids = [
     ("tracer", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("euler", (3, 2, 5), {"p": 3, "state": "wave", "form": "split"}),
+    ("euler", (3, 2, 5), {"p": 2, "state": "wave", "viscosity": 0.02}),
 ]
 """Grids that divide by neither 2 nor 3 nor 4 on every axis."""
 

@@ -1,7 +1,8 @@
 """euler: dq/dt + div f(q) = 0 with q = (rho, rho v1, rho v2, rho v3, E).
 
-The compressible Euler equations by a nodal discontinuous Galerkin method (DGSEM); cells are
-elements with (p + 1)^3 Legendre-Gauss-Lobatto nodes; see README.md.
+The compressible Euler equations by a nodal discontinuous Galerkin method (DGSEM), and with a
+viscosity those of Navier and Stokes; cells are elements with (p + 1)^3 Legendre-Gauss-Lobatto
+nodes; see README.md.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from joulia.kernel import (
     Halo,
     Host,
     Kernel,
+    More,
     Param,
     Work,
     within,
 )
-from joulia.kernels.euler import lgl
-from joulia.kernels.euler.states import GAMMA, STATES, Point, State
+from joulia.kernels.euler import lgl, viscous
+from joulia.kernels.euler.states import GAMMA, REFERENCE, STATES, Point, State
 
 COMPONENTS = ("rho", "rho_u", "rho_v", "rho_w", "E")
 
@@ -92,15 +94,31 @@ def points(case: Case, start: tuple[int, ...], stop: tuple[int, ...], p: int) ->
 def time_step(case: Case) -> float:
     """dt as given, or CFL / ((p + 1) max sum_d (|v_d| + c) / dx_d) over the initial state.
 
-    With an end time, shortened so that a whole number of steps ends there.
+    With viscosity, 1 / dt has 1 / (CFL `longest`) on top. With an end time, shortened so that a
+    whole number of steps ends there.
     """
     dt: float = case.param("dt")
     if not dt:
         inverse = [1.0 / side for side in spacing(case)[::-1]]
         rate = state(case).rate(inverse, case.param("plane"))
         dt = case.param("cfl") / ((case.param("p") + 1) * rate)
+        if viscous.viscosity(case):
+            dt = 1.0 / (1.0 / dt + 1.0 / (case.param("cfl") * longest(case)))
     end = case.param("t_end")
     return end / math.ceil(end / dt - 1e-9) if end else dt
+
+
+def longest(case: Case) -> float:
+    """The longest time step with which viscosity damps every wave; infinite without any."""
+    inverse = [1.0 / side for side in spacing(case)]
+    rate = viscous.rate(case, inverse, state(case).thinnest)
+    return viscous.damped(RK_A, RK_B) / rate if rate else math.inf
+
+
+def require(case: Case) -> None:
+    """Raise JouliaError where viscosity and the time step do not fit."""
+    if viscous.viscosity(case):
+        viscous.require(case, time_step(case), longest(case))
 
 
 def ends_at(case: Case, until: float) -> tuple[Case, int]:
@@ -129,7 +147,7 @@ def at(
     """Conserved variables at the nodes of degree p in elements start <= index < stop."""
     point = points(case, start, stop, p)
     full = np.broadcast_shapes(*(x.shape for x in point))
-    primitive = state(case).at(point, time, case.param("plane"))
+    primitive = state(case).at(point, time, case.param("plane"), viscous.viscosity(case))
     return conserved(*(np.broadcast_to(x, full) for x in primitive))
 
 
@@ -152,7 +170,8 @@ def exact(case: Case, steps: int, tile: Tile) -> dict[str, Host]:
 
 
 def exact_at(case: Case, steps: int, tile: Tile, p: int) -> dict[str, Host]:
-    if not state(case).exact:
+    solved = state(case).viscous if viscous.viscosity(case) else state(case).exact
+    if not solved:
         return {}
     return at(case, steps * time_step(case), tile.start, tile.stop, p)
 
@@ -173,7 +192,10 @@ def l2_error(case: Case, steps: int, tile: Tile, fields: Mapping[str, Host]) -> 
     refine = lgl.interpolation(p, 2 * p)
     solution = exact_at(case, steps, tile, 2 * p)
     if not solution:
-        raise JouliaError(f"euler has no exact answer for state={case.param('state')}")
+        raise JouliaError(
+            f"euler has no exact answer for state={case.param('state')}"
+            + (" with viscosity" if viscous.viscosity(case) else "")
+        )
     errors = {}
     for name in COMPONENTS:
         fine = fields[name].astype(np.float64)
@@ -189,6 +211,21 @@ def totals(case: Case, tile: Tile, fields: Mapping[str, Host]) -> dict[str, floa
     volume = math.prod(spacing(case))
     weights = volume * quadrature(case.param("p"))
     return {name: float(np.sum(weights * fields[name], dtype=np.float64)) for name in COMPONENTS}
+
+
+def kinetic_energy(case: Case, tile: Tile, fields: Mapping[str, Host]) -> float:
+    """The tile's part of the mean of rho |v|^2 / 2 over the cube."""
+    rho, *momenta = (fields[name].astype(np.float64) for name in COMPONENTS[:4])
+    energy = sum(m * m for m in momenta) / (2.0 * rho)
+    return float(np.sum(quadrature(case.param("p")) * energy)) / math.prod(case.shape)
+
+
+def published_energy(case: Case, time: float) -> float | None:
+    """The mean kinetic energy of the Taylor-Green vortex at Re 1600, where it is published."""
+    same = case.param("state") == "taylor_green" and math.isclose(
+        viscous.viscosity(case), 1.0 / 1600.0
+    )
+    return REFERENCE.get(time) if same else None
 
 
 def inadmissible(case: Case, tile: Tile, fields: Mapping[str, Host]) -> str | None:
@@ -217,13 +254,14 @@ def constants(case: Case) -> dict[str, Value]:
 
     `volume` is the matrix V[i, l], row by row: minus `lgl.derivative_weak`, for sum_l V_il f_l of
     the fluxes at nodes, or minus `lgl.derivative_split`, for sum_l V_il f#_il of two-point fluxes.
-    `lift` is 1 / w_0.
+    `lift` is 1 / w_0. Only with viscosity there is `slope`.
     """
     p = case.param("p")
     _, w = lgl.rule(p)
     split = case.param("form") == "split"
     volume = -lgl.derivative_split(p) if split else -lgl.derivative_weak(p)
-    return {
+    viscous_only = {"slope": viscous.slope(p)} if viscous.viscosity(case) else {}
+    return viscous_only | {
         "nodes": p + 1,
         "split": int(split),
         "volume": ", ".join(repr(float(v)) for v in volume.ravel()),
@@ -239,13 +277,42 @@ def stages(case: Case) -> list[tuple[float, ...]]:
     return [(a, b, *scales) for a, b in zip(RK_A, RK_B, strict=True)]
 
 
+def more(case: Case) -> More | None:
+    return viscous.more(STAGES) if viscous.viscosity(case) else None
+
+
 def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
+    if viscous.viscosity(case):
+        return viscous_step(ops, fields, exchange, case)
     q, k, out = fields["q"], fields["k"], fields["out"]
     for reals in stages(case):
         for box in exchange(q):
             ops.stage(box, q, k, out, *reals)
         q, out = out, q
     return {"q": q, "k": k, "out": out}
+
+
+@cache
+def viscous_reals(case: Case) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The arguments (mu, kappa, 1 / dx_d) of the fluxes, and dt / dx_d of their divergence."""
+    inverse = [1.0 / side for side in spacing(case)[::-1]]
+    scales = tuple(time_step(case) * i for i in inverse)
+    return (viscous.viscosity(case), viscous.conductivity(case), *inverse), scales
+
+
+def viscous_step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
+    """In each stage the fluxes, of the gradients of q, travel as well."""
+    q, k, out = fields["q"], fields["k"], fields["out"]
+    fluxes = [fields[name] for name in viscous.FLUXES]
+    gradients, scales = viscous_reals(case)
+    for reals in stages(case):
+        for box in exchange(q):
+            ops.viscous_flux(box, q, *fluxes, *gradients)
+            ops.stage(box, q, k, out, *reals)
+        for box in exchange(*fluxes):
+            ops.viscous(box, *fluxes, k, out, reals[1], *scales)
+        q, out = out, q
+    return {**fields, "q": q, "k": k, "out": out}
 
 
 def updates(case: Case) -> float:
@@ -269,10 +336,11 @@ def work(case: Case) -> Work:
     """A node reads and writes q and k, 20 values, and reads its share of six neighbouring faces."""
     n = case.param("p") + 1
     item = np.dtype(case.dtype).itemsize
-    return Work(
-        (20 + 30 / n) * item * updates(case),
-        flops_a_node(n, case.param("form")) * updates(case),
-    )
+    values, flops = 20 + 30 / n, flops_a_node(n, case.param("form"))
+    if viscous.viscosity(case):
+        values += viscous.values_a_node(n)
+        flops += viscous.flops_a_node(n)
+    return Work(values * item * updates(case), flops * updates(case))
 
 
 KERNEL = Kernel(
@@ -295,6 +363,7 @@ KERNEL = Kernel(
         "cfl": Param(0.5, "dt (p + 1) max sum_d (|v_d| + c) / dx_d", low=1e-12, high=4.0),
         "dt": Param(0.0, "time step, 0 for the one that cfl sets", low=0.0),
         "t_end": Param(0.0, "end time that a whole number of steps reaches, 0 for none", low=0.0),
+        **viscous.PARAMS,
     },
     initial=initial,
     step=step,
@@ -310,12 +379,17 @@ KERNEL = Kernel(
     halo=Halo(1, exchanges=STAGES),
     layout=layout,
     constants=constants,
+    require=require,
+    more=more,
     ends_at=ends_at,
     frontier=Frontier(
         until=0.5,
         shapes=((1, 8, 8), (1, 16, 16), (1, 32, 32)),
         result="rho",
         sweep={"p": (2, 3, 5)},
+        figure="kinetic energy",
+        published=published_energy,
+        part=kinetic_energy,
     ),
     updates=updates,
     quick="small",

@@ -4,6 +4,8 @@
 // side of a face, or of a pair of nodes. Compiled for: nodes = p + 1, split, volume (the matrix D,
 // row by row), lift = 1 / w_0.
 
+#include <array>
+
 constexpr real gamma_ = real(1.4);
 constexpr real half = real(0.5);
 constexpr int last = nodes - 1;
@@ -175,3 +177,106 @@ extern "C" void stage(int, int ny, int, int, int, int, int nx,
                 out(z, y, m, k, j, i, x) = q(z, y, m, k, j, i, x) + b * r(z, y, m, k, j, i, x);
     }
 }
+
+#ifdef given_slope  // viscosity: the mean of both sides on faces, see viscous.py
+
+static constexpr real S(int i, int l) { return slope[i * nodes + l]; }
+
+// v1, v2, v3, T = p / rho: what is differentiated.
+static inline std::array<real, 4> variables(const State &u) {
+  return {u.v[0], u.v[1], u.v[2], u.p / u.rho};
+}
+
+// The derivative at node i of a line: `at(l)` are the values along it, from -1, the node of the
+// element below that touches this one, to `nodes`, that of the element above.
+template <class Values>
+static inline auto derivative(int i, const Values &at) {
+  std::array<real, 4> total{};
+  const auto plus = [&](real c, const std::array<real, 4> &u) {
+    for (int m = 0; m < 4; ++m) total[m] += c * u[m];
+  };
+  for (int l = 0; l < nodes; ++l) plus(S(i, l), at(l));
+  if (i == 0) plus(-lift, at(-1));
+  if (i == last) plus(lift, at(nodes));
+  return total;
+}
+
+// From a node along a line to where it is: the element's shift, and the node in that element.
+static constexpr int shift(int l) { return l < 0 ? -1 : l == nodes ? 1 : 0; }
+static constexpr int inside(int l) { return l < 0 ? last : l == nodes ? 0 : l; }
+
+// The stress is mu (grad v + grad v^T - 2/3 div v), the heat flux -kappa grad T.
+extern "C" void viscous_flux(int, int ny, int, int, int, int, int nx,
+                             int z0, int z1, int y0, int y1, int x0, int x1,
+                             const real *q_, real *fx, real *fy, real *fz,
+                             real mu, real kappa, real ix, real iy, real iz) {
+  const Nodes<const real> q{q_, ny, nx};
+  const Nodes<real> f[3] = {{fx, ny, nx}, {fy, ny, nx}, {fz, ny, nx}};
+#pragma omp parallel for
+  for (int z = z0; z < z1; ++z)
+    for (int y = y0; y < y1; ++y)
+      for (int k = 0; k < nodes; ++k)
+        for (int j = 0; j < nodes; ++j)
+          for (int i = 0; i < nodes; ++i)
+            for (int x = x0; x < x1; ++x) {
+              const State u = state(q, z, y, k, j, i, x);
+              const std::array<real, 4> g[3] = {
+                  derivative(i, [&](int l) {
+                    return variables(state(q, z, y, k, j, inside(l), x + shift(l)));
+                  }),
+                  derivative(j, [&](int l) {
+                    return variables(state(q, z, y + shift(l), k, inside(l), i, x));
+                  }),
+                  derivative(k, [&](int l) {
+                    return variables(state(q, z + shift(l), y, inside(l), j, i, x));
+                  }),
+              };
+              const real inverse[3] = {ix, iy, iz};
+              const auto slope_of = [&](int m, int d) { return inverse[d] * g[d][m]; };
+              const real divergence = slope_of(0, 0) + slope_of(1, 1) + slope_of(2, 2);
+              for (int d = 0; d < 3; ++d) {
+                real energy = kappa * slope_of(3, d);
+                for (int m = 0; m < 3; ++m) {
+                  real stress = mu * (slope_of(m, d) + slope_of(d, m));
+                  if (m == d) stress -= mu * 2 / 3 * divergence;
+                  f[d](z, y, 1 + m, k, j, i, x) = stress;
+                  energy += u.v[m] * stress;
+                }
+                f[d](z, y, 4, k, j, i, x) = energy;
+              }
+            }
+}
+
+// k += dt V, out += b dt V, with V the divergence of the viscous fluxes and s_d = dt / dx_d.
+extern "C" void viscous(int, int ny, int, int, int, int, int nx,
+                        int z0, int z1, int y0, int y1, int x0, int x1,
+                        const real *fx, const real *fy, const real *fz, real *k_, real *out_,
+                        real b, real sx, real sy, real sz) {
+  const Nodes<const real> f[3] = {{fx, ny, nx}, {fy, ny, nx}, {fz, ny, nx}};
+  const Nodes<real> r{k_, ny, nx}, out{out_, ny, nx};
+#pragma omp parallel for
+  for (int z = z0; z < z1; ++z)
+    for (int y = y0; y < y1; ++y)
+      for (int k = 0; k < nodes; ++k)
+        for (int j = 0; j < nodes; ++j)
+          for (int i = 0; i < nodes; ++i)
+            for (int x = x0; x < x1; ++x) {
+              const auto at = [&](int d, int z, int y, int k, int j, int i, int x) {
+                const Nodes<const real> &fd = f[d];
+                return std::array<real, 4>{fd(z, y, 1, k, j, i, x), fd(z, y, 2, k, j, i, x),
+                                           fd(z, y, 3, k, j, i, x), fd(z, y, 4, k, j, i, x)};
+              };
+              const auto along_x = derivative(
+                  i, [&](int l) { return at(0, z, y, k, j, inside(l), x + shift(l)); });
+              const auto along_y = derivative(
+                  j, [&](int l) { return at(1, z, y + shift(l), k, inside(l), i, x); });
+              const auto along_z = derivative(
+                  k, [&](int l) { return at(2, z + shift(l), y, inside(l), j, i, x); });
+              for (int m = 0; m < 4; ++m) {
+                const real added = sx * along_x[m] + sy * along_y[m] + sz * along_z[m];
+                r(z, y, 1 + m, k, j, i, x) += added;
+                out(z, y, 1 + m, k, j, i, x) += b * added;
+              }
+            }
+}
+#endif

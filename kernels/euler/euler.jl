@@ -253,11 +253,17 @@ function (stage::Stage{N,SPLIT,W})(backend::CPU, box, q::Array{T}, k, out, a, b,
 end
 
 include("nodes.jl")
+include("viscous.jl")
+include("viscous_lanes.jl")
 
 "The functions for p + 1 = `nodes`."
-function specialize(; nodes, split, volume, lift, lanes)
+function specialize(; nodes, split, volume, lift, lanes, slope = "")
     matrix = parse.(Float64, Base.split(volume, ","))
-    return (stage = Stage{Int(nodes),split != 0,Int(lanes)}(matrix, lift, Dict()),)
+    stage = Stage{Int(nodes),split != 0,Int(lanes)}(matrix, lift, Dict())
+    isempty(slope) && return (; stage)
+    slopes = parse.(Float64, Base.split(slope, ","))
+    return (; stage, viscous_flux = ViscousFlux{Int(nodes),Int(lanes)}(slopes, lift, Dict()),
+            viscous = Viscous{Int(nodes),Int(lanes)}(slopes, lift, Dict()))
 end
 
 end

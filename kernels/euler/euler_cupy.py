@@ -15,6 +15,7 @@ import numpy as np
 
 from joulia.grid import Box
 from joulia.kernels._cupy import parts
+from joulia.kernels.euler import viscous_arrays
 from joulia.kernels.euler.euler_numpy import add_surface, flux, flux_shima, primitive
 
 
@@ -32,7 +33,9 @@ def along(q: Any, d: int, nodes: slice) -> Any:
 
 
 @cache
-def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
+def specialize(
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
+) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     matrix = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
 
@@ -93,4 +96,66 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
             elements(k, part)[...] = r
             elements(out, part)[...] = own + real(b) * r
 
-    return {"stage": stage}
+    return {"stage": stage} | (viscous_functions(nodes, slope, lift) if slope else {})
+
+
+def viscous_functions(nodes: int, slope: str, lift: float) -> dict[str, Any]:
+    """The functions that a viscosity needs besides."""
+    cell = nodes**3
+
+    @cache
+    def on_gpu(c: float, dtype: str, d: int) -> list[Any]:
+        """c times the columns of the derivative along d; a run has few c."""
+        return [
+            cupy.asarray(np.dtype(dtype).type(c) * column.astype(dtype))
+            for column in viscous_arrays.columns(slope, lift, d)
+        ]
+
+    def ends(q: Any, part: Box, d: int) -> tuple[Any, Any]:
+        """The nodes of the neighbours below and above along d that touch the part's elements."""
+        below, above = (elements(q, part, d, shift) for shift in (-1, 1))
+        return along(below, d, slice(-1, None)), along(above, d, slice(0, 1))
+
+    def viscous_flux(
+        box: Box, q: Any, fx: Any, fy: Any, fz: Any,
+        mu: float, kappa: float, ix: float, iy: float, iz: float,
+    ) -> None:  # fmt: skip
+        """The viscous fluxes of q, with gradients of central fluxes; i_d = 1 / dx_d."""
+        real = q.dtype.type
+        for part in parts(box, cell * q.itemsize):
+            own = viscous_arrays.variables(primitive(elements(q, part)))
+            gradients = []
+            for d, inverse in enumerate((ix, iy, iz)):
+                scaled = on_gpu(inverse, q.dtype.name, d)
+                below, above = (
+                    viscous_arrays.variables(primitive(side)) for side in ends(q, part, d)
+                )
+                gradients.append(
+                    [
+                        viscous_arrays.derivative(*three, d, scaled)
+                        for three in zip(own, below, above, strict=True)
+                    ]
+                )
+            made = viscous_arrays.fluxes(own[:3], gradients, real(mu), real(kappa), real(1.0 / 3.0))
+            for field, flux_d in zip((fx, fy, fz), made, strict=True):
+                for m, values in enumerate(flux_d, 1):
+                    elements(field, part)[m][...] = values
+
+    def viscous(
+        box: Box, fx: Any, fy: Any, fz: Any, k: Any, out: Any,
+        b: float, sx: float, sy: float, sz: float,
+    ) -> None:  # fmt: skip
+        """k += dt V, out += b dt V, with V the divergence of the fluxes and s_d = dt / dx_d."""
+        real = k.dtype.type
+        for part in parts(box, cell * k.itemsize):
+            for m in range(1, 5):
+                r = 0.0
+                for d, (f, scale) in enumerate(zip((fx, fy, fz), (sx, sy, sz), strict=True)):
+                    below, above = (side[m] for side in ends(f, part, d))
+                    scaled = on_gpu(scale, k.dtype.name, d)
+                    r = r + viscous_arrays.derivative(elements(f, part)[m], below, above, d, scaled)
+                change, result = elements(k, part)[m], elements(out, part)[m]
+                change += r
+                result += real(b) * r
+
+    return {"viscous_flux": viscous_flux, "viscous": viscous}

@@ -16,6 +16,7 @@ from jax import numpy as jnp
 
 from joulia.bridges._jax_boxes import held, put, writes
 from joulia.grid import Box, slices
+from joulia.kernels.euler import viscous_arrays
 from joulia.kernels.euler.states import GAMMA
 
 State = tuple[Any, ...]
@@ -76,7 +77,9 @@ def along(q: Any, d: int, nodes: slice) -> Any:
 
 
 @cache
-def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
+def specialize(
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
+) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     matrix = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
 
@@ -138,4 +141,60 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         r = jnp.moveaxis(held(r), 0, 2)
         return put(k, box, r), put(out, box, jnp.moveaxis(own, 0, 2) + b * r)
 
-    return {"stage": stage}
+    return {"stage": stage} | (viscous_functions(slope, lift) if slope else {})
+
+
+def beside(box: Box, d: int, side: int) -> Box:
+    """The neighbours on a side, -1 or 1, along d of the box's elements."""
+    low, high = 2 * (2 - d), 2 * (2 - d) + 1
+    return tuple(a + side * (i in (low, high)) for i, a in enumerate(box))
+
+
+def viscous_functions(slope: str, lift: float) -> dict[str, Any]:
+    """The functions that a viscosity needs besides."""
+    by_direction = [viscous_arrays.columns(slope, lift, d) for d in range(3)]
+
+    def scaled(c: Any, d: int, dtype: Any) -> list[Any]:
+        return [c * jnp.asarray(column, dtype) for column in by_direction[d]]
+
+    def ends(q: Any, box: Box, d: int) -> tuple[Any, Any]:
+        """The nodes of the neighbours below and above along d that touch the box's elements."""
+        below, above = (elements(q, beside(box, d, side)) for side in (-1, 1))
+        return along(below, d, slice(-1, None)), along(above, d, slice(0, 1))
+
+    @writes("fx", "fy", "fz")
+    def viscous_flux(
+        box: Box, q: Any, fx: Any, fy: Any, fz: Any,
+        mu: Any, kappa: Any, ix: Any, iy: Any, iz: Any,
+    ) -> Any:  # fmt: skip
+        """The viscous fluxes of q, with gradients of central fluxes; i_d = 1 / dx_d."""
+        own = held(viscous_arrays.variables(primitive(elements(q, box))))
+        gradients = []
+        for d, inverse in enumerate((ix, iy, iz)):
+            below, above = (viscous_arrays.variables(primitive(side)) for side in ends(q, box, d))
+            gradients.append(
+                [
+                    viscous_arrays.derivative(*three, d, scaled(inverse, d, q.dtype))
+                    for three in zip(own, below, above, strict=True)
+                ]
+            )
+        made = viscous_arrays.fluxes(own[:3], held(gradients), mu, kappa, 1.0 / 3.0)
+        return tuple(
+            put(field, box, jnp.stack([elements(field, box)[0], *flux_d], axis=2))
+            for field, flux_d in zip((fx, fy, fz), made, strict=True)
+        )
+
+    @writes("k", "out")
+    def viscous(
+        box: Box, fx: Any, fy: Any, fz: Any, k: Any, out: Any, b: Any, sx: Any, sy: Any, sz: Any
+    ) -> Any:
+        """k += dt V, out += b dt V, with V the divergence of the fluxes and s_d = dt / dx_d."""
+        r: Any = 0.0
+        for d, (f, scale) in enumerate(zip((fx, fy, fz), (sx, sy, sz), strict=True)):
+            below, above = (side[1:] for side in ends(f, box, d))
+            columns = scaled(scale, d, k.dtype)
+            r = r + viscous_arrays.derivative(elements(f, box)[1:], below, above, d, columns)
+        added = jnp.moveaxis(held(jnp.concatenate([jnp.zeros_like(r[:1]), r])), 0, 2)
+        return put(k, box, k[slices(box)] + added), put(out, box, out[slices(box)] + b * added)
+
+    return {"viscous_flux": viscous_flux, "viscous": viscous}

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 from numba import prange
 
+from joulia.kernels.euler import viscous_numba
 from joulia.kernels.euler.lanes_numba import (
     LANE_BYTES,
     larger,
@@ -31,6 +32,7 @@ from joulia.kernels.euler.lanes_numba import (
     store,
 )
 from joulia.kernels.euler.states import GAMMA
+from joulia.kernels.euler.viscous_arrays import entries as matrix_of
 
 FLAGS: dict[str, Any] = {
     "fastmath": {"nsz"},
@@ -254,7 +256,9 @@ def row(
 
 
 @cache
-def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
+def specialize(
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
+) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     n, is_split = nodes, bool(split)
     entries = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
@@ -281,4 +285,7 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
                 is_split, real(lift), real(a), real(b), scales,
             )  # fmt: skip
 
-    return {"stage": stage}
+    if not slope:
+        return {"stage": stage}
+    viscous_flux, viscous = viscous_numba.functions(nodes, matrix_of(slope), lift)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

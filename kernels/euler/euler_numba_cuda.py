@@ -21,6 +21,7 @@ from numba import cuda
 
 from joulia.grid import extent
 from joulia.kernels._numba_cuda import LEAST_BLOCKS, SIMULATED, larger
+from joulia.kernels.euler import viscous_numba_cuda
 from joulia.kernels.euler.states import GAMMA
 
 ELEMENTS, NODES = (2, 4) if SIMULATED else (8, 64)
@@ -206,7 +207,9 @@ def compiled(real: Any, nodes: int, split: bool, volume: str, lift: float) -> An
 
 
 @cache
-def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
+def specialize(
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
+) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     parts, share = division(nodes)
     threads = (ELEMENTS, share)
@@ -220,4 +223,8 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
         update = compiled(real, nodes, bool(split), volume, lift)
         update[grid, threads](box, q, k, out, real(a), real(b), real(cx), real(cy), real(cz))
 
-    return {"stage": stage}
+    if not slope:
+        return {"stage": stage}
+    launch = (ELEMENTS, parts, share)
+    viscous_flux, viscous = viscous_numba_cuda.functions(nodes, slope, lift, launch)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

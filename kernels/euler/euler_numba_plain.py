@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from joulia.kernels.euler import viscous_numba_plain
 from joulia.kernels.euler.states import GAMMA
+from joulia.kernels.euler.viscous_arrays import entries
 
 
 @njit(cache=True)
@@ -138,9 +140,9 @@ def surface(
 
 @cache
 def specialize(
-    nodes: int, split: int, volume: str, lift: float, lanes: int
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
 ) -> dict[str, Callable[..., None]]:
-    """The function for p + 1 = `nodes`; `euler.constants` defines the arguments."""
+    """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     D = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
 
     @njit(parallel=True, cache=True)
@@ -170,4 +172,7 @@ def specialize(
                             q[z, y, m, n3, n2, n1, x] + b * k[z, y, m, n3, n2, n1, x]
                         )
 
-    return {"stage": stage}
+    if not slope:
+        return {"stage": stage}
+    viscous_flux, viscous = viscous_numba_plain.functions(nodes, entries(slope), lift)
+    return {"stage": stage, "viscous_flux": viscous_flux, "viscous": viscous}

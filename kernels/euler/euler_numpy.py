@@ -9,6 +9,7 @@ BLAS, whose order of summation would depend on the shape of the slab.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from joulia.grid import Box
 from joulia.kernel import Host
+from joulia.kernels.euler import viscous_arrays
 from joulia.kernels.euler.states import GAMMA
 
 SLAB_BYTES = 1 << 17
@@ -115,7 +117,9 @@ def add_surface(r: Host, own: State, below: Host, above: Host, d: int, c: Any) -
 
 
 @cache
-def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> dict[str, Any]:
+def specialize(
+    nodes: int, split: int, volume: str, lift: float, lanes: int, slope: str = ""
+) -> dict[str, Any]:
     """The functions for p + 1 = `nodes`; `euler.constants` defines the arguments."""
     matrix = np.array([float(v) for v in volume.split(",")]).reshape(nodes, nodes)
     add_volume = split_form if split else weak_form
@@ -142,7 +146,7 @@ def specialize(nodes: int, split: int, volume: str, lift: float, lanes: int) -> 
                 elements(k, slab)[...] = r
                 elements(out, slab)[...] = own + real(b) * r
 
-    return {"stage": stage}
+    return {"stage": stage} | (viscous_functions(nodes, slope, lift) if slope else {})
 
 
 def lines(q: Host, d: int) -> Host:
@@ -177,3 +181,74 @@ def split_form(r: Host, state: State, d: int, matrix: Host) -> None:
             change[i] += np.multiply(matrix[i, l], f, out=product)
             change[l] += np.multiply(matrix[l, i], f, out=product)
     add_lines(r, change, d)
+
+
+# ---- viscosity -------------------------------------------------------------------------------
+
+
+def slabs(box: Box, cell_bytes: int) -> Iterator[Slab]:
+    """The box in slabs of at most SLAB_BYTES a component, or of one row."""
+    z0, z1, y0, y1, x0, x1 = box
+    rows = max(1, SLAB_BYTES // (cell_bytes * max(1, x1 - x0)))
+    for z in range(z0, z1):
+        for y in range(y0, y1, rows):
+            yield z, y, min(y + rows, y1), x0, x1
+
+
+def ends(q: Host, slab: Slab, d: int) -> tuple[Host, Host]:
+    """The nodes of the neighbours below and above along d that touch the slab's elements."""
+    below, above = (elements(q, slab, d, shift) for shift in (-1, 1))
+    return (
+        viscous_arrays.along(below, d, slice(-1, None)),
+        viscous_arrays.along(above, d, slice(0, 1)),
+    )
+
+
+def viscous_functions(nodes: int, slope: str, lift: float) -> dict[str, Any]:
+    """The functions that a viscosity needs besides."""
+    by_direction = [viscous_arrays.columns(slope, lift, d) for d in range(3)]
+    cube = nodes**3
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def viscous_flux(
+        box: Box, q: Host, fx: Host, fy: Host, fz: Host,
+        mu: float, kappa: float, ix: float, iy: float, iz: float,
+    ) -> None:  # fmt: skip
+        """The viscous fluxes of q, with gradients of central fluxes; i_d = 1 / dx_d."""
+        real = q.dtype.type
+        for slab in slabs(box, cube * q.itemsize):
+            own = viscous_arrays.variables(primitive(elements(q, slab)))
+            gradients = []
+            for d, inverse in enumerate((ix, iy, iz)):
+                scaled = [real(inverse) * column.astype(q.dtype) for column in by_direction[d]]
+                below, above = (
+                    viscous_arrays.variables(primitive(side)) for side in ends(q, slab, d)
+                )
+                gradients.append(
+                    [
+                        viscous_arrays.derivative(*three, d, scaled)
+                        for three in zip(own, below, above, strict=True)
+                    ]
+                )
+            made = viscous_arrays.fluxes(own[:3], gradients, real(mu), real(kappa), real(1.0 / 3.0))
+            for field, flux_d in zip((fx, fy, fz), made, strict=True):
+                for target, values in zip(elements(field, slab)[1:], flux_d, strict=True):
+                    target[...] = values
+
+    def viscous(
+        box: Box, fx: Host, fy: Host, fz: Host, k: Host, out: Host,
+        b: float, sx: float, sy: float, sz: float,
+    ) -> None:  # fmt: skip
+        """k += dt V, out += b dt V, with V the divergence of the fluxes and s_d = dt / dx_d."""
+        real = k.dtype.type
+        for slab in slabs(box, cube * k.itemsize):
+            r = np.zeros_like(elements(k, slab)[1:])
+            for d, (f, scale) in enumerate(zip((fx, fy, fz), (sx, sy, sz), strict=True)):
+                scaled = [real(scale) * column.astype(k.dtype) for column in by_direction[d]]
+                below, above = (side[1:] for side in ends(f, slab, d))
+                r += viscous_arrays.derivative(elements(f, slab)[1:], below, above, d, scaled)
+            change, result = elements(k, slab)[1:], elements(out, slab)[1:]
+            change += r
+            result += real(b) * r
+
+    return {"viscous_flux": viscous_flux, "viscous": viscous}

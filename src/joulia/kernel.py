@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,6 +88,15 @@ class Param:
         low = "" if self.low is None else f" from {self.low:g}"
         high = "" if self.high is None else f" to {self.high:g}"
         return kind + low + high
+
+
+@dataclass(frozen=True)
+class More:
+    """What a case's parameters add to its kernel: fields, functions, exchanges in a step."""
+
+    fields: tuple[str, ...]
+    functions: tuple[Function, ...]
+    exchanges: int
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,9 @@ class Frontier:
     The problem of `params` is solved until the time `until` on each of `shapes` and with each value
     of `sweep`, or where these are no rectangle, with each of `choices`. `truth(case, time, tile)`
     is the solution of the differential equations on the unpadded tile; without it, the kernel's
-    exact answer. `result` names the field whose error counts.
+    exact answer. `result` names the field whose error counts. Where `published(case, time)` knows a
+    figure of the solution, the error is that of this figure instead: `figure` says what it is,
+    `part(case, tile, results)` is what a tile's cells give to it, added up over tiles.
     """
 
     until: float
@@ -212,6 +223,9 @@ class Frontier:
     sweep: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     choices: tuple[Mapping[str, Value], ...] = ()
     truth: Callable[[Case, float, Tile], dict[str, Host]] | None = None
+    figure: str = ""
+    published: Callable[[Case, float], float | None] | None = None
+    part: Callable[[Case, Tile, Mapping[str, Host]], float] | None = None
 
 
 def by_dt(time_step: Callable[[Case], float]) -> Callable[[Case, float], tuple[Case, int]]:
@@ -244,8 +258,10 @@ class Kernel:
     (weights, operators, what flows through a boundary): functions take them by their names,
     integers as int32 and the others in the case's precision; `fed(case)` says which fields a step
     gets from a file, if any, and how: `sync` or `prefetch`; `require` raises JouliaError for a case
-    that cannot be run. `ends_at(case, until)` is the case with its time step shortened so that
-    whole steps end there, and their number: the least, none longer than the case's own.
+    that cannot be run. `more(case)` is what some parameters need beyond the fields, functions and
+    exchanges of all cases, which has no part in the others: not in their memory, nor in what is
+    compiled. `ends_at(case, until)` is the case with its time step shortened so that whole steps
+    end there, and their number: the least, none longer than the case's own.
 
     How it is measured: `quick` is the preset's size; `updates` counts what a step updates where
     that is not the grid's cells once; `frontier` is what is swept. A kernel with `ceilings`
@@ -273,6 +289,7 @@ class Kernel:
     tables: Callable[[Case, Tile], dict[str, Host]] | None = None
     fed: Callable[[Case], tuple[str, tuple[str, ...]]] | None = None
     require: Callable[[Case], None] | None = None
+    more: Callable[[Case], More | None] | None = None
     ends_at: Callable[[Case, float], tuple[Case, int]] | None = None
 
     quick: str = "medium"
@@ -289,6 +306,19 @@ class Kernel:
     def ranked(self) -> bool:
         """Whether its fraction of the machine's bounds is asked for."""
         return not self.ceilings
+
+    def of(self, case: Case) -> Kernel:
+        """The kernel with what this case's parameters add to it."""
+        more = self.more(case) if self.more else None
+        if more is None:
+            return self
+        return replace(
+            self,
+            fields=self.fields + more.fields,
+            functions=self.functions + more.functions,
+            halo=replace(self.halo, exchanges=self.halo.exchanges + more.exchanges),
+            more=None,
+        )
 
     def bound(self, case: Case) -> str | None:
         """Which bound of the machine a case of this kernel measures: bytes, flops or none."""
@@ -348,7 +378,7 @@ class Kernel:
     def bytes_held(self, case: Case) -> float:
         """Memory of all fields in bytes, halos left out."""
         values = np.prod(self.cells(case).shape(case.shape), dtype=float)
-        return float(values) * len(self.fields) * np.dtype(case.dtype).itemsize
+        return float(values) * len(self.of(case).fields) * np.dtype(case.dtype).itemsize
 
 
 def mixed(words: Words) -> Words:

@@ -160,6 +160,24 @@ def source(kernel_name: str, bridge_name: str, device: str, variant: str = TUNED
     return next(filter(None, sources), None)
 
 
+def lacking(kernel: Kernel, source: Source, case: Case) -> str | None:
+    """Which functions a case's parameters need that its source has not, with the remedy, or None.
+
+    A source names every function that it supplies.
+    """
+    text = source.path.read_text()
+    needed = [f.name for f in kernel.of(case).functions[len(kernel.functions) :]]
+    names = [name for name in needed if name not in text]
+    if not names:
+        return None
+    given = dict(case.params)
+    changed = [name for name, param in kernel.params.items() if given[name] != param.default]
+    return (
+        f"{source.path.name} has no function {' and no '.join(names)}, which {kernel.name} needs "
+        f"with these parameters ({', '.join(changed)}): leave them out, or take another backend"
+    )
+
+
 @cache
 def variants(bridge_name: str, device_name: str) -> tuple[str, ...]:
     """The variants of which some kernel has a source for a device, the tuned one first.

@@ -31,9 +31,12 @@ def reason(case: Case, device: Device, oversubscribe: bool = False) -> str | Non
     """Why a case cannot run here, or None."""
     if device.missing is not None:
         return str(device.missing)
-    if registry.source(case.kernel, case.bridge, case.device, case.variant) is None:
+    source = registry.source(case.kernel, case.bridge, case.device, case.variant)
+    if source is None:
         suffix = registry.suffixes(case.bridge, case.device, case.variant)[0]
         return f"{case.kernel} has no version for {case.backend} ({case.kernel}{suffix})"
+    if lacks := registry.lacking(registry.kernel(case.kernel).kernel, source, case):
+        return lacks
     if case.threads > 1 and not device.threads:
         return f"{case.backend} runs on one thread"
     here = case.ranks == 1 or launchers.detect() == "mpiexec"  # a scheduler counts its own cores

@@ -9,6 +9,7 @@ import numpy as np
 from joulia import registry
 from joulia.case import Case
 from joulia.errors import JouliaError
+from joulia.kernel import Kernel
 from joulia.parallel.comm import Comm
 from joulia.records.parts import EndTimeError
 from joulia.simulation import verify
@@ -34,6 +35,12 @@ def ends_at(case: Case, until: float) -> tuple[Case, int]:
     return kernel.ends_at(case, until)
 
 
+def published(kernel: Kernel, case: Case, until: float) -> float | None:
+    """A published figure of the solution at that time, where the kernel knows one."""
+    frontier = kernel.frontier
+    return frontier.published(case, until) if frontier and frontier.published else None
+
+
 def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     """The record's `solution`: steps to `until` and the error there, the same on every rank."""
     case, steps = ends_at(run.case, until)
@@ -49,6 +56,12 @@ def error_at(run: Run, until: float, comm: Comm) -> EndTimeError:
     sampled = verify.sampled_error(case, comm, run.tile, got)
     if sampled is not None and kernel.checks.sampled is not None:
         return EndTimeError(until, steps, kernel.results[0], kernel.checks.sampled.name, sampled)
+    if known := published(kernel, case, until):
+        assert kernel.frontier is not None
+        assert kernel.frontier.part is not None
+        figure = comm.sum(kernel.frontier.part(case, run.tile, got))
+        norm = "difference from the published figure over that figure"
+        return EndTimeError(until, steps, kernel.frontier.figure, norm, abs(figure / known - 1.0))
     if kernel.frontier is not None and kernel.frontier.truth is not None:
         wanted = kernel.frontier.truth(case, until, run.tile)
     else:

@@ -23,7 +23,7 @@ def reference_step(case: Case, tile: Tile) -> dict[str, Host]:
     exchange is needed, so that a wrong exchange shows as a difference.
     """
     entry = registry.kernel(case.kernel)
-    kernel = entry.kernel
+    kernel = entry.kernel.of(case)
     numpy_bridge = registry.bridge("numpy")
     source = entry.source(numpy_bridge.SUFFIX)
     if source is None:

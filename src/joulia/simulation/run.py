@@ -180,13 +180,15 @@ def set_up(
     here or a GPU has no room, JouliaError where the cut is not allowed.
     """
     bridge = registry.bridge(case.bridge)
-    kernel = registry.kernel(case.kernel).kernel
+    kernel = registry.kernel(case.kernel).kernel.of(case)
     source = registry.source(case.kernel, case.bridge, case.device, case.variant)
     if source is None:
         raise Unavailable(
             f"{kernel.name} has no version for {case.backend}",
             f"add {kernel.name}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
         )
+    if lacks := registry.lacking(registry.kernel(case.kernel).kernel, source, case):
+        raise Unavailable(lacks)
     parts = divide(case.shape, comm.size, kernel.least(case.shape), decompose)
     require_room(kernel, case, comm)
     after("room")
