@@ -29,7 +29,8 @@ VARIABLES = (
     "GCC_EXEC_PREFIX", "CCC_OVERRIDE_OPTIONS",
 )  # fmt: skip
 """What compilers read. The compiler that a variable names is in the key anyway."""
-HEADERS = Path(__file__).parent
+HEADERS = (Path(__file__).parent, Path(__file__).parents[1] / "kernels")
+"""Where headers are that sources share: those of the bridge, and of joulia's own kernels."""
 
 
 @functools.cache
@@ -132,7 +133,7 @@ class Language:
         RuntimeError with the compiler's first error where it refuses the source.
         """
         text = self.text(kernel, source, case)
-        headers = [path.read_text() for path in sorted(HEADERS.glob("_*.hpp"))]
+        headers = [path.read_text() for folder in HEADERS for path in sorted(folder.glob("_*.hpp"))]
         settings = variables(VARIABLES, os.environ)
         key = digest(text, headers, self.compiled_with(case), settings, cpu_model())
         home = Path(os.environ.get("JOULIA_COLD_DIR") or cache_dir()) / "compiled" / key
@@ -150,7 +151,7 @@ class Language:
             whole.write_text(text)
             command = [*self.compiler().split(), *self.flags().split(), "-shared", "-fPIC"]
             done = subprocess.run(
-                [*command, f"-I{HEADERS}", str(whole), "-o", str(made)],
+                [*command, *(f"-I{folder}" for folder in HEADERS), str(whole), "-o", str(made)],
                 cwd=scratch,  # a Fortran compiler writes its modules there
                 capture_output=True,
                 text=True,
