@@ -29,6 +29,8 @@ GRIDS: Grids = [
     ("heat", (24, 20, 100), {}),
     ("tracer", (24, 20, 100), {}),
     ("tracer", (24, 20, 100), {"z": "walls"}),
+    ("poisson", (24, 20, 104), {}),
+    ("poisson", (24, 20, 104), {"z": "walls"}),
     ("euler", (4, 4, 37), {"p": 2, "state": "wave"}),
     ("euler", (4, 4, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]
@@ -38,6 +40,8 @@ ODD: Grids = [
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
+    ("poisson", (12, 18, 20), {"z": "walls"}),
+    ("poisson", (12, 18, 20), {"method": "cg"}),
     ("euler", (3, 2, 5), {"p": 3, "state": "wave", "form": "split"}),
 ]
 """Grids that divide by neither 2 nor 3 nor 4 on every axis."""
@@ -70,11 +74,18 @@ def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[di
             "params": params,
             "steps": 100 if grids is LONG else STEPS,
             "halo": max(1, registry.kernel(kernel).kernel.halo.width),
+            "align": aligned(kernel, shape, params),
         }
         for grids, dtypes in which or every
         for kernel, shape, params in grids
         for dtype in dtypes
     ]
+
+
+def aligned(kernel: str, shape: tuple[int, ...], params: dict[str, Any]) -> tuple[int, ...]:
+    """Cells of each axis between which a kernel's grid may be cut."""
+    case = make_case(kernel, "numpy", shape=shape, params=params)
+    return registry.kernel(kernel).kernel.units(case)
 
 
 def digests(

@@ -96,17 +96,25 @@ def factorisations(n: int, dims: int) -> Iterator[Shape]:
                 yield (first, *rest)
 
 
-def decompose(grid: Shape, ranks: int, least: int) -> Shape:
+def thinnest(grid: Shape, parts: Shape, align: Shape | None = None) -> Shape:
+    """The cells of the thinnest tile along each axis; 0 where there are more parts than units."""
+    units = align or (1,) * len(grid)
+    return tuple(n // a // p * a for n, p, a in zip(grid, parts, units, strict=True))
+
+
+def decompose(grid: Shape, ranks: int, least: int, align: Shape | None = None) -> Shape:
     """Ranks per axis with the least exchanged surface in the fullest tile.
 
     Ties go to cuts of the slowest axis, whose faces are contiguous in memory. Every tile keeps at
-    least `least` cells an axis (the halo), or JouliaError says what fits.
+    least `least` cells an axis (the halo), or JouliaError says what fits. Cuts fall on multiples of
+    `align` cells of an axis, which divide its extent.
     """
     best: tuple[float, Shape] | None = None
+    units = align or (1,) * len(grid)
     for parts in factorisations(ranks, len(grid)):
-        if any(n // p < max(1, least) for n, p in zip(grid, parts, strict=True)):
+        if min(thinnest(grid, parts, units)) < max(1, least):
             continue
-        tile = [math.ceil(n / p) for n, p in zip(grid, parts, strict=True)]
+        tile = [math.ceil(n // a / p) * a for n, p, a in zip(grid, parts, units, strict=True)]
         cells = math.prod(tile)
         surface = sum(2 * cells / t for t, p in zip(tile, parts, strict=True) if p > 1)
         tie = tuple(-p for p in parts)
@@ -116,26 +124,35 @@ def decompose(grid: Shape, ranks: int, least: int) -> Shape:
         shape = "x".join(map(str, grid))
         raise JouliaError(
             f"{ranks} ranks do not fit the grid {shape}: each needs at least {max(1, least)} cells "
-            f"an axis. Allowed: fewer ranks or a larger --shape"
+            f"an axis{cut_between(units)}. Allowed: fewer ranks or a larger --shape"
         )
     return best[1]
 
 
-def divide(grid: Shape, ranks: int, least: int, given: Shape | None) -> Shape:
+def cut_between(align: Shape) -> str:
+    """In words, where cuts may fall; empty where they may fall anywhere."""
+    if max(align) == 1:
+        return ""
+    return f", cut between blocks of {'x'.join(map(str, align))} cells"
+
+
+def divide(
+    grid: Shape, ranks: int, least: int, given: Shape | None, align: Shape | None = None
+) -> Shape:
     """Ranks per axis: those given, checked, else the best ones."""
     if given is None:
-        return decompose(grid, ranks, least)
+        return decompose(grid, ranks, least, align)
     text = "x".join(map(str, given))
     if len(given) != len(grid) or math.prod(given) != ranks:
         raise JouliaError(
             f"--decompose {text} is not allowed for {ranks} ranks on {len(grid)} axes. Allowed: "
             f"{len(grid)} numbers whose product is {ranks}"
         )
-    for n, p in zip(grid, given, strict=True):
-        if n // p < max(1, least):
+    for n, cells in zip(grid, thinnest(grid, given, align), strict=True):
+        if cells < max(1, least):
             raise JouliaError(
-                f"--decompose {text} leaves a rank {n // p} of {n} cells of an axis. Allowed: at "
-                f"least {max(1, least)} each"
+                f"--decompose {text} leaves a rank {cells} of {n} cells of an axis"
+                f"{cut_between(align) if align else ''}. Allowed: at least {max(1, least)} each"
             )
     return given
 
@@ -156,21 +173,47 @@ def rank_at(place: Shape, parts: Shape) -> int:
     return rank
 
 
-def tile_of(grid: Shape, parts: Shape, rank: int, halo: int, periodic: tuple[bool, ...]) -> Tile:
-    """The tile of a rank; the first tiles of an axis take the cells that do not divide evenly."""
-    place = coordinates(rank, parts)
+def tile_of(
+    grid: Shape,
+    parts: Shape,
+    rank: int,
+    halo: int,
+    periodic: tuple[bool, ...],
+    align: Shape | None = None,
+) -> Tile:
+    """The tile of a rank; the first tiles of an axis take the units that do not divide evenly."""
+    units = align or (1,) * len(grid)
+    axes = list(zip(grid, parts, coordinates(rank, parts), units, strict=True))
     return Tile(
         grid,
-        tuple(_cut(n, p, c) for n, p, c in zip(grid, parts, place, strict=True)),
-        tuple(_cut(n, p, c + 1) for n, p, c in zip(grid, parts, place, strict=True)),
+        tuple(_cut(n, p, c, unit) for n, p, c, unit in axes),
+        tuple(_cut(n, p, c + 1, unit) for n, p, c, unit in axes),
         halo,
         periodic,
     )
 
 
-def _cut(n: int, parts: int, c: int) -> int:
-    """The first of n cells that belongs to part c."""
-    return (n // parts) * c + min(c, n % parts)
+def _cut(n: int, parts: int, c: int, unit: int) -> int:
+    """The first of n cells that belongs to part c, a multiple of `unit`."""
+    units = n // unit
+    return unit * ((units // parts) * c + min(c, units % parts))
+
+
+def halves(tile: Tile, coarse: Shape) -> bool:
+    """Whether each cell of a coarser grid has its finer ones all in the tile, or all outside."""
+    shared = zip(tile.grid, coarse, tile.start, tile.stop, strict=True)
+    return not any(start % (n // m) or stop % (n // m) for n, m, start, stop in shared)
+
+
+def coarsened(tile: Tile, coarse: Shape) -> Tile:
+    """The cells of a coarser grid that a tile's own cells make up."""
+    factors = [n // m for n, m in zip(tile.grid, coarse, strict=True)]
+    return replace(
+        tile,
+        grid=coarse,
+        start=tuple(a // f for a, f in zip(tile.start, factors, strict=True)),
+        stop=tuple(b // f for b, f in zip(tile.stop, factors, strict=True)),
+    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mpi4py import MPI
 from sharing import once
 
 from joulia import registry, solve
-from joulia.grid import factorisations
+from joulia.grid import factorisations, thinnest
 from joulia.parallel.comm import MPIRanks, OneRank
 from joulia.simulation.digest import fields_digest
 from joulia.system.waiting import sleep_until
@@ -32,7 +32,7 @@ def digests(comm: Any, case: dict[str, Any]) -> dict[str, dict[str, str]]:
     fit = [
         parts
         for parts in factorisations(comm.size, len(shape))
-        if all(n // p >= case["halo"] for n, p in zip(shape, parts, strict=True))
+        if min(thinnest(shape, parts, case["align"])) >= case["halo"]
     ]
     by_cut = {}
     for number, parts in enumerate(fit[: CUTS[comm.size]]):

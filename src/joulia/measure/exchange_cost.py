@@ -91,10 +91,10 @@ def parallel(
     )
     if comm.size == 1:
         return alone
-    run.exchange.sent_messages = run.exchange.sent_bytes = 0
+    run.exchange.reset_costs()
     run.step()
     run.ops.synchronize()
-    sent = comm.allgather((run.exchange.sent_messages, run.exchange.sent_bytes))
+    sent = comm.allgather(run.exchange.sent())
     network = ping_pong(comm)
     return replace(
         alone,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from joulia.bridge import Ops
 from joulia.case import Shape
-from joulia.grid import Box, Layout, Link, Tile, is_empty, links, split
+from joulia.grid import Box, Layout, Link, Tile, is_empty, links, slices, split
+from joulia.kernel import Arrays
 from joulia.parallel.comm import Comm
+from joulia.parallel.dots import COLLECTIVES, dots
 
 
 class HaloExchange:
@@ -18,7 +22,8 @@ class HaloExchange:
 
     Neighbours on this rank are copied in place. To other ranks, all fields of a direction go in
     one message from packed buffers, through persistent requests that are started before the core
-    is computed and completed after it. `seconds` adds up the time spent in packing and waiting.
+    is computed and completed after it. `seconds` adds up the time spent in packing and waiting, on
+    coarser levels too; where `timed`, `computing_s` adds up what is computed on its own boxes.
     """
 
     def __init__(
@@ -49,18 +54,57 @@ class HaloExchange:
                 low, high = cut[axis]
                 cut[axis] = (low or t < 0, high or t > 0)
         self.core, self.shell = split(tile.interior, cut, tile.halo)
-        self.messages: dict[tuple[int, str], _Messages] = {}
-        self.seconds = 0.0
-        self.sent_messages = 0
-        self.sent_bytes = 0
+        self.messages: dict[tuple[int, str], Messages] = {}
+        self.levels: tuple[Level, ...] = ()
+        self.timed = False
+        self.reset_costs()
+
+    def reset_costs(self) -> None:
+        """Nothing has been exchanged yet, here and on coarser levels."""
+        self.exchange_s = self.computing_s = 0.0
+        self.exchanges = self.collectives = self.sent_messages = self.sent_bytes = 0
+        for level in self.levels:
+            level.exchange.reset_costs()
+
+    @property
+    def seconds(self) -> float:
+        return self.exchange_s + sum(level.exchange.exchange_s for level in self.levels)
+
+    def sent(self) -> tuple[int, int]:
+        """Messages and bytes that this rank sent, on all levels."""
+        every = [self, *(level.exchange for level in self.levels)]
+        return sum(e.sent_messages for e in every), sum(e.sent_bytes for e in every)
+
+    def dots(self, *pairs: tuple[Any, Any]) -> list[float]:
+        inside = slices(self.interior)
+        self.ops.synchronize()
+        began = time.perf_counter()
+        host = [(self.ops.host(x)[inside], self.ops.host(y)[inside]) for x, y in pairs]
+        sums = dots(self.comm, host, math.prod(self.tile.grid))
+        self.exchange_s += time.perf_counter() - began
+        self.collectives += COLLECTIVES
+        return sums
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
+        boxes = self._boxes(arrays)
+        return self._timed(boxes) if self.timed else boxes
+
+    def _timed(self, boxes: Iterator[Box]) -> Iterator[Box]:
+        self.ops.synchronize()
+        for box in boxes:
+            began = time.perf_counter()
+            yield box
+            self.ops.synchronize()
+            self.computing_s += time.perf_counter() - began
+
+    def _boxes(self, arrays: tuple[Any, ...]) -> Iterator[Box]:
         if self.remote:
             self.ops.synchronize()  # waiting for the device is not exchange
+        self.exchanges += bool(arrays)
         began = time.perf_counter()
         if not self.remote or not arrays:
             self._copy_local(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.interior
             return
         messages = self._messages(arrays)
@@ -70,15 +114,15 @@ class HaloExchange:
         messages.start(arrays)
         self._copy_local(arrays)
         if self.overlap and not is_empty(self.core):
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.core
             began = time.perf_counter()
             messages.finish(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield from self.shell
         else:
             messages.finish(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.interior
 
     def boxes(self) -> list[Box]:
@@ -90,11 +134,11 @@ class HaloExchange:
         for array in arrays:
             self.copy(array)
 
-    def _messages(self, arrays: Sequence[Any]) -> _Messages:
+    def _messages(self, arrays: Sequence[Any]) -> Messages:
         dtype = self.ops.dtype(arrays[0])
         key = (len(arrays), dtype)
         if key not in self.messages:
-            self.messages[key] = _Messages(
+            self.messages[key] = Messages(
                 self.comm, self.ops, self.shape, self.remote, len(arrays), dtype
             )
         return self.messages[key]
@@ -113,7 +157,34 @@ def _opposite(every: list[Link], link: Link) -> Link:
     return next(other for other in every if other.towards == towards)
 
 
-class _Messages:
+@dataclass(frozen=True)
+class Level:
+    """A coarser grid on a rank; see `joulia.kernel.Level`.
+
+    Where every rank has all of it, `exchange` moves nothing between ranks, and `others` are the
+    links to all other ranks, whose parts this one takes.
+    """
+
+    exchange: HaloExchange
+    fields: Arrays
+    part: Box
+    others: Messages | None
+
+    def gather(self, array: Any) -> None:
+        if self.others is None:
+            return
+        costs = self.exchange
+        costs.ops.synchronize()
+        began = time.perf_counter()
+        self.others.start([array])
+        self.others.finish([array])
+        costs.exchange_s += time.perf_counter() - began
+        costs.exchanges += 1
+        costs.sent_messages += len(self.others.outgoing)
+        costs.sent_bytes += self.others.bytes
+
+
+class Messages:
     """Packed buffers and persistent requests for a number of fields, one message a direction."""
 
     def __init__(

@@ -339,9 +339,10 @@ class Verification:
 
     norm: str
     """What `error` is, in words."""
-    error: float
-    """Of the first step against the NumPy reference."""
-    tolerance: float
+    error: float | None
+    """Of the first step against the NumPy reference; null where a grid with coarser levels is too
+    large for every rank to compute all of it once more."""
+    tolerance: float | None
     """The largest error allowed."""
     passed: bool
     """Whether this check and every invariant passed."""
