@@ -200,7 +200,12 @@ def correct(
     stage, level = stages[0], levels[0]
     first, second = stage.before
     ends = walls(exchange.tile)
-    places = (*stage.halved, *level.part[::2], *ends)
+    # Functions count cells of an array from 1, where a halo of one cell ends.
+    origins = (
+        start - (exchange.tile.halo - 1 >> half)
+        for start, half in zip(level.part[::2], stage.halved, strict=True)
+    )
+    places = (*stage.halved, *origins, *ends)
     for _ in exchange(x):
         pass
     for _ in exchange():

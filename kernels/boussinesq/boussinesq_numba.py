@@ -229,9 +229,7 @@ def lose(velocity: Any, before: Any, after: Any, g: Any) -> None:
 
 
 @numba.njit(parallel=True, **FLAGS)
-def divergence(
-    box: Any, u1: Any, v1: Any, w1: Any, rhs: Any, sx: Any, sy: Any, sz: Any
-) -> None:
+def divergence(box: Any, u1: Any, v1: Any, w1: Any, rhs: Any, sx: Any, sy: Any, sz: Any) -> None:
     z0, z1, y0, y1, a, b = box
     real = rhs.dtype.type
     sx, sy, sz = real(sx), real(sy), real(sz)

@@ -109,7 +109,7 @@ def plume(places: Places) -> Flow:
     case, flow = places.case, zeros(places)
     at = places.at("b")
     lz, ly, lx = lengths(case)
-    where = ((at["x"] - 0.5 * lx) ** 2 + (at["y"] - 0.5 * ly) ** 2 + (at["z"] - 0.2 * lz) ** 2)
+    where = (at["x"] - 0.5 * lx) ** 2 + (at["y"] - 0.5 * ly) ** 2 + (at["z"] - 0.2 * lz) ** 2
     flow["b"] += np.exp(-where / (0.08 * lz) ** 2)
     return flow
 

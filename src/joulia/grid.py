@@ -229,8 +229,13 @@ class Link:
     receive: Box
 
 
-def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
-    """The links of a rank: faces, and edges and corners where a kernel asks for them."""
+def links(
+    tile: Tile, parts: Shape, rank: int, corners: bool, width: int | None = None
+) -> list[Link]:
+    """The links of a rank: faces, and edges and corners where a kernel asks for them.
+
+    They fill `width` cells of the halo, all of it where none is given.
+    """
     place = coordinates(rank, parts)
     all_links = []
     for towards in itertools.product((-1, 0, 1), repeat=len(parts)):
@@ -243,20 +248,20 @@ def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
                 break
             there.append((c + t) % p)
         else:
-            h = tile.halo
-            send = flatten([_strip(t, h, n, h) for t, n in zip(towards, tile.shape, strict=True)])
-            receive = flatten(
-                [_strip(t, h, n, 0) for t, n in zip(towards, tile.shape, strict=True)]
-            )
+            h, wide = tile.halo, tile.halo if width is None else width
+            axes = list(zip(towards, tile.shape, strict=True))
+            send = flatten([_strip(t, h, n, wide, inside=True) for t, n in axes])
+            receive = flatten([_strip(t, h, n, wide, inside=False) for t, n in axes])
             all_links.append(Link(towards, rank_at(tuple(there), parts), send, receive))
     return all_links
 
 
-def _strip(towards: int, halo: int, n: int, inside: int) -> tuple[int, int]:
-    """The strip of width `halo` at one end of an axis: inside the tile, or just outside it."""
+def _strip(towards: int, halo: int, n: int, width: int, *, inside: bool) -> tuple[int, int]:
+    """The strip of a width at one end of an axis: inside the tile, or just outside it."""
     if towards == 0:
         return halo, halo + n
-    return (inside, inside + halo) if towards < 0 else (halo + n - inside, 2 * halo + n - inside)
+    end = halo if towards < 0 else halo + n
+    return (end, end + width) if inside == (towards < 0) else (end - width, end)
 
 
 def split(interior: Box, cut: list[tuple[bool, bool]], halo: int) -> tuple[Box, list[Box]]:

@@ -30,6 +30,8 @@ class Exchange(Protocol):
     `tile` tells where the tile lies in the grid, for kernels with walls. `levels` are the coarser
     grids of a kernel that has some, the finest of them first. `dots(*pairs)` are the dot products
     of pairs of fields over the whole grid, the same on every rank and for any number of them.
+    `thin` is the same exchange for functions that need one cell of the halo and no diagonal
+    neighbours, where a kernel with levels has a wider halo for others; else it is this one.
     """
 
     @property
@@ -37,6 +39,9 @@ class Exchange(Protocol):
 
     @property
     def levels(self) -> Sequence[Level]: ...
+
+    @property
+    def thin(self) -> Exchange: ...
 
     def __call__(self, *arrays: Any) -> Iterator[Box]: ...
 

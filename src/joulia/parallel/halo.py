@@ -22,8 +22,9 @@ class HaloExchange:
 
     Neighbours on this rank are copied in place. To other ranks, all fields of a direction go in
     one message from packed buffers, through persistent requests that are started before the core
-    is computed and completed after it. `seconds` adds up the time spent in packing and waiting, on
-    coarser levels too; where `timed`, `computing_s` adds up what is computed on its own boxes.
+    is computed and completed after it. `width` fills only so many cells of the halo. `seconds` adds
+    up the time spent in packing and waiting, on coarser levels too; where `timed`, `computing_s` adds
+    up what is computed on its own boxes.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class HaloExchange:
         corners: bool = False,
         overlap: bool = True,
         layout: Layout = Layout(),  # noqa: B008 -- frozen
+        width: int | None = None,
     ) -> None:
-        every = [layout.faces(link) for link in links(tile, parts, comm.rank, corners)]
+        width = tile.halo if width is None else width
+        every = [layout.faces(link) for link in links(tile, parts, comm.rank, corners, width)]
         self.ops = ops
         self.tile = tile
         self.comm = comm
@@ -53,9 +56,10 @@ class HaloExchange:
             for axis, t in enumerate(link.towards):
                 low, high = cut[axis]
                 cut[axis] = (low or t < 0, high or t > 0)
-        self.core, self.shell = split(tile.interior, cut, tile.halo)
+        self.core, self.shell = split(tile.interior, cut, width)
         self.messages: dict[tuple[int, str], Messages] = {}
         self.levels: tuple[Level, ...] = ()
+        self.thin = self
         self.timed = False
         self.reset_costs()
 
@@ -63,16 +67,21 @@ class HaloExchange:
         """Nothing has been exchanged yet, here and on coarser levels."""
         self.exchange_s = self.computing_s = 0.0
         self.exchanges = self.collectives = self.sent_messages = self.sent_bytes = 0
-        for level in self.levels:
-            level.exchange.reset_costs()
+        for other in self.others():
+            other.reset_costs()
+
+    def others(self) -> list[HaloExchange]:
+        """What fills fewer cells of the same halo, and coarser levels."""
+        thin = [] if self.thin is self else [self.thin]
+        return [*thin, *(level.exchange for level in self.levels)]
 
     @property
     def seconds(self) -> float:
-        return self.exchange_s + sum(level.exchange.exchange_s for level in self.levels)
+        return self.exchange_s + sum(other.exchange_s for other in self.others())
 
     def sent(self) -> tuple[int, int]:
         """Messages and bytes that this rank sent, on all levels."""
-        every = [self, *(level.exchange for level in self.levels)]
+        every = [self, *self.others()]
         return sum(e.sent_messages for e in every), sum(e.sent_bytes for e in every)
 
     def dots(self, *pairs: tuple[Any, Any]) -> list[float]:

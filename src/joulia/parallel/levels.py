@@ -14,6 +14,9 @@ from joulia.kernel import Kernel
 from joulia.parallel.comm import Comm, OneRank
 from joulia.parallel.halo import HaloExchange, Level, Messages
 
+LEVEL_HALO = 1
+"""Cells around a coarser level's tile, which may itself have one cell an axis."""
+
 
 def exchange_of(
     kernel: Kernel,
@@ -28,9 +31,12 @@ def exchange_of(
     """A kernel's exchange on a tile, with its coarser levels: nothing overlaps on those."""
     corners, layout = kernel.halo.corners, kernel.cells(case)
     exchange = HaloExchange(ops, tile, parts, comm, corners=corners, overlap=overlap, layout=layout)
+    if kernel.levels is not None and (corners or tile.halo > 1):
+        exchange.thin = HaloExchange(ops, tile, parts, comm, overlap=overlap, width=1)
     exchange.levels = tuple(
         level(kernel, case, ops, share, parts, comm) for share in shares(kernel, case, parts)
     )
+    exchange.thin.levels = exchange.levels
     return exchange
 
 
@@ -65,7 +71,7 @@ def shares(kernel: Kernel, case: Case, parts: Shape) -> list[Share]:
     shapes = kernel.coarser(case)
     every: list[Share] = []
     for number, shape in enumerate(shapes):
-        tiles = [coarsened(tile, shape) for tile in tiles]
+        tiles = [replace(coarsened(tile, shape), halo=LEVEL_HALO) for tile in tiles]
         coarser = shapes[number + 1 :]
         whole = not coarser or not all(halves(tile, coarser[0]) for tile in tiles)
         every.append(Share(tuple(tiles), whole or len(tiles) == 1))

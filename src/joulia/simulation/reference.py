@@ -84,6 +84,7 @@ class Shrinking:
     def __init__(self, tile: Tile) -> None:
         self.tile = tile
         self.levels: Sequence[Level] = ()
+        self.thin = self
         self.given_up = 0
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:

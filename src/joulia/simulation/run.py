@@ -45,6 +45,10 @@ class Dry:
             for level in self.exchange.levels
         ]
 
+    @property
+    def thin(self) -> Dry:
+        return Dry(self.exchange.thin)
+
     def __call__(self, *arrays: Any) -> Iterator[Box]:
         return iter(self.exchange.boxes())
 

@@ -116,6 +116,7 @@ class Watching:
         self.exchange = exchange
         self.tile = exchange.tile
         self.levels = exchange.levels
+        self.thin = exchange.thin
         self.dots = exchange.dots
         self.look = look
 
