@@ -200,7 +200,8 @@ def correct(
     stage, level = stages[0], levels[0]
     first, second = stage.before
     ends = walls(exchange.tile)
-    places = (*stage.halved, *level.part[::2], *ends)
+    sizes = level.exchange.tile.padded[1:]
+    places = (*stage.halved, *level.part[::2], *sizes, *ends)
     for _ in exchange(x):
         pass
     for _ in exchange():
