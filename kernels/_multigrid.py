@@ -205,7 +205,8 @@ def correct(
         start - (exchange.tile.halo - 1 >> half)
         for start, half in zip(level.part[::2], stage.halved, strict=True)
     )
-    places = (*stage.halved, *origins, *ends)
+    sizes = level.exchange.tile.padded[1:]
+    places = (*stage.halved, *origins, *sizes, *ends)
     for _ in exchange(x):
         pass
     for _ in exchange():

@@ -166,7 +166,7 @@ def levels(case: Case) -> tuple[Shape, ...]:
 
 
 COMBINATION = ("u", "v", "wx", "wy", "wz")
-PLACES = ("sz", "sy", "sx", "oz", "oy", "ox", "bottom", "top")
+PLACES = ("sz", "sy", "sx", "oz", "oy", "ox", "my", "mx", "bottom", "top")
 
 KERNEL = Kernel(
     name="poisson",

@@ -41,11 +41,12 @@ def sweep(
 
 def coarsen(
     box: Box, x: Host, b: Host, coarse: Host, sz: int, sy: int, sx: int, oz: int, oy: int, ox: int,
-    bottom: int, top: int, u: float, v: float, wx: float, wy: float, wz: float,
+    my: int, mx: int, bottom: int, top: int, u: float, v: float, wx: float, wy: float, wz: float,
 ) -> None:  # fmt: skip
     """coarse = the sum of the combination over the cells that one of the box's is made up of.
 
-    Along an axis with s = 1 two cells become one; the first cell, 1, goes to cell o.
+    Along an axis with s = 1 two cells become one; the first cell, 1, goes to cell o. The coarser
+    array has rows of mx cells, and planes of my rows.
     """
     ranges = zip(box[::2], box[1::2], (oz, oy, ox), (sz, sy, sx), strict=True)
     fine: Box = tuple(((end - origin) << s) + 1 for *ends, origin, s in ranges for end in ends)
@@ -62,7 +63,7 @@ def coarsen(
 
 def correct(
     box: Box, x: Host, coarse: Host, b: Host, out: Host,
-    sz: int, sy: int, sx: int, oz: int, oy: int, ox: int, bottom: int, top: int,
+    sz: int, sy: int, sx: int, oz: int, oy: int, ox: int, my: int, mx: int, bottom: int, top: int,
     u: float, v: float, wx: float, wy: float, wz: float,
 ) -> None:  # fmt: skip
     """out = the combination of b and of x with its coarser cell's value added."""
