@@ -196,7 +196,7 @@ def totals(case: Case, tile: Tile, fields: Any) -> dict[str, float]:
     Kinetic energy alone changes with what buoyancy does, b^2 / (2 N2) or, between walls, b (lz - z)
     balance that; without either there is no energy to be held to. All sums are over cells.
     """
-    own = {name: inner(tile, fields[name]) for name in STATE}
+    own = {name: np.asarray(fields[name], np.float64) for name in STATE}
     kept = {}
     if not case.param("f"):
         kept |= {name: float(own[name].sum()) for name in "uv"}
