@@ -11,8 +11,11 @@ from joulia.grid import Box
 
 
 def combined(x: Any, b: Any, low: Any, high: Any, reals: tuple[Any, ...]) -> Any:
-    """u x + v b + wx (x_w + x_e) + wy (x_s + x_n) + wz (x_b + x_t): x has a cell more than b on each
-    side, of which those at the ends in z are replaced where `low` and `high` say there is a wall."""
+    """u x + v b + wx (x_w + x_e) + wy (x_s + x_n) + wz (x_b + x_t).
+
+    x has a cell more than b on each side; planes of x before `low` and after `high` are beyond
+    walls, where the value is the one inside.
+    """
     u, v, wx, wy, wz = reals
     inner, n = slice(1, -1), x.shape[0]
     below = x[jnp.array([max(k - 1, low) for k in range(1, n - 1)]), inner, inner]

@@ -115,9 +115,7 @@ def coarsen(box: Box, x: Any, b: Any, coarse: Any, *numbers: Any) -> None:
     """coarse = the sum of the combination over the cells that one of the box's is made up of."""
     shifts, origin, (bottom, top) = numbers[:3], numbers[3:6], numbers[8:10]
     reals = tuple(map(x.dtype.type, numbers[10:]))
-    coarsened[blocks(box, THREADS), THREADS](
-        box, x, b, coarse, shifts, origin, bottom, top, reals
-    )
+    coarsened[blocks(box, THREADS), THREADS](box, x, b, coarse, shifts, origin, bottom, top, reals)
 
 
 def correct(box: Box, x: Any, coarse: Any, b: Any, out: Any, *numbers: Any) -> None:
