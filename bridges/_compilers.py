@@ -29,7 +29,8 @@ VARIABLES = (
     "GCC_EXEC_PREFIX", "CCC_OVERRIDE_OPTIONS",
 )  # fmt: skip
 """What compilers read. The compiler that a variable names is in the key anyway."""
-HEADERS = Path(__file__).parent
+HEADERS = (Path(__file__).parent, Path(__file__).parents[1] / "kernels")
+"""Where headers are that sources share: those of the bridge, and of joulia's own kernels."""
 
 
 @functools.cache
@@ -132,8 +133,8 @@ class Language:
         RuntimeError with the compiler's first error where it refuses the source.
         """
         text = self.text(kernel, source, case)
-        ours = sorted([*HEADERS.glob("_*.hpp"), *HEADERS.glob("_*.f90")])
-        headers = [path.read_text() for path in ours]
+        ours = [path for folder in HEADERS for path in folder.glob("_*.[hf][p9]*")]
+        headers = [path.read_text() for path in sorted(ours)]
         settings = variables(VARIABLES, os.environ)
         key = digest(text, headers, self.compiled_with(case), settings, cpu_model())
         home = Path(os.environ.get("JOULIA_COLD_DIR") or cache_dir()) / "compiled" / key
@@ -151,7 +152,7 @@ class Language:
             whole.write_text(text)
             command = [*self.compiler().split(), *self.flags().split(), "-shared", "-fPIC"]
             done = subprocess.run(
-                [*command, f"-I{HEADERS}", str(whole), "-o", str(made)],
+                [*command, *(f"-I{folder}" for folder in HEADERS), str(whole), "-o", str(made)],
                 cwd=scratch,  # a Fortran compiler writes its modules there
                 capture_output=True,
                 text=True,

@@ -119,8 +119,9 @@ def keep_in_cache(folder: Path) -> None:
     NUMBA_BOUNDSCHECK): so each state of sources and compiler has a cache of its own.
     """
     config: Any = importlib.import_module("numba.core.config")
-    own = Path(__file__).parent.glob("_numba_*.py")
-    sources = [path.read_text() for path in sorted({*own, *folder.glob("*.py")})]
+    bridges = Path(__file__).parent
+    shared = [*bridges.glob("_numba_*.py"), *(bridges.parent / "kernels").glob("_*.py")]
+    sources = [path.read_text() for path in sorted({*shared, *folder.glob("*.py")})]
     home = os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba"
     config.CACHE_DIR = str(Path(home) / digest(compiler_state(config), *sources))
 

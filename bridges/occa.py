@@ -36,6 +36,8 @@ VARIABLES = ("OCCA_", *_compilers.VARIABLES, "NVCC_PREPEND_FLAGS", "NVCC_APPEND_
 """OCCA's own, and those that its compilers read."""
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
+SHARED = HEADERS.parent / "kernels"
+"""Where headers are that several of joulia's own kernels include."""
 MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
@@ -205,7 +207,7 @@ def defines(case: Case, kernel: Kernel | None = None) -> dict[str, str]:
 
 def kernel_properties(given: Mapping[str, str], source: Path) -> str:
     """A kernel's properties, as OCCA takes them: its defines, and where its headers are."""
-    folders = [source.parent, HEADERS]
+    folders = [source.parent, SHARED, HEADERS]
     headers = [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
     # OCCA's cache key holds a source and its defines, but not what the source includes.
     given = {**given, "HEADERS": digest(*headers)}

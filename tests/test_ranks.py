@@ -34,6 +34,9 @@ GRIDS: Grids = [
     ("heat", (8, 6, 100), {}),
     ("tracer", (12, 6, 100), {}),
     ("tracer", (12, 6, 100), {"z": "walls"}),
+    ("poisson", (8, 12, 104), {}),
+    ("poisson", (8, 12, 104), {"z": "walls"}),
+    ("emulator", (32, 4, 100), {"features": 64, "density": 0.2}),
     ("euler", (4, 2, 37), {"p": 2, "state": "wave"}),
     ("euler", (4, 2, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]
@@ -44,6 +47,8 @@ ODD: Grids = [
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
+    ("poisson", (12, 18, 20), {"z": "walls"}),
+    ("poisson", (12, 18, 20), {"method": "cg"}),
     ("euler", (3, 2, 5), {"p": 3, "state": "wave", "form": "split"}),
     ("euler", (3, 2, 5), {"p": 2, "state": "wave", "viscosity": 0.02}),
 ]
@@ -78,11 +83,18 @@ def cases(which: Sequence[tuple[Grids, Sequence[str]]] | None = None) -> list[di
             "threads": 1,
             "steps": MANY_STEPS if grids is LONG else STEPS,
             "least": registry.kernel(kernel).kernel.least(shape),
+            "align": aligned(kernel, shape, params),
         }
         for grids, dtypes in which or every
         for kernel, shape, params in grids
         for dtype in dtypes
     ]
+
+
+def aligned(kernel: str, shape: tuple[int, ...], params: dict[str, Any]) -> tuple[int, ...]:
+    """Cells of each axis between which a kernel's grid may be cut."""
+    case = make_case(kernel, "numpy", shape=shape, params=params)
+    return registry.kernel(kernel).kernel.units(case)
 
 
 def digests(

@@ -132,7 +132,12 @@ class Ops:
     the runtime, which compute nothing, take CPU time as well; their time then is not judged."""
 
     def __init__(self, functions: Mapping[str, Callable[..., None]]) -> None:
-        self.functions = functions
+        self.functions: Mapping[str, Callable[..., None]] = {}
+        self.add(functions)
+
+    def add(self, functions: Mapping[str, Callable[..., None]]) -> None:
+        """Supply these functions as well."""
+        self.functions = {**self.functions, **functions}
         for name, function in functions.items():
             setattr(self, name, function)
 

@@ -96,17 +96,26 @@ def factorisations(n: int, dims: int) -> Iterator[Shape]:
                 yield (first, *rest)
 
 
-def decompose(grid: Shape, ranks: int, least: Shape) -> Shape:
+def thinnest(grid: Shape, parts: Shape, align: Shape | None = None) -> Shape:
+    """The cells of the thinnest tile along each axis; 0 where there are more parts than units."""
+    units = align or (1,) * len(grid)
+    return tuple(n // a // p * a for n, p, a in zip(grid, parts, units, strict=True))
+
+
+def decompose(grid: Shape, ranks: int, least: Shape, align: Shape | None = None) -> Shape:
     """Ranks per axis with the least exchanged surface in the fullest tile.
 
     Ties go to cuts of the slowest axis, whose faces are contiguous in memory. Every tile keeps at
-    least `least` cells of each axis (the halo, or all), or JouliaError says what fits.
+    least `least` cells of each axis (the halo, or all), or JouliaError says what fits. Cuts fall on
+    multiples of `align` cells of an axis, which divide its extent.
     """
     best: tuple[float, Shape] | None = None
+    units = align or (1,) * len(grid)
     for parts in factorisations(ranks, len(grid)):
-        if any(n // p < m for n, p, m in zip(grid, parts, least, strict=True)):
+        thin = thinnest(grid, parts, units)
+        if any(n < m for n, m in zip(thin, least, strict=True)):
             continue
-        tile = [math.ceil(n / p) for n, p in zip(grid, parts, strict=True)]
+        tile = [math.ceil(n // a / p) * a for n, p, a in zip(grid, parts, units, strict=True)]
         cells = math.prod(tile)
         surface = sum(2 * cells / t for t, p in zip(tile, parts, strict=True) if p > 1)
         tie = tuple(-p for p in parts)
@@ -115,28 +124,38 @@ def decompose(grid: Shape, ranks: int, least: Shape) -> Shape:
     if best is None:
         shape, smallest = ("x".join(map(str, cells)) for cells in (grid, least))
         raise JouliaError(
-            f"{ranks} ranks do not fit the grid {shape}: each needs at least {smallest} cells. "
-            f"Allowed: fewer ranks or a larger --shape"
+            f"{ranks} ranks do not fit the grid {shape}: each needs at least {smallest} cells"
+            f"{cut_between(units)}. Allowed: fewer ranks or a larger --shape"
         )
     return best[1]
 
 
-def divide(grid: Shape, ranks: int, least: Shape, given: Shape | None) -> Shape:
+def cut_between(align: Shape) -> str:
+    """In words, where cuts may fall; empty where they may fall anywhere."""
+    if max(align) == 1:
+        return ""
+    return f", cut between blocks of {'x'.join(map(str, align))} cells"
+
+
+def divide(
+    grid: Shape, ranks: int, least: Shape, given: Shape | None, align: Shape | None = None
+) -> Shape:
     """Ranks per axis: those given, checked, else the best ones; see `decompose`."""
     if given is None:
-        return decompose(grid, ranks, least)
+        return decompose(grid, ranks, least, align)
     text = "x".join(map(str, given))
     if len(given) != len(grid) or math.prod(given) != ranks:
         raise JouliaError(
             f"--decompose {text} is not allowed for {ranks} ranks on {len(grid)} axes. Allowed: "
             f"{len(grid)} numbers whose product is {ranks}"
         )
-    for n, p, m, axis in zip(grid, given, least, "zyx"[-len(grid) :], strict=True):
-        if n // p < m:
+    thin = thinnest(grid, given, align)
+    for n, cells, m, axis in zip(grid, thin, least, "zyx"[-len(grid) :], strict=True):
+        if cells < m:
             allowed = f"at least {m} each" if m < n else f"no cut along {axis}"
             raise JouliaError(
-                f"--decompose {text} leaves a rank {n // p} of {n} cells along {axis}. "
-                f"Allowed: {allowed}"
+                f"--decompose {text} leaves a rank {cells} of {n} cells along {axis}"
+                f"{cut_between(align) if align else ''}. Allowed: {allowed}"
             )
     return given
 
@@ -157,21 +176,47 @@ def rank_at(place: Shape, parts: Shape) -> int:
     return rank
 
 
-def tile_of(grid: Shape, parts: Shape, rank: int, halo: int, periodic: tuple[bool, ...]) -> Tile:
-    """The tile of a rank; the first tiles of an axis take the cells that do not divide evenly."""
-    place = coordinates(rank, parts)
+def tile_of(
+    grid: Shape,
+    parts: Shape,
+    rank: int,
+    halo: int,
+    periodic: tuple[bool, ...],
+    align: Shape | None = None,
+) -> Tile:
+    """The tile of a rank; the first tiles of an axis take the units that do not divide evenly."""
+    units = align or (1,) * len(grid)
+    axes = list(zip(grid, parts, coordinates(rank, parts), units, strict=True))
     return Tile(
         grid,
-        tuple(_cut(n, p, c) for n, p, c in zip(grid, parts, place, strict=True)),
-        tuple(_cut(n, p, c + 1) for n, p, c in zip(grid, parts, place, strict=True)),
+        tuple(_cut(n, p, c, unit) for n, p, c, unit in axes),
+        tuple(_cut(n, p, c + 1, unit) for n, p, c, unit in axes),
         halo,
         periodic,
     )
 
 
-def _cut(n: int, parts: int, c: int) -> int:
-    """The first of n cells that belongs to part c."""
-    return (n // parts) * c + min(c, n % parts)
+def _cut(n: int, parts: int, c: int, unit: int) -> int:
+    """The first of n cells that belongs to part c, a multiple of `unit`."""
+    units = n // unit
+    return unit * ((units // parts) * c + min(c, units % parts))
+
+
+def halves(tile: Tile, coarse: Shape) -> bool:
+    """Whether each cell of a coarser grid has its finer ones all in the tile, or all outside."""
+    shared = zip(tile.grid, coarse, tile.start, tile.stop, strict=True)
+    return not any(start % (n // m) or stop % (n // m) for n, m, start, stop in shared)
+
+
+def coarsened(tile: Tile, coarse: Shape) -> Tile:
+    """The cells of a coarser grid that a tile's own cells make up."""
+    factors = [n // m for n, m in zip(tile.grid, coarse, strict=True)]
+    return replace(
+        tile,
+        grid=coarse,
+        start=tuple(a // f for a, f in zip(tile.start, factors, strict=True)),
+        stop=tuple(b // f for b, f in zip(tile.stop, factors, strict=True)),
+    )
 
 
 @dataclass(frozen=True)
@@ -187,8 +232,13 @@ class Link:
     receive: Box
 
 
-def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
-    """The links of a rank: faces, and edges and corners where a kernel asks for them."""
+def links(
+    tile: Tile, parts: Shape, rank: int, corners: bool, width: int | None = None
+) -> list[Link]:
+    """The links of a rank: faces, and edges and corners where a kernel asks for them.
+
+    They fill `width` cells of the halo, all of it where none is given.
+    """
     place = coordinates(rank, parts)
     all_links = []
     for towards in itertools.product((-1, 0, 1), repeat=len(parts)):
@@ -201,20 +251,20 @@ def links(tile: Tile, parts: Shape, rank: int, corners: bool) -> list[Link]:
                 break
             there.append((c + t) % p)
         else:
-            h = tile.halo
-            send = flatten([_strip(t, h, n, h) for t, n in zip(towards, tile.shape, strict=True)])
-            receive = flatten(
-                [_strip(t, h, n, 0) for t, n in zip(towards, tile.shape, strict=True)]
-            )
+            h, wide = tile.halo, tile.halo if width is None else width
+            axes = list(zip(towards, tile.shape, strict=True))
+            send = flatten([_strip(t, h, n, wide, inside=True) for t, n in axes])
+            receive = flatten([_strip(t, h, n, wide, inside=False) for t, n in axes])
             all_links.append(Link(towards, rank_at(tuple(there), parts), send, receive))
     return all_links
 
 
-def _strip(towards: int, halo: int, n: int, inside: int) -> tuple[int, int]:
-    """The strip of width `halo` at one end of an axis: inside the tile, or just outside it."""
+def _strip(towards: int, halo: int, n: int, width: int, *, inside: bool) -> tuple[int, int]:
+    """The strip of a width at one end of an axis: inside the tile, or just outside it."""
     if towards == 0:
         return halo, halo + n
-    return (inside, inside + halo) if towards < 0 else (halo + n - inside, 2 * halo + n - inside)
+    end = halo if towards < 0 else halo + n
+    return (end, end + width) if inside == (towards < 0) else (end - width, end)
 
 
 def split(interior: Box, cut: list[tuple[bool, bool]], halo: int) -> tuple[Box, list[Box]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -27,12 +27,45 @@ class Exchange(Protocol):
 
     `for box in exchange(u): ops.f(box, u, out)` computes every cell of the tile once: the core
     while the halos of `u` travel, then the shell. The boxes are disjoint and cover the tile.
-    `tile` tells where the tile lies in the grid, for kernels with walls.
+    `tile` tells where the tile lies in the grid, for kernels with walls. `levels` are the coarser
+    grids of a kernel that has some, the finest of them first. `dots(*pairs)` are the dot products
+    of pairs of fields over the whole grid, the same on every rank and for any number of them.
+    `thin` is the same exchange for functions that need one cell of the halo and no diagonal
+    neighbours, where a kernel with levels has a wider halo for others; else it is this one.
     """
 
-    tile: Tile
+    @property
+    def tile(self) -> Tile: ...
+
+    @property
+    def levels(self) -> Sequence[Level]: ...
+
+    @property
+    def thin(self) -> Exchange: ...
 
     def __call__(self, *arrays: Any) -> Iterator[Box]: ...
+
+    def dots(self, *pairs: tuple[Any, Any]) -> list[float]: ...
+
+
+class Level(Protocol):
+    """A grid with half the cells along some axes of the one before it, as a rank has it.
+
+    Either each rank has the cells of its own finer ones, or every rank has all of them. `part` is
+    where in this grid's arrays the rank's finer cells lie; `gather` completes an array of which
+    every rank has computed its part.
+    """
+
+    @property
+    def fields(self) -> Arrays: ...
+
+    @property
+    def part(self) -> Box: ...
+
+    @property
+    def exchange(self) -> Exchange: ...
+
+    def gather(self, array: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -95,8 +128,8 @@ class More:
     """What a case's parameters add to its kernel: fields, functions, exchanges in a step."""
 
     fields: tuple[str, ...]
-    functions: tuple[Function, ...]
-    exchanges: int
+    functions: tuple[Function, ...] = ()
+    exchanges: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,6 +211,19 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Vanishing:
+    """What has to become small, and stay so: a residual, a divergence.
+
+    `sizes(case, tile, results)` are, by name, the largest magnitude on the padded tile with filled
+    halos and the one that it is relative to. `tolerance` bounds the quotient of their maxima over
+    all ranks after that many steps.
+    """
+
+    sizes: Callable[[Case, Tile, Mapping[str, Host]], dict[str, tuple[float, float]]]
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True)
 class Checks:
     """How a measured run is held against what is right.
 
@@ -192,6 +238,7 @@ class Checks:
     conserved: Conserved | None = None
     vectors: tuple[tuple[str, ...], ...] = ()
     inadmissible: Callable[[Case, Tile, Mapping[str, Host]], str | None] | None = None
+    vanishing: Vanishing | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +298,14 @@ class Kernel:
     On which grid: `halo`, none for pointwise kernels; `periodic` axes, all unless told; `whole` are
     the numbers of axes that ranks do not cut, since a step needs them in one piece; `layout` says
     what a cell holds where that is not one number: every field has it, exchanges move the nodes on
-    faces only, and results are known by the names of the components.
+    faces only, and results are known by the names of the components. Ranks' tiles are cut at
+    multiples of `align(case)` cells of each axis, which divide its extent. `levels(case)` are the
+    shapes of coarser grids, each with half the cells of the one before along some axes, and arrays
+    named `level_fields` on each: they carry nothing from step to step.
+
+    With `uses`, a step calls the functions of other kernels as well, in the same language. What a
+    step reads before it writes it, and is no result, is `kept(case)`: `initial` gives it, and every
+    repeat begins with that.
 
     With which parameters: `params` are a user's; `constants` go into the sources when they are
     compiled; `tables(case, tile)` are arrays beside the fields, of any shape, that no step changes
@@ -283,6 +337,12 @@ class Kernel:
     periodic: Callable[[Case], tuple[bool, ...]] | None = None
     whole: tuple[int, ...] = ()
     layout: Callable[[Case], Layout] | None = None
+    align: Callable[[Case], Shape] | None = None
+    levels: Callable[[Case], tuple[Shape, ...]] | None = None
+    level_fields: tuple[str, ...] = ()
+
+    uses: tuple[str, ...] = ()
+    kept: Callable[[Case], tuple[str, ...]] | None = None
 
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
@@ -340,6 +400,18 @@ class Kernel:
         """What each cell of a field holds."""
         return self.layout(case) if self.layout else Layout()
 
+    def carried(self, case: Case) -> tuple[str, ...]:
+        """The fields that a step continues from: the results, and what is kept."""
+        return self.results + (self.kept(case) if self.kept else ())
+
+    def units(self, case: Case) -> Shape:
+        """The cells of each axis that ranks' tiles are made up of."""
+        return self.align(case) if self.align else (1,) * len(case.shape)
+
+    def coarser(self, case: Case) -> tuple[Shape, ...]:
+        """The shapes of its coarser grids, the finest of them first."""
+        return self.levels(case) if self.levels else ()
+
     def wraps(self, case: Case) -> tuple[bool, ...]:
         return self.periodic(case) if self.periodic else (True,) * self.dims
 
@@ -378,7 +450,9 @@ class Kernel:
     def bytes_held(self, case: Case) -> float:
         """Memory of all fields in bytes, halos left out."""
         values = np.prod(self.cells(case).shape(case.shape), dtype=float)
-        return float(values) * len(self.of(case).fields) * np.dtype(case.dtype).itemsize
+        values *= len(self.of(case).fields)
+        values += sum(map(math.prod, self.coarser(case))) * len(self.level_fields)
+        return float(values) * np.dtype(case.dtype).itemsize
 
 
 def mixed(words: Words) -> Words:

@@ -19,7 +19,7 @@ from sharing import once
 from together import together
 
 from joulia import registry, solve
-from joulia.grid import factorisations
+from joulia.grid import factorisations, thinnest
 from joulia.parallel.comm import Comm, MPIRanks, OneRank
 from joulia.simulation.digest import fields_digest
 
@@ -32,7 +32,10 @@ def digests(comm: Comm, case: dict[str, Any]) -> dict[str, dict[str, str]]:
     fit = [
         parts
         for parts in factorisations(comm.size, len(shape))
-        if all(n // p >= m for n, p, m in zip(shape, parts, case["least"], strict=True))
+        if all(
+            n >= m
+            for n, m in zip(thinnest(shape, parts, case["align"]), case["least"], strict=True)
+        )
     ]
     by_cut = {}
     for number, parts in enumerate(fit[: case.get("cuts", CUTS[comm.size])]):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from joulia import registry
 from joulia.analysis.labels import label
@@ -17,6 +19,7 @@ from joulia.case import Case, Shape
 from joulia.errors import JouliaError
 from joulia.grid import decompose, tile_of
 from joulia.kernel import Kernel
+from joulia.parallel.levels import Share, shares
 from joulia.parallel.network import Transport
 from joulia.records.parts import Parallel
 from joulia.records.record import Record
@@ -198,24 +201,68 @@ def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Predic
     per_cell = base.parallel.compute_s * base.case.ranks / math.prod(base.case.shape)
     kernel = registry.kernel(base.case.kernel).kernel
     per_face_cell = bytes_per_face_cell(widest)
+    align = kernel.units(base.case)
     predictions: list[Prediction] = []
     ranks = 1
     while ranks <= up_to:
         shape = weak_shape(kernel, base.case.shape, ranks) if weak else base.case.shape
         try:
-            parts = decompose(shape, ranks, kernel.least(shape))
+            parts = decompose(shape, ranks, kernel.least(shape), align)
         except JouliaError:
             break
-        tile = tile_of(shape, parts, 0, kernel.halo.width, kernel.wraps(base.case))
-        faces = face_cells(tile.shape, parts)
-        messages = per_step(widest) * 2 * sum(p > 1 for p in parts)
-        compute = per_cell * math.prod(tile.shape)
-        exchange = transport.seconds(messages, faces * per_face_cell) if ranks > 1 else 0.0
+        tile = tile_of(shape, parts, 0, kernel.halo.width, kernel.wraps(base.case), align)
+        if widest.parallel and widest.parallel.levels:
+            case = replace(base.case, shape=shape)
+            compute, exchange = by_level(kernel, case, parts, base, widest, transport)
+        else:
+            faces = face_cells(tile.shape, parts)
+            messages = per_step(widest) * 2 * sum(p > 1 for p in parts)
+            compute = per_cell * math.prod(tile.shape)
+            exchange = transport.seconds(messages, faces * per_face_cell) if ranks > 1 else 0.0
         total = compute + exchange
         ideal = per_cell * math.prod(shape) / ranks
         predictions.append(Prediction(ranks, shape, compute, exchange, ideal / total))
         ranks *= 2
     return predictions
+
+
+def by_level(
+    kernel: Kernel, case: Case, parts: Shape, base: Record, widest: Record, transport: Transport
+) -> tuple[float, float]:
+    """Seconds of a step of a kernel with coarser levels in computing and in messages.
+
+    A level that is cut takes its part of the time that it took on `base`, and a message to each
+    neighbour for each of its exchanges; one that is whole takes all of that time on every rank, and
+    the first of those a message to every other rank. A collective takes log2(ranks) messages.
+    """
+    assert base.parallel is not None
+    assert widest.parallel is not None
+    ranks, item = math.prod(parts), np.dtype(case.dtype).itemsize
+    neighbours = 2 * sum(p > 1 for p in parts)
+    compute = messages = sent = 0.0
+    before = level_shares(kernel, base.case, base.parallel.parts)
+    now = level_shares(kernel, case, parts)
+    for cost, was, share in zip(base.parallel.levels, before, now, strict=False):
+        own = share.of(0)
+        cells, held = (math.prod(s.of(0).grid if s.whole else s.of(0).shape) for s in (share, was))
+        compute += cost.compute_s * cells / held
+        if share.gathered:
+            messages += ranks - 1
+            sent += (ranks - 1) * math.prod(own.shape) * item
+        elif not share.whole:
+            exchanges = cost.exchanges - was.gathered
+            messages += exchanges * neighbours
+            sent += exchanges * face_cells(own.shape, parts) * item
+    if ranks > 1:
+        messages += widest.parallel.collectives * math.ceil(math.log2(ranks))
+    return compute, transport.seconds(messages, sent) if ranks > 1 else 0.0
+
+
+def level_shares(kernel: Kernel, case: Case, parts: Shape) -> list[Share]:
+    """How ranks share each grid of a kernel with coarser ones, the finest first."""
+    halo, wraps, units = kernel.halo.width, kernel.wraps(case), kernel.units(case)
+    finest = tile_of(case.shape, parts, 0, halo, wraps, units)
+    return [Share((finest,), math.prod(parts) == 1), *shares(kernel, case, parts)]
 
 
 def face_cells(tile: Shape, parts: Shape) -> int:
@@ -230,7 +277,8 @@ def bytes_per_face_cell(record: Record) -> float:
     assert parallel is not None
     assert parallel.bytes is not None
     kernel = registry.kernel(case.kernel).kernel
-    tile = tile_of(case.shape, parallel.parts, 0, kernel.halo.width, kernel.wraps(case))
+    halo, wraps, units = kernel.halo.width, kernel.wraps(case), kernel.units(case)
+    tile = tile_of(case.shape, parallel.parts, 0, halo, wraps, units)
     return parallel.bytes / face_cells(tile.shape, parallel.parts)
 
 

@@ -10,7 +10,7 @@ from joulia.measure.calibrate import calibrate
 from joulia.parallel import gpus
 from joulia.parallel.comm import Comm
 from joulia.parallel.network import ping_pong
-from joulia.records.parts import Gpu, Parallel
+from joulia.records.parts import Gpu, LevelCost, Parallel
 from joulia.simulation.run import Run
 
 
@@ -89,12 +89,14 @@ def parallel(
             for gpu, ranks in gpus.shared(run.case, comm)
         ),
     )
+    levels = level_costs(run, comm)
+    alone = replace(alone, collectives=run.exchange.collectives, levels=levels)
     if comm.size == 1:
         return alone
-    run.exchange.sent_messages = run.exchange.sent_bytes = 0
+    run.exchange.reset_costs()
     run.step()
     run.ops.synchronize()
-    sent = comm.allgather((run.exchange.sent_messages, run.exchange.sent_bytes))
+    sent = comm.allgather(run.exchange.sent())
     network = ping_pong(comm)
     return replace(
         alone,
@@ -105,4 +107,30 @@ def parallel(
         latency_s=network.latency_s,
         bandwidth_bytes_per_s=network.bandwidth_bytes_per_s,
         predicted_exchange_s=max(network.seconds(m, b) for m, b in sent),
+    )
+
+
+def level_costs(run: Run, comm: Comm) -> tuple[LevelCost, ...]:
+    """What each grid costs in a step, timed box by box; nothing where there is only one."""
+    run.exchange.reset_costs()
+    if not run.exchange.levels:
+        return ()
+    exchanges = [run.exchange, *(level.exchange for level in run.exchange.levels)]
+    for exchange in exchanges:
+        exchange.timed = True
+    run.step()
+    run.ops.synchronize()
+    for exchange in exchanges:
+        exchange.timed = False
+    return tuple(
+        LevelCost(
+            shape=exchange.tile.grid,
+            whole=exchange.tile.shape == exchange.tile.grid,
+            exchanges=exchange.exchanges,
+            messages=int(comm.max(exchange.sent_messages)),
+            bytes=int(comm.max(exchange.sent_bytes)),
+            exchange_s=comm.max(exchange.exchange_s),
+            compute_s=comm.max(exchange.computing_s),
+        )
+        for exchange in exchanges
     )

@@ -61,7 +61,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         watch.before()
         energy.spread_phases(window_s)
         run.steps(lead)
-        run.exchange.seconds = 0.0
+        run.exchange.reset_costs()
         if run.feed is not None:
             run.feed.restart()
         comm.barrier()
@@ -90,6 +90,9 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     first_state, last_state = (
         verify.for_totals(run.kernel, case, run.ops, fields, run.exchange)
         for fields in (run.start, run.fields)
+    )
+    invariants |= verify.vanishing_checks(
+        run.kernel, case, comm, run.ops, run.fields, run.exchange, lead + steps
     )
     invariants |= verify.drift_checks(case, comm, run.tile, first_state, last_state, lead + steps)
     same = all(ending == endings[0] for ending in endings)

@@ -10,7 +10,7 @@ from joulia.device_memory import DeviceOps
 from joulia.errors import JouliaError
 from joulia.grid import tile_of
 from joulia.parallel.comm import Comm, OneRank
-from joulia.parallel.halo import HaloExchange
+from joulia.parallel.levels import exchange_of
 from joulia.simulation.fields import allocate
 from joulia.simulation.run import Run
 from joulia.system.threads import cpu_seconds
@@ -123,9 +123,7 @@ def count_again(run: Run, comm: Comm) -> int | None:
         return None
     parts = (1,) * len(shape)
     tile = tile_of(case.shape, parts, 0, kernel.halo.width, kernel.wraps(case))
-    exchange = HaloExchange(
-        run.ops, tile, parts, alone, corners=kernel.halo.corners, layout=kernel.cells(case)
-    )
+    exchange = exchange_of(kernel, case, run.ops, tile, parts, alone)
     fields = {name: run.ops.array(array) for name, array in allocate(kernel, case, tile).items()}
     times = ThreadTimes(replace(run, case=case), comm)
     for _ in range(PROBE_STEPS):

@@ -24,7 +24,7 @@ def require_room(kernel: Kernel, case: Case, comm: Comm) -> None:
     if not any(used):
         return
     # The fields, and the initial values of those that a repeat starts from.
-    arrays = 1.0 + len(kernel.results) / len(kernel.fields)
+    arrays = 1.0 + len(kernel.carried(case)) / len(kernel.of(case).fields)
     error = None
     try:
         if own is not None:

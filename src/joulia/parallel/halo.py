@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from joulia.bridge import Ops
 from joulia.case import Shape
-from joulia.grid import Box, Layout, Link, Tile, is_empty, links, split
+from joulia.grid import Box, Layout, Link, Tile, is_empty, links, slices, split
+from joulia.kernel import Arrays
 from joulia.parallel.comm import Comm
+from joulia.parallel.dots import COLLECTIVES, dots
 
 
 class HaloExchange:
@@ -18,7 +22,9 @@ class HaloExchange:
 
     Neighbours on this rank are copied in place. To other ranks, all fields of a direction go in
     one message from packed buffers, through persistent requests that are started before the core
-    is computed and completed after it. `seconds` adds up the time spent in packing and waiting.
+    is computed and completed after it. `width` fills only so many cells of the halo. `seconds` adds
+    up the time spent in packing and waiting, on coarser levels too; where `timed`, `computing_s` adds
+    up what is computed on its own boxes.
     """
 
     def __init__(
@@ -31,8 +37,10 @@ class HaloExchange:
         corners: bool = False,
         overlap: bool = True,
         layout: Layout = Layout(),  # noqa: B008 -- frozen
+        width: int | None = None,
     ) -> None:
-        every = [layout.faces(link) for link in links(tile, parts, comm.rank, corners)]
+        width = tile.halo if width is None else width
+        every = [layout.faces(link) for link in links(tile, parts, comm.rank, corners, width)]
         self.ops = ops
         self.tile = tile
         self.comm = comm
@@ -48,19 +56,64 @@ class HaloExchange:
             for axis, t in enumerate(link.towards):
                 low, high = cut[axis]
                 cut[axis] = (low or t < 0, high or t > 0)
-        self.core, self.shell = split(tile.interior, cut, tile.halo)
-        self.messages: dict[tuple[int, str], _Messages] = {}
-        self.seconds = 0.0
-        self.sent_messages = 0
-        self.sent_bytes = 0
+        self.core, self.shell = split(tile.interior, cut, width)
+        self.messages: dict[tuple[int, str], Messages] = {}
+        self.levels: tuple[Level, ...] = ()
+        self.thin = self
+        self.timed = False
+        self.reset_costs()
+
+    def reset_costs(self) -> None:
+        """Nothing has been exchanged yet, here and on coarser levels."""
+        self.exchange_s = self.computing_s = 0.0
+        self.exchanges = self.collectives = self.sent_messages = self.sent_bytes = 0
+        for other in self.others():
+            other.reset_costs()
+
+    def others(self) -> list[HaloExchange]:
+        """What fills fewer cells of the same halo, and coarser levels."""
+        thin = [] if self.thin is self else [self.thin]
+        return [*thin, *(level.exchange for level in self.levels)]
+
+    @property
+    def seconds(self) -> float:
+        return self.exchange_s + sum(other.exchange_s for other in self.others())
+
+    def sent(self) -> tuple[int, int]:
+        """Messages and bytes that this rank sent, on all levels."""
+        every = [self, *self.others()]
+        return sum(e.sent_messages for e in every), sum(e.sent_bytes for e in every)
+
+    def dots(self, *pairs: tuple[Any, Any]) -> list[float]:
+        inside = slices(self.interior)
+        self.ops.synchronize()
+        began = time.perf_counter()
+        host = [(self.ops.host(x)[inside], self.ops.host(y)[inside]) for x, y in pairs]
+        sums = dots(self.comm, host, math.prod(self.tile.grid))
+        self.exchange_s += time.perf_counter() - began
+        self.collectives += COLLECTIVES
+        return sums
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
+        boxes = self._boxes(arrays)
+        return self._timed(boxes) if self.timed else boxes
+
+    def _timed(self, boxes: Iterator[Box]) -> Iterator[Box]:
+        self.ops.synchronize()
+        for box in boxes:
+            began = time.perf_counter()
+            yield box
+            self.ops.synchronize()
+            self.computing_s += time.perf_counter() - began
+
+    def _boxes(self, arrays: tuple[Any, ...]) -> Iterator[Box]:
         if self.remote:
             self.ops.synchronize()  # waiting for the device is not exchange
+        self.exchanges += bool(arrays)
         began = time.perf_counter()
         if not self.remote or not arrays:
             self._copy_local(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.interior
             return
         messages = self._messages(arrays)
@@ -70,15 +123,15 @@ class HaloExchange:
         messages.start(arrays)
         self._copy_local(arrays)
         if self.overlap and not is_empty(self.core):
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.core
             began = time.perf_counter()
             messages.finish(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield from self.shell
         else:
             messages.finish(arrays)
-            self.seconds += time.perf_counter() - began
+            self.exchange_s += time.perf_counter() - began
             yield self.interior
 
     def boxes(self) -> list[Box]:
@@ -90,11 +143,11 @@ class HaloExchange:
         for array in arrays:
             self.copy(array)
 
-    def _messages(self, arrays: Sequence[Any]) -> _Messages:
+    def _messages(self, arrays: Sequence[Any]) -> Messages:
         dtype = self.ops.dtype(arrays[0])
         key = (len(arrays), dtype)
         if key not in self.messages:
-            self.messages[key] = _Messages(
+            self.messages[key] = Messages(
                 self.comm, self.ops, self.shape, self.remote, len(arrays), dtype
             )
         return self.messages[key]
@@ -113,7 +166,34 @@ def _opposite(every: list[Link], link: Link) -> Link:
     return next(other for other in every if other.towards == towards)
 
 
-class _Messages:
+@dataclass(frozen=True)
+class Level:
+    """A coarser grid on a rank; see `joulia.kernel.Level`.
+
+    Where every rank has all of it, `exchange` moves nothing between ranks, and `others` are the
+    links to all other ranks, whose parts this one takes.
+    """
+
+    exchange: HaloExchange
+    fields: Arrays
+    part: Box
+    others: Messages | None
+
+    def gather(self, array: Any) -> None:
+        if self.others is None:
+            return
+        costs = self.exchange
+        costs.ops.synchronize()
+        began = time.perf_counter()
+        self.others.start([array])
+        self.others.finish([array])
+        costs.exchange_s += time.perf_counter() - began
+        costs.exchanges += 1
+        costs.sent_messages += len(self.others.outgoing)
+        costs.sent_bytes += self.others.bytes
+
+
+class Messages:
     """Packed buffers and persistent requests for a number of fields, one message a direction."""
 
     def __init__(

@@ -274,6 +274,26 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class LevelCost:
+    """One grid of a kernel with coarser ones, in a step that was timed apart, box by box."""
+
+    shape: tuple[int, ...]
+    """Cells of the whole grid, slowest axis first."""
+    whole: bool
+    """Whether every rank has all of it, and computes it by itself."""
+    exchanges: int
+    """Exchanges a step: halos, and the gathering where this is the first grid that is whole."""
+    messages: int
+    """Messages of the busiest rank a step."""
+    bytes: int
+    """Bytes that the busiest rank sends a step."""
+    exchange_s: float
+    """The slowest rank's time a step in packing, waiting, unpacking and halo copies, s."""
+    compute_s: float
+    """The slowest rank's time a step in functions, s."""
+
+
+@dataclass(frozen=True)
 class Parallel:
     """How the ranks shared the step. What needs several ranks is null on one."""
 
@@ -315,6 +335,10 @@ class Parallel:
     """What started the ranks."""
     gpus: tuple[Gpu, ...] = ()
     """The GPUs that ranks used."""
+    levels: tuple[LevelCost, ...] = ()
+    """Of a kernel with coarser grids, what each costs, the finest first; else nothing."""
+    collectives: int = 0
+    """Collective operations of all ranks a step: two for each call for dot products."""
 
 
 @dataclass(frozen=True)
@@ -339,9 +363,10 @@ class Verification:
 
     norm: str
     """What `error` is, in words."""
-    error: float
-    """Of the first step against the NumPy reference."""
-    tolerance: float
+    error: float | None
+    """Of the first step against the NumPy reference; null where a grid with coarser levels is too
+    large for every rank to compute all of it once more."""
+    tolerance: float | None
     """The largest error allowed."""
     passed: bool
     """Whether this check and every invariant passed."""

@@ -101,8 +101,6 @@ def expand(request: Request) -> Iterable[Planned]:
         for (size, shape), dtype, ranks, params in itertools.product(
             shapes(kernel, request), request.dtypes, request.ranks, sweep
         ):
-            if len(shape) == kernel.dims:
-                divide(shape, ranks, kernel.least(shape), request.decompose)
             for backend in backends:
                 device = registry.device(backend.bridge, backend.device)
                 for threads, wait in itertools.product(request.threads or (None,), request.waits):
@@ -117,6 +115,8 @@ def expand(request: Request) -> Iterable[Planned]:
                         params=params,
                         wait=wait,
                     )
+                    least, units = kernel.least(shape), kernel.units(case)
+                    divide(shape, ranks, least, request.decompose, units)
                     yield Planned(case, reason(case, device, request.oversubscribe))
 
 

@@ -18,7 +18,7 @@ def allocate(kernel: Kernel, case: Case, tile: Tile) -> dict[str, Host]:
         name: given[name].astype(case.dtype, copy=False)
         if name in given
         else np.full(shape, np.nan, case.dtype)
-        for name in kernel.fields
+        for name in kernel.of(case).fields
     }
 
 

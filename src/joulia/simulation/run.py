@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from joulia import registry
-from joulia.bridge import Ops
+from joulia.bridge import Ops, Source
 from joulia.case import Case, Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable, Unstable
@@ -20,6 +20,7 @@ from joulia.kernel import Arrays, Host, Kernel
 from joulia.parallel.comm import Comm
 from joulia.parallel.gpus import require_room, sends_directly
 from joulia.parallel.halo import HaloExchange
+from joulia.parallel.levels import exchange_of
 from joulia.simulation import verify
 from joulia.simulation.feed import Feed
 from joulia.simulation.fields import allocate, owned, tables
@@ -32,11 +33,40 @@ Initial = Callable[[Case, Tile], dict[str, Host]]
 class Dry:
     """An exchange that fills no halos, and hands out every box that a run's may: for compiling."""
 
-    tile: Tile
-    boxes: Sequence[Box]
+    exchange: HaloExchange
+
+    @property
+    def tile(self) -> Tile:
+        return self.exchange.tile
+
+    @property
+    def levels(self) -> Sequence[DryLevel]:
+        return [
+            DryLevel(Dry(level.exchange), level.fields, level.part)
+            for level in self.exchange.levels
+        ]
+
+    @property
+    def thin(self) -> Dry:
+        return Dry(self.exchange.thin)
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
-        return iter(self.boxes)
+        return iter(self.exchange.boxes())
+
+    def dots(self, *pairs: tuple[Any, Any]) -> list[float]:
+        return [1.0] * len(pairs)
+
+
+@dataclass
+class DryLevel:
+    """A coarser grid of which nothing is gathered."""
+
+    exchange: Dry
+    fields: Arrays
+    part: Box
+
+    def gather(self, array: Any) -> None:
+        pass
 
 
 @dataclass
@@ -105,13 +135,13 @@ class Run:
 
     def reset(self) -> None:
         """Back to the initial state: every repeat does the same work on the same numbers."""
-        for name in self.kernel.results:
-            self.ops.copy(self.start[name], self.fields[name])
+        for name, values in self.start.items():
+            self.ops.copy(values, self.fields[name])
 
     def restart(self) -> None:
-        """As `reset`, and the fields that are no results: they too may hold what is no number."""
+        """As `reset`, and the other fields: they too may hold what is no number."""
         host = initial_fields(self.kernel, self.case, self.tile, self.initial)
-        for name in host.keys() - set(self.kernel.results):
+        for name in host.keys() - self.start.keys():
             self.ops.copy(self.ops.array(host[name]), self.fields[name])
         self.reset()
 
@@ -181,15 +211,12 @@ def set_up(
     """
     bridge = registry.bridge(case.bridge)
     kernel = registry.kernel(case.kernel).kernel.of(case)
-    source = registry.source(case.kernel, case.bridge, case.device, case.variant)
-    if source is None:
-        raise Unavailable(
-            f"{kernel.name} has no version for {case.backend}",
-            f"add {kernel.name}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
-        )
-    if lacks := registry.lacking(registry.kernel(case.kernel).kernel, source, case):
-        raise Unavailable(lacks)
-    parts = divide(case.shape, comm.size, kernel.least(case.shape), decompose)
+    for name in (case.kernel, *kernel.uses):
+        source = source_of(name, case)
+        if lacks := registry.lacking(registry.kernel(name).kernel, source, case):
+            raise Unavailable(lacks)
+    align = kernel.units(case)
+    parts = divide(case.shape, comm.size, kernel.least(case.shape), decompose, align)
     require_room(kernel, case, comm)
     after("room")
     began = clock()
@@ -197,23 +224,38 @@ def set_up(
     importing = clock() - began
     after("import")
 
-    tile = tile_of(case.shape, parts, comm.rank, kernel.halo.width, kernel.wraps(case))
+    tile = tile_of(case.shape, parts, comm.rank, kernel.halo.width, kernel.wraps(case), align)
     host = initial_fields(kernel, case, tile, initial)
     constant = tables(kernel, case, tile)
 
-    def load() -> Ops:
-        ops = bridge.load(kernel, source, case)
+    caches: list[str] = []
+
+    def load_functions(name: str) -> Ops:
+        own = kernel if name == case.kernel else registry.kernel(name).kernel
+        ops = bridge.load(own, source_of(name, case), case)
         # Runtimes that compile at the first call do it here, on an empty box of small arrays.
-        small = {name: ops.array(array[corner].copy()) for name, array in host.items()}
-        small |= {name: ops.array(array) for name, array in constant.items()}
-        empty = (kernel.halo.width,) * (2 * kernel.dims)
-        for f in kernel.functions:
+        small = [ops.array(corner.copy()) for _ in range(most)]
+        fixed = {table: ops.array(array) for table, array in constant.items()}
+        for f in own.functions:
             numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
-            ops.functions[f.name](empty, *[small[name] for name in f.arrays], *numbers)
+            arrays = [fixed.get(of, any_) for of, any_ in zip(f.arrays, small, strict=False)]
+            ops.functions[f.name](empty, *arrays, *numbers)
         ops.synchronize()
+        caches.append(bridge.cache())
         return ops
 
-    corner = slices((0, 2 * kernel.halo.width + 1) * kernel.dims)
+    def load() -> Ops:
+        others = [load_functions(name) for name in kernel.uses]
+        ops = load_functions(case.kernel)
+        for other in others:
+            ops.add(other.functions)
+        return ops
+
+    sides = slices((0, 2 * kernel.halo.width + 1) * kernel.dims)
+    empty = (kernel.halo.width,) * (2 * kernel.dims)
+    corner = next(iter(host.values()))[sides]
+    used = (registry.kernel(name).kernel for name in kernel.uses)
+    most = max(len(f.arrays) for each in (kernel, *used) for f in each.functions)
     after("fields")
     # One rank fills the runtime's cache before the others look into it: caches race.
     began = clock()
@@ -227,23 +269,15 @@ def set_up(
     after("load")
     if isinstance(ops, DeviceOps):
         ops.directly = sends_directly(gpu_exchange, comm)
-    exchange = HaloExchange(
-        ops,
-        tile,
-        parts,
-        comm,
-        corners=kernel.halo.corners,
-        overlap=overlap,
-        layout=kernel.cells(case),
-    )
+    exchange = exchange_of(kernel, case, ops, tile, parts, comm, overlap=overlap)
     # Halos start as NaN: an exchange that forgets one shows in the first step.
     for link in [*exchange.local, *exchange.remote]:
         for name in kernel.results:
             host[name][slices(link.receive)] = np.nan
-    start = {name: ops.array(host[name]) for name in kernel.results}
+    start = {name: ops.array(host[name]) for name in kernel.carried(case)}
     fields = {name: ops.array(array) for name, array in (host | constant).items()}
     began = clock()
-    ops.prepare(lambda: kernel.step(ops, fields, Dry(tile, exchange.boxes()), case))
+    ops.prepare(lambda: kernel.step(ops, fields, Dry(exchange), case))
     loading += clock() - began
     return Run(
         case,
@@ -258,9 +292,20 @@ def set_up(
         versions,
         import_s=comm.max(importing),
         load_s=comm.max(loading),
-        cache=comm.bcast(bridge.cache()),
+        cache=comm.bcast("cold" if "cold" in caches else caches[0]),
         feed=feed_of(kernel, case, host),
     )
+
+
+def source_of(kernel: str, case: Case) -> Source:
+    """A kernel's source for a case's backend; Unavailable where it has none."""
+    source = registry.source(kernel, case.bridge, case.device, case.variant)
+    if source is None:
+        raise Unavailable(
+            f"{kernel} has no version for {case.backend}",
+            f"add {kernel}{registry.suffixes(case.bridge, case.device, case.variant)[0]}",
+        )
+    return source
 
 
 def feed_of(kernel: Kernel, case: Case, host: dict[str, Host]) -> Feed | None:

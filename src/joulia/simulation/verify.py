@@ -26,9 +26,11 @@ NORM = (
 )
 
 
-def failures(reference: Check, invariants: dict[str, Check]) -> list[str]:
+def failures(reference: Check | None, invariants: dict[str, Check]) -> list[str]:
     """What did not pass, in words."""
-    named = {"the NumPy reference after 1 step": reference, **invariants}
+    named = dict(invariants)
+    if reference is not None:
+        named = {"the NumPy reference after 1 step": reference, **invariants}
     return [
         f"differs from {name} by {check.error:.3g}, allowed {check.tolerance:.3g}"
         for name, check in named.items()
@@ -37,13 +39,13 @@ def failures(reference: Check, invariants: dict[str, Check]) -> list[str]:
 
 
 def verification(
-    reference: Check, invariants: dict[str, Check], first_step_digest: dict[str, str]
+    reference: Check | None, invariants: dict[str, Check], first_step_digest: dict[str, str]
 ) -> Verification:
     """The record's `verify`."""
     return Verification(
         NORM,
-        reference.error,
-        reference.tolerance,
+        reference.error if reference else None,
+        reference.tolerance if reference else None,
         not failures(reference, invariants),
         invariants,
         first_step_digest,
@@ -104,8 +106,10 @@ def worst(differences: dict[str, float], allowed: Tolerance, case: Case, steps: 
 
 def reference_check(
     kernel: Kernel, case: Case, comm: Comm, got: dict[str, Host], want: dict[str, Host]
-) -> Check:
-    """The difference from the NumPy reference after one step."""
+) -> Check | None:
+    """The difference from the NumPy reference after one step; None where there is no reference."""
+    if not want:
+        return None
     differences = relative_differences(comm, got, want, kernel.checks.vectors)
     return worst(differences, kernel.checks.reference, case, 1)
 
@@ -127,6 +131,9 @@ class Watching:
     def __init__(self, exchange: Exchange, look: Callable[[tuple[Any, ...]], None]) -> None:
         self.exchange = exchange
         self.tile = exchange.tile
+        self.levels = exchange.levels
+        self.thin = exchange.thin
+        self.dots = exchange.dots
         self.look = look
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
@@ -194,11 +201,39 @@ def for_totals(
 ) -> dict[str, Host]:
     """What a kernel's `totals` want to see of its results, copied: own cells, or halos as well."""
     if kernel.checks.conserved is not None and kernel.checks.conserved.with_halo:
-        for _ in exchange(*[fields[name] for name in kernel.results]):
-            pass
-        return {name: ops.host(fields[name]).copy() for name in kernel.results}
+        return with_halos(kernel, ops, fields, exchange)
     own = owned(ops, fields, exchange.tile, kernel.results, kernel.cells(case))
     return {name: host.copy() for name, host in own.items()}
+
+
+def with_halos(kernel: Kernel, ops: Ops, fields: Arrays, exchange: HaloExchange) -> dict[str, Host]:
+    """The results on the padded tile, copied, with filled halos."""
+    for _ in exchange(*[fields[name] for name in kernel.results]):
+        pass
+    return {name: ops.host(fields[name]).copy() for name in kernel.results}
+
+
+def vanishing_checks(
+    kernel: Kernel,
+    case: Case,
+    comm: Comm,
+    ops: Ops,
+    fields: Arrays,
+    exchange: HaloExchange,
+    steps: int,
+) -> dict[str, Check]:
+    """How large is what should be zero after `steps` steps, relative to what it is made of?"""
+    vanishing = kernel.checks.vanishing
+    if vanishing is None:
+        return {}
+    padded = with_halos(kernel, ops, fields, exchange)
+    checks = {}
+    for name, sizes in vanishing.sizes(case, exchange.tile, padded).items():
+        size, scale = (comm.max(math.inf if math.isnan(value) else value) for value in sizes)
+        error = size / (scale or 1.0)
+        allowed = vanishing.tolerance(case, steps, name)
+        checks[f"no {name} after {steps} steps"] = Check.of(error, allowed)
+    return checks
 
 
 def exact_check(

@@ -1,0 +1,88 @@
+"""x + omega (b - A x), A = -lap with 7 points on cell centres, in NumPy: the reference.
+
+All of a V-cycle is u x + v b + wx (x_w + x_e) + wy (x_s + x_n) + wz (x_b + x_t): sweeps, averages
+of the residual, and sweeps of a corrected x. A cell beyond a wall has the value of the one inside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from joulia.grid import Box
+from joulia.kernel import Host
+
+
+def combined(
+    box: Box, x: Host, b: Host, bottom: int, top: int,
+    u: float, v: float, wx: float, wy: float, wz: float,
+) -> Host:  # fmt: skip
+    """The combination at the cells of a box, in an array of their own."""
+    z0, z1, y0, y1, x0, x1 = box
+    real = x.dtype.type
+    z, ys, xs = slice(z0, z1), slice(y0, y1), slice(x0, x1)
+    # Not beyond a wall: that cell is the one inside.
+    below = x[[max(k - 1, bottom) for k in range(z0, z1)], ys, xs]
+    above = x[[min(k + 1, top - 1) for k in range(z0, z1)], ys, xs]
+    result: Host = real(u) * x[z, ys, xs] + real(v) * b[z, ys, xs]
+    result += real(wx) * (x[z, ys, x0 - 1 : x1 - 1] + x[z, ys, x0 + 1 : x1 + 1])
+    result += real(wy) * (x[z, y0 - 1 : y1 - 1, xs] + x[z, y0 + 1 : y1 + 1, xs])
+    result += real(wz) * (below + above)
+    return result
+
+
+def sweep(
+    box: Box, x: Host, b: Host, out: Host, bottom: int, top: int,
+    u: float, v: float, wx: float, wy: float, wz: float,
+) -> None:  # fmt: skip
+    """out = the combination of x and b."""
+    z0, z1, y0, y1, x0, x1 = box
+    out[z0:z1, y0:y1, x0:x1] = combined(box, x, b, bottom, top, u, v, wx, wy, wz)
+
+
+def coarsen(
+    box: Box, x: Host, b: Host, coarse: Host, sz: int, sy: int, sx: int, oz: int, oy: int, ox: int,
+    my: int, mx: int, bottom: int, top: int, u: float, v: float, wx: float, wy: float, wz: float,
+) -> None:  # fmt: skip
+    """coarse = the sum of the combination over the cells that one of the box's is made up of.
+
+    Along an axis with s = 1 two cells become one; the first cell, 1, goes to cell o. The coarser
+    array has rows of mx cells, and planes of my rows.
+    """
+    ranges = zip(box[::2], box[1::2], (oz, oy, ox), (sz, sy, sx), strict=True)
+    fine: Box = tuple(((end - origin) << s) + 1 for *ends, origin, s in ranges for end in ends)
+    total = combined(fine, x, b, bottom, top, u, v, wx, wy, wz)
+    if sx:
+        total = total[:, :, ::2] + total[:, :, 1::2]
+    if sy:
+        total = total[:, ::2] + total[:, 1::2]
+    if sz:
+        total = total[::2] + total[1::2]
+    z0, z1, y0, y1, x0, x1 = box
+    coarse[z0:z1, y0:y1, x0:x1] = total
+
+
+def correct(
+    box: Box, x: Host, coarse: Host, b: Host, out: Host,
+    sz: int, sy: int, sx: int, oz: int, oy: int, ox: int, my: int, mx: int, bottom: int, top: int,
+    u: float, v: float, wx: float, wy: float, wz: float,
+) -> None:  # fmt: skip
+    """out = the combination of b and of x with its coarser cell's value added."""
+    z0, z1, y0, y1, x0, x1 = box
+    ranges = ((z0, z1, sz, oz), (y0, y1, sy, oy), (x0, x1, sx, ox))
+    parents = [
+        [((cell - 1) >> s) + origin for cell in range(a - 1, b + 1)] for a, b, s, origin in ranges
+    ]
+    near = x[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
+    raised = near + coarse[np.ix_(*parents)]
+    inside = (1, z1 - z0 + 1, 1, y1 - y0 + 1, 1, x1 - x0 + 1)
+    shifted = b[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
+    ends = (bottom - z0 + 1, top - z0 + 1)
+    out[z0:z1, y0:y1, x0:x1] = combined(inside, raised, shifted, *ends, u, v, wx, wy, wz)
+
+
+def add(box: Box, x: Host, y: Host, a: float, c: float) -> None:
+    """y = a x + c y."""
+    z0, z1, y0, y1, x0, x1 = box
+    inside = (slice(z0, z1), slice(y0, y1), slice(x0, x1))
+    real = x.dtype.type
+    y[inside] = real(a) * x[inside] + real(c) * y[inside]
