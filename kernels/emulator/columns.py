@@ -60,8 +60,7 @@ class Draws:
 
 def heights(levels: int) -> Reals:
     """Centres of the levels, as a column."""
-    centres: Reals = (np.arange(levels)[:, None] + 0.5) / levels
-    return centres
+    return np.array((np.arange(levels)[:, None] + 0.5) / levels, np.float64)
 
 
 def profiles(numbers: Numbers, levels: int) -> tuple[Host, Host]:

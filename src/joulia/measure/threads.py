@@ -11,7 +11,7 @@ from joulia.errors import JouliaError
 from joulia.grid import tile_of
 from joulia.parallel.comm import Comm, OneRank
 from joulia.parallel.levels import exchange_of
-from joulia.simulation.fields import allocate
+from joulia.simulation.fields import allocate, tables
 from joulia.simulation.run import Run
 from joulia.system.threads import cpu_seconds
 
@@ -124,7 +124,8 @@ def count_again(run: Run, comm: Comm) -> int | None:
     parts = (1,) * len(shape)
     tile = tile_of(case.shape, parts, 0, kernel.halo.width, kernel.wraps(case))
     exchange = exchange_of(kernel, case, run.ops, tile, parts, alone)
-    fields = {name: run.ops.array(array) for name, array in allocate(kernel, case, tile).items()}
+    host = allocate(kernel, case, tile) | tables(kernel, case, tile)
+    fields = {name: run.ops.array(array) for name, array in host.items()}
     times = ThreadTimes(replace(run, case=case), comm)
     for _ in range(PROBE_STEPS):
         times.before()

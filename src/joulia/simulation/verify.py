@@ -174,8 +174,8 @@ def replay(
         stage += 1
 
     watching = Watching(exchange, look)
-    for done in range(steps):
-        stage = 0
+    for step in range(steps):
+        done, stage = step, 0
         fields = kernel.step(ops, fields, watching, case)
 
 
