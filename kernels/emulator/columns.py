@@ -48,8 +48,7 @@ class Draws:
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Reals:
         self.count += 1
         bits = mixed(self.words + np.uint64(self.count << 32)) >> np.uint64(11)
-        drawn: Reals = low + (high - low) * (bits * 2.0**-53)
-        return drawn
+        return np.asarray(low + (high - low) * (bits * 2.0**-53), np.float64)
 
     def normal(self) -> Reals:
         """Standard normal numbers (Box and Muller, 1958)."""
