@@ -211,10 +211,11 @@ def set_up(
     """
     bridge = registry.bridge(case.bridge)
     kernel = registry.kernel(case.kernel).kernel.of(case)
-    for name in (case.kernel, *kernel.uses):
-        source = source_of(name, case)
-        if lacks := registry.lacking(registry.kernel(name).kernel, source, case):
-            raise Unavailable(lacks)
+    for name in kernel.uses:
+        source_of(name, case)
+    own_source = source_of(case.kernel, case)
+    if lacks := registry.lacking(registry.kernel(case.kernel).kernel, own_source, case):
+        raise Unavailable(lacks)
     align = kernel.units(case)
     parts = divide(case.shape, comm.size, kernel.least(case.shape), decompose, align)
     require_room(kernel, case, comm)
