@@ -151,7 +151,7 @@ def replay(
         stage += 1
 
     watching = Watching(exchange, look)
-    for done in range(steps):
+    for done in range(steps):  # noqa: B007 -- `look` reads it
         stage = 0
         fields = kernel.step(ops, fields, watching, case)
 
