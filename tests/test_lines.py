@@ -109,7 +109,7 @@ def counted(kernel: str, backend: str) -> lines.SourceLines:
 
 
 def test_what_kernels_share_is_counted_by_the_kernel() -> None:
-    """_occa_math.h and the Julia package serve every kernel; lanes_numba.py is euler's alone."""
+    """_occa_math.h and the Julia package serve every kernel; euler's are its alone."""
     every = len(registry.kernels())
     math_h = lines.SHARED["joulia.bridges"] / "_occa_math.h"
     assert counted("heat", "occa/plain").helpers == {}
@@ -118,9 +118,10 @@ def test_what_kernels_share_is_counted_by_the_kernel() -> None:
     folder = registry.kernel("heat").folder
     assert heat["heat.h"] == lines.counted(folder / "heat.h"), "two sources, one kernel: all of it"
     euler = counted("euler", "numba")
-    lanes = registry.kernel("euler").folder / "lanes_numba.py"
-    assert euler.helpers == {"lanes_numba.py": lines.counted(lanes)}, "not its initial states"
-    assert euler.total == euler.own + lines.counted(lanes)
+    folder = registry.kernel("euler").folder
+    own = ("lanes_numba.py", "viscous_arrays.py", "viscous_numba.py")
+    assert euler.helpers == {name: lines.counted(folder / name) for name in own}, "not its states"
+    assert euler.total == euler.own + sum(euler.helpers.values())
 
 
 def test_julia_s_parts_are_found_by_the_names_that_a_source_uses() -> None:
