@@ -273,7 +273,10 @@ def test_a_repeat_begins_with_the_first_guess_of_the_pressure(kept, monkeypatch)
     ("params", "words"),
     [
         ({"dt": 1.0}, "CFL number"),
-        ({"dt": 3.0, "advection": "none", "nu": 0.0, "kappa": 0.0, "N2": 1.0}, r"dt max\(N, \|f\|\)"),
+        (
+            {"dt": 3.0, "advection": "none", "nu": 0.0, "kappa": 0.0, "N2": 1.0},
+            r"dt max\(N, \|f\|\)",
+        ),
         ({"start": "vortex", "plane": "zx"}, "w does not vanish at the walls"),
         ({"start": "billow", "z": "periodic"}, "lies between walls"),
         ({"cycles": 0}, "Allowed: an integer from 1"),

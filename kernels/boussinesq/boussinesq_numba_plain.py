@@ -83,9 +83,7 @@ def inflow(
 
 
 @njit(parallel=True, cache=True)
-def divergence(
-    box: Any, u1: Any, v1: Any, w1: Any, rhs: Any, sx: Any, sy: Any, sz: Any
-) -> None:
+def divergence(box: Any, u1: Any, v1: Any, w1: Any, rhs: Any, sx: Any, sy: Any, sz: Any) -> None:
     z0, z1, y0, y1, x0, x1 = box
     for z in prange(z0, z1):
         for y in range(y0, y1):
@@ -130,12 +128,16 @@ def specialize(single: int, advection: int) -> dict[str, Callable[..., None]]:
                 for x in range(x0, x1):
                     ends = (bottom, top, idx, idy, idz)
                     du = inflow(advection, u, u, v, w, z, y, x, U, nu, *ends)
-                    du += f * 0.25 * (
-                        v[z, y, x - 1] + v[z, y, x] + v[z, y + 1, x - 1] + v[z, y + 1, x]
+                    du += (
+                        f
+                        * 0.25
+                        * (v[z, y, x - 1] + v[z, y, x] + v[z, y + 1, x - 1] + v[z, y + 1, x])
                     )
                     dv = inflow(advection, v, u, v, w, z, y, x, V, nu, *ends)
-                    dv -= f * 0.25 * (
-                        u[z, y - 1, x] + u[z, y, x] + u[z, y - 1, x + 1] + u[z, y, x + 1]
+                    dv -= (
+                        f
+                        * 0.25
+                        * (u[z, y - 1, x] + u[z, y, x] + u[z, y - 1, x + 1] + u[z, y, x + 1])
                     )
                     dw = 0.0 * du  # nothing accelerates w on a wall
                     if z != bottom:
