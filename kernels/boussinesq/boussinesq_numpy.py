@@ -7,7 +7,6 @@ the Coriolis force, buoyancy and stratification; then the projection's divergenc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 

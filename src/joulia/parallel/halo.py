@@ -23,8 +23,8 @@ class HaloExchange:
     Neighbours on this rank are copied in place. To other ranks, all fields of a direction go in
     one message from packed buffers, through persistent requests that are started before the core
     is computed and completed after it. `width` fills only so many cells of the halo. `seconds` adds
-    up the time spent in packing and waiting, on coarser levels too; where `timed`, `computing_s` adds
-    up what is computed on its own boxes.
+    up the time spent in packing and waiting, on coarser levels too; where `timed`, `computing_s`
+    adds up what is computed on its own boxes.
     """
 
     def __init__(
