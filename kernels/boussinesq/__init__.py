@@ -42,7 +42,7 @@ STATE = ("u", "v", "w", "b")
 
 
 def rate(case: Case) -> float:
-    """sum_d |u_d| / h_d + 2 max(nu, kappa) sum_d 1 / h_d^2, 1/s; times dt, the CFL number."""
+    """sum_d |u_d| / h_d + 2 max(nu, kappa) sum_d 1 / h_d^2, in 1/s: over 1 / dt the CFL number."""
     per_length = [1.0 / h for h in states.spacing(case)]
     speeds = (0.0,) * 3 if case.param("advection") == "none" else states.fastest(case)
     carried = sum(u * p for u, p in zip(speeds, per_length, strict=True))

@@ -19,8 +19,8 @@ from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, 
 from joulia.kernels.boussinesq.schemes import CENTRED, WENO5
 
 PLANES, ROWS, COLUMNS = 32, 8, 256
-# Buffers, a row each: fluxes through west faces, what carries; for each field those through south
-# faces of even and odd rows, and through the bottoms of a block's rows, of even and odd planes.
+# Buffers, a row each: fluxes through west faces, what carries; then for each field those through
+# south faces of even and odd rows, and through bottoms of a block's rows, of even and odd planes.
 WEST, SPEED, SOUTH, BOTTOM = 0, 1, 2, 10
 BUFFERS = BOTTOM + 4 * 2 * ROWS
 X, Y, Z = (0, 0, 1), (0, 1, 0), (1, 0, 0)

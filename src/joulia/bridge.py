@@ -133,9 +133,9 @@ class Ops:
 
     def __init__(self, functions: Mapping[str, Callable[..., None]]) -> None:
         self.functions: Mapping[str, Callable[..., None]] = {}
-        self.add(functions)
+        self.supply(functions)
 
-    def add(self, functions: Mapping[str, Callable[..., None]]) -> None:
+    def supply(self, functions: Mapping[str, Callable[..., None]]) -> None:
         """Supply these functions as well."""
         self.functions = {**self.functions, **functions}
         for name, function in functions.items():

@@ -1,4 +1,4 @@
-"""-lap p = rhs on one rank by Fourier and cosine transforms: what V-cycles approach."""
+"""-lap p = rhs on one rank by Fourier transforms: what boussinesq's V-cycles approach."""
 
 from __future__ import annotations
 

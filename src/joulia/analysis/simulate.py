@@ -65,11 +65,19 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
         yield Frame(done, time, np.array(grid[plane], dtype=np.float64))
 
 
-def liveliest(grid: Host) -> tuple[int, ...]:
-    """The plane (an index of all axes but the last two) in which most happens."""
+UPRIGHT = 1.5
+"""How much more must happen in a vertical plane than in the horizontal ones for it to be shown."""
+
+
+def liveliest(grid: Host) -> tuple[int | slice, ...]:
+    """The index of the plane in which most happens: of the last two axes, or an upright one."""
     if grid.ndim <= 2:
         return ()
     spread = grid.std(axis=(-2, -1))
+    if grid.ndim == 3:
+        upright = grid.std(axis=(0, 2))
+        if upright.max() > UPRIGHT * spread.max():
+            return slice(None), int(upright.argmax())
     return tuple(int(i) for i in np.unravel_index(int(spread.argmax()), spread.shape))
 
 

@@ -75,7 +75,7 @@ def numpy_ops(kernel: Kernel, case: Case) -> Ops:
         every.append(bridge.load(entry.kernel, source, case))
     *others, ops = every
     for other in others:
-        ops.add(other.functions)
+        ops.supply(other.functions)
     return ops
 
 

@@ -249,7 +249,7 @@ def set_up(
         others = [load_functions(name) for name in kernel.uses]
         ops = load_functions(case.kernel)
         for other in others:
-            ops.add(other.functions)
+            ops.supply(other.functions)
         return ops
 
     sides = slices((0, 2 * kernel.halo.width + 1) * kernel.dims)
