@@ -111,7 +111,7 @@ def test_a_discrete_solution_is_approached_by_half_a_cycle(z):
 
 @pytest.mark.parametrize(("z", "value"), [("periodic", 463.6869331331), ("walls", 260.0401801514)])
 def test_a_mode_is_an_eigenvector(z, value):
-    """So that plain conjugate gradients would be done in one iteration: r . r / r . A r = 1 / value."""
+    """Plain conjugate gradients would be done in one iteration: r . r / r . A r = 1 / value."""
     run = started(TINY, start="mode", z=z)
     assert problems.eigenvalue(run.case) == pytest.approx(value, rel=1e-12)
     b = run.results(run.fields)["b"]
@@ -172,7 +172,7 @@ def problems_of(run: Run, steps: int) -> list[str]:
 
 
 def test_a_wrong_weight_of_the_restriction_is_an_invalid_run(monkeypatch):
-    """With half the residual on every level a solve is slow: told with the residual and the cycle."""
+    """With half the residual on every level a solve is slow: the residual and the step are told."""
     assert problems_of(started(CUBE), 20) == []
     right = mg.hierarchy(CUBE, (1.0, 1.0, 1.0), True)
     wrong = tuple(replace(s, residual=tuple(0.5 * r for r in s.residual)) for s in right)
