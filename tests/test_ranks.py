@@ -150,6 +150,7 @@ FEW: Grids = [
     ("column", (13, 10, 7), {}),
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
+    ("poisson", (3, 2, 12), {"z": "walls"}),
     ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),
 ]
 """For JAX, which compiles each box of each cut anew."""

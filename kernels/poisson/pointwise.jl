@@ -30,7 +30,8 @@ end
     x[i, y, z] + coarse[parent(i, sx, ox), parent(y, sy, oy), parent(z, sz, oz)]
 
 "The combination of b and of x with its parents' values."
-@inline function corrected(x, coarse, b, i, y, z, sz, sy, sx, oz, oy, ox, bottom, top, u, v, wx, wy, wz)
+@inline function corrected(x, coarse, b, i, y, z, sz, sy, sx, oz, oy, ox, bottom, top, u, v, wx, wy,
+                           wz)
     s = (sz, sy, sx, oz, oy, ox)
     low, high = beside(z, bottom, top)
     return u * raised(x, coarse, i, y, z, s...) + v * b[i, y, z] +

@@ -60,7 +60,8 @@ end
 end
 
 "The combination of the parents of a row's cells: two cells for each parent, or one."
-@inline function raise_row(raised, xs, coarse, sx, south, row, north, under, here, over, u, wx, wy, wz)
+@inline function raise_row(raised, xs, coarse, sx, south, row, north, under, here, over, u, wx, wy,
+                           wz)
     before = first(xs) - 1
     if sx == 1
         @inbounds @simd ivdep for i in 1:length(xs)

@@ -6,8 +6,6 @@ of the residual, and sweeps of a corrected x. A cell beyond a wall has the value
 
 from __future__ import annotations
 
-import numpy as np
-
 from joulia.grid import Box
 from joulia.kernel import Host
 
@@ -20,9 +18,13 @@ def combined(
     z0, z1, y0, y1, x0, x1 = box
     real = x.dtype.type
     z, ys, xs = slice(z0, z1), slice(y0, y1), slice(x0, x1)
-    # Not beyond a wall: that cell is the one inside.
-    below = x[[max(k - 1, bottom) for k in range(z0, z1)], ys, xs]
-    above = x[[min(k + 1, top - 1) for k in range(z0, z1)], ys, xs]
+    below, above = x[z0 - 1 : z1 - 1, ys, xs], x[z0 + 1 : z1 + 1, ys, xs]
+    if z0 == bottom and z1 > z0:
+        below = below.copy()
+        below[0] = x[z0, ys, xs]
+    if z1 == top and z1 > z0:
+        above = above.copy()
+        above[-1] = x[z1 - 1, ys, xs]
     result: Host = real(u) * x[z, ys, xs] + real(v) * b[z, ys, xs]
     result += real(wx) * (x[z, ys, x0 - 1 : x1 - 1] + x[z, ys, x0 + 1 : x1 + 1])
     result += real(wy) * (x[z, y0 - 1 : y1 - 1, xs] + x[z, y0 + 1 : y1 + 1, xs])
@@ -61,6 +63,19 @@ def coarsen(
     coarse[z0:z1, y0:y1, x0:x1] = total
 
 
+def spread(coarse: Host, ranges: tuple[tuple[int, int, int, int], ...]) -> Host:
+    """The parents' values of the cells a - 1 to b of each axis, of ranges (a, b, s, o)."""
+    parents = coarse[
+        tuple(slice(((a - 2) >> s) + o, ((b - 1) >> s) + o + 1) for a, b, s, o in ranges)
+    ]
+    for axis, (a, b, s, _) in enumerate(ranges):
+        if s:
+            skipped = (a - 2) & 1
+            cut = slice(skipped, skipped + b - a + 2)
+            parents = parents.repeat(2, axis)[(slice(None),) * axis + (cut,)]
+    return parents
+
+
 def correct(
     box: Box, x: Host, coarse: Host, b: Host, out: Host,
     sz: int, sy: int, sx: int, oz: int, oy: int, ox: int, my: int, mx: int, bottom: int, top: int,
@@ -68,12 +83,11 @@ def correct(
 ) -> None:  # fmt: skip
     """out = the combination of b and of x with its coarser cell's value added."""
     z0, z1, y0, y1, x0, x1 = box
+    if z1 <= z0 or y1 <= y0 or x1 <= x0:
+        return
+    raised = x[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
     ranges = ((z0, z1, sz, oz), (y0, y1, sy, oy), (x0, x1, sx, ox))
-    parents = [
-        [((cell - 1) >> s) + origin for cell in range(a - 1, b + 1)] for a, b, s, origin in ranges
-    ]
-    near = x[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
-    raised = near + coarse[np.ix_(*parents)]
+    raised = raised + spread(coarse, ranges)
     inside = (1, z1 - z0 + 1, 1, y1 - y0 + 1, 1, x1 - x0 + 1)
     shifted = b[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
     ends = (bottom - z0 + 1, top - z0 + 1)

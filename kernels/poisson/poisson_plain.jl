@@ -1,4 +1,4 @@
-"x + omega (b - A x), A = -lap with 7 points, in plain Julia: a cell after another, threads over planes."
+"x + omega (b - A x), A = -lap in plain Julia: a cell after another, threads over planes."
 module poisson_plain
 
 include("pointwise.jl")
