@@ -25,7 +25,7 @@ def test_every_name_is_of_one_backend() -> None:
 
 
 def test_another_device_s_source_is_no_variant() -> None:
-    """`heat_numba_cuda.py`, `heat_gpu.okl` and `lanes_numba.py` are parts of tuned versions."""
+    """`heat_numba_cuda.py`, `heat_gpu.okl` and `_numba_lanes.py` are parts of tuned versions."""
     names = {backend.variant for backend in registry.every_backend()}
     assert names.isdisjoint({"cuda", "gpu", "lanes"})
 

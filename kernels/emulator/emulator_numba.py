@@ -13,8 +13,8 @@ import numba
 import numpy as np
 from numba import prange
 
+from joulia.bridges._numba_lanes import LANE_BYTES, larger, load, muladd, store
 from joulia.bridges._numba_math import muladd as fused
-from joulia.kernels.euler.lanes_numba import LANE_BYTES, larger, load, muladd, store
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 INLINED: dict[str, Any] = FLAGS | {"_nrt": False, "forceinline": True}

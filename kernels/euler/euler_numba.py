@@ -21,8 +21,7 @@ import numba
 import numpy as np
 from numba import prange
 
-from joulia.kernels.euler import viscous_numba
-from joulia.kernels.euler.lanes_numba import (
+from joulia.bridges._numba_lanes import (
     LANE_BYTES,
     larger,
     load,
@@ -31,6 +30,7 @@ from joulia.kernels.euler.lanes_numba import (
     root,
     store,
 )
+from joulia.kernels.euler import viscous_numba
 from joulia.kernels.euler.states import GAMMA
 from joulia.kernels.euler.viscous_arrays import entries as matrix_of
 

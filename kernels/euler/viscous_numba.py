@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numba import prange
 
-from joulia.kernels.euler.lanes_numba import LANE_BYTES, load, muladd, store
+from joulia.bridges._numba_lanes import LANE_BYTES, load, muladd, store
 from joulia.kernels.euler.states import GAMMA
 
 FLAGS: dict[str, Any] = {"fastmath": {"nsz"}, "error_model": "numpy", "cache": True}

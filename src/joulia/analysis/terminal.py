@@ -114,6 +114,22 @@ def fit(grid: Grid, width: int) -> Fit:
     return Fit(tuple(widths), tuple(widths.values()), 1, missing)
 
 
+def parted(grid: Grid, width: int) -> list[Grid]:
+    """The grid in parts that `width` has room for, each with the first column."""
+    if not fit(grid, width).left_out or len(grid.columns) <= 2:
+        return [grid]
+    middle = (len(grid.columns) + 1) // 2
+    halves = [(0, *range(1, middle)), (0, *range(middle, len(grid.columns)))]
+    return [
+        part
+        for kept in halves
+        for part in parted(
+            Grid([grid.columns[i] for i in kept], [[row[i] for i in kept] for row in grid.rows]),
+            width,
+        )
+    ]
+
+
 def taken(widths: dict[int, int]) -> int:
     """Characters of a row: the columns and a space between each two."""
     return sum(widths.values()) + len(widths) - 1

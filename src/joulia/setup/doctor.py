@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from joulia import meters, registry
-from joulia.analysis.terminal import Column, Grid, console, draw, draw_list
+from joulia.analysis.terminal import Column, Grid, console, draw, draw_list, parted
 from joulia.bridge import Device, Source
 from joulia.case import TUNED, Backend, Case, Settings
 from joulia.errors import Unavailable
@@ -70,7 +70,8 @@ def matrix() -> None:
     ]
     draw(out, Grid(columns, cells_of))
     out.print("\nLines of code, with a share of what kernels share; no comments, no docstrings")
-    draw(out, lengths())
+    for part in parted(lengths(), out.width):
+        draw(out, part)
     out.print()
     for label, reason in dict.fromkeys(entry for *_, missing in rows for entry in missing):
         out.print(f"{label}: {reason}", markup=False)
