@@ -6,8 +6,16 @@ of the residual, and sweeps of a corrected x. A cell beyond a wall has the value
 
 from __future__ import annotations
 
+import itertools
+
 from joulia.grid import Box
 from joulia.kernel import Host
+
+
+def copied(values: Host) -> Host:
+    """An array of its own with these values, of whichever library they are."""
+    result: Host = values * values.dtype.type(1.0)
+    return result
 
 
 def combined(
@@ -20,10 +28,10 @@ def combined(
     z, ys, xs = slice(z0, z1), slice(y0, y1), slice(x0, x1)
     below, above = x[z0 - 1 : z1 - 1, ys, xs], x[z0 + 1 : z1 + 1, ys, xs]
     if z0 == bottom and z1 > z0:
-        below = below.copy()
+        below = copied(below)
         below[0] = x[z0, ys, xs]
     if z1 == top and z1 > z0:
-        above = above.copy()
+        above = copied(above)
         above[-1] = x[z1 - 1, ys, xs]
     result: Host = real(u) * x[z, ys, xs] + real(v) * b[z, ys, xs]
     result += real(wx) * (x[z, ys, x0 - 1 : x1 - 1] + x[z, ys, x0 + 1 : x1 + 1])
@@ -63,17 +71,15 @@ def coarsen(
     coarse[z0:z1, y0:y1, x0:x1] = total
 
 
-def spread(coarse: Host, ranges: tuple[tuple[int, int, int, int], ...]) -> Host:
-    """The parents' values of the cells a - 1 to b of each axis, of ranges (a, b, s, o)."""
-    parents = coarse[
-        tuple(slice(((a - 2) >> s) + o, ((b - 1) >> s) + o + 1) for a, b, s, o in ranges)
-    ]
-    for axis, (a, b, s, _) in enumerate(ranges):
-        if s:
-            skipped = (a - 2) & 1
-            cut = slice(skipped, skipped + b - a + 2)
-            parents = parents.repeat(2, axis)[(slice(None),) * axis + (cut,)]
-    return parents
+def children(a: int, b: int, s: int, o: int) -> list[tuple[slice, slice]]:
+    """Where the cells a - 1 to b of an axis are among themselves, and their parents, each once."""
+    count = b - a + 2
+    pairs = []
+    for first in range(1 << s):
+        parent = ((a - 2 + first) >> s) + o
+        length = len(range(first, count, 1 << s))
+        pairs.append((slice(first, None, 1 << s), slice(parent, parent + length)))
+    return pairs
 
 
 def correct(
@@ -85,9 +91,10 @@ def correct(
     z0, z1, y0, y1, x0, x1 = box
     if z1 <= z0 or y1 <= y0 or x1 <= x0:
         return
-    raised = x[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
+    raised = copied(x[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1])
     ranges = ((z0, z1, sz, oz), (y0, y1, sy, oy), (x0, x1, sx, ox))
-    raised = raised + spread(coarse, ranges)
+    for (cz, pz), (cy, py), (cx, px) in itertools.product(*(children(*r) for r in ranges)):
+        raised[cz, cy, cx] = raised[cz, cy, cx] + coarse[pz, py, px]
     inside = (1, z1 - z0 + 1, 1, y1 - y0 + 1, 1, x1 - x0 + 1)
     shifted = b[z0 - 1 : z1 + 1, y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
     ends = (bottom - z0 + 1, top - z0 + 1)
