@@ -10,7 +10,7 @@ PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorde
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test test-fast check format wheel-test clean
+.PHONY: bench test test-fast emulator check format wheel-test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +47,10 @@ FAST := arguments cli code_digest compare energy_accounting energy_estimate ener
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python $(PYTEST) -q -k "not numba and not occa and not triad" $(FAST:%=tests/test_%.py)
+
+# The networks of the kernel `emulator`, trained anew: minutes on two cores.
+emulator: $(VENV)/.installed
+	$(BIN)/python -m joulia.kernels.emulator.train
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
