@@ -72,7 +72,8 @@ def numpy_ops(kernel: Kernel, case: Case) -> Ops:
         if source is None:
             raise FileNotFoundError(f"kernel {name} has no NumPy reference")
         importlib.import_module(source.module)
-        every.append(bridge.load(entry.kernel, source, case))
+        own = kernel if name == kernel.name else entry.kernel
+        every.append(bridge.load(own, source, case))
     *others, ops = every
     for other in others:
         ops.supply(other.functions)
