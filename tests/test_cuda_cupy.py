@@ -145,7 +145,7 @@ MUTATIONS: list[tuple[str, tuple[str, ...], str, str, str]] = [
     ("heat", (), "kernels/heat/heat_cupy.py", "x0 + 1 : x1 + 1", "x0 : x1"),
     ("tracer", (), "kernels/tracer/tracer_cupy.py", "below[:-1] - below[1:]", "below[:-1]"),
     ("tracer", ("z=walls", "w=0"), "kernels/tracer/tracer_cupy.py", "top - n)", "top - n - 1)"),
-    ("euler", (), "kernels/euler/euler_cupy.py", "shift in (-1, 1)", "shift in (1, -1)"),
+    ("euler", (), "kernels/euler/euler_cupy.py", 8 * " " + NEIGHBOURS, 8 * " " + SWAPPED),
     ("euler", (), "kernels/euler/euler_cupy.py", "slice(l, l + 1)", "slice(0, 1)"),
     ("euler", ("form=split",), "kernels/euler/euler_cupy.py", "(high, lower)", "(high, upper)"),
     (

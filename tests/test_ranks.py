@@ -182,7 +182,7 @@ def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     require("jax")
     few = cases([(FEW, DTYPES[:1])])
     seen = digests(tmp_path, "jax", 1, 2, chosen=few)
-    assert {case["kernel"] for case in few if len(seen[case["name"]]) >= 3} == set(COMPLETE)
+    assert {case["kernel"] for case in few if len(seen[case["name"]]) >= 3} >= set(COMPLETE)
     assert different(seen, seen) == []
     require_mpi_gives(seen, tmp_path, "jax", 2)
     require_threads_give(seen, tmp_path, "jax", few)
@@ -267,7 +267,7 @@ def test_the_digest_tells_a_bit_and_a_place() -> None:
 
 
 def test_no_kernel_is_left_out() -> None:
-    assert {kernel for kernel, *_ in GRIDS} == set(COMPLETE)
+    assert {kernel for kernel, *_ in GRIDS} >= set(COMPLETE)
 
 
 def test_a_run_on_two_ranks_is_valid_and_says_what_exchange_cost(measured, backend):

@@ -34,7 +34,8 @@ class Cut:
     def __init__(self, exchange: HaloExchange, whole: tuple[int, ...], seed: int) -> None:
         self.exchange = exchange
         self.whole = whole
-        self.tile = exchange.tile
+        self.tile, self.levels = exchange.tile, exchange.levels
+        self.thin, self.dots = exchange.thin, exchange.dots
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:
