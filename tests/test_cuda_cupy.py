@@ -141,6 +141,8 @@ def test_a_gpu_that_computes_wrongly_is_found_out(kernel, fault, ranks, gpu, mea
     assert record["time"] is None
 
 
+NEIGHBOURS = "        below, above = (elements(q, part, d, shift) for shift in (-1, 1))"
+SWAPPED = NEIGHBOURS.replace("(-1, 1)", "(1, -1)")
 MUTATIONS: list[tuple[str, tuple[str, ...], str, str, str]] = [
     ("heat", (), "kernels/heat/heat_cupy.py", "x0 + 1 : x1 + 1", "x0 : x1"),
     ("tracer", (), "kernels/tracer/tracer_cupy.py", "below[:-1] - below[1:]", "below[:-1]"),
