@@ -26,8 +26,11 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "euler": [{"p": p, "form": form} for p, form in ((3, "weak"), (3, "split"), (5, "split"))],
 }
 KERNELS = [
-    name for name in registry.kernels() if registry.source(name, "numba", "cuda") is not None
+    name
+    for name, entry in registry.kernels().items()
+    if registry.source(name, "numba", "cuda") is not None and entry.kernel.levels is None
 ]
+"""Those whose steps need one grid; coarser ones are not made here."""
 
 
 @cache
