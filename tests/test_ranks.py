@@ -211,7 +211,7 @@ def test_no_cut_changes_a_bit_of_another_version(backend: str, tmp_path: Path) -
     require(backend)
     seen = digests(tmp_path, backend, 1, 2, DTYPES[:1])
     here = {kernel for kernel in COMPLETE if registry.source(kernel, *registry.backend(backend)[0])}
-    assert {case["kernel"] for case in cases() if seen.get(case["name"])} == here
+    assert {case["kernel"] for case in cases() if seen.get(case["name"])} >= here
     assert all(len(cuts) >= 3 for cuts in seen.values() if cuts)
     assert different(seen, seen) == []
     if here and device(backend).threads:
