@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from joulia import registry
 from joulia.analysis import advice
 from joulia.analysis.compare import comparisons
 from joulia.report import page
@@ -16,13 +15,13 @@ SOURCES = {
     "julia/plain": (2e-3, 12), "julia/ka": (9e-3, 16), "julia": (1.004e-3, 34),
     "occa:serial/plain": (3e-3, 18), "occa:openmp/plain": (1.5e-3, 18), "occa:openmp": (1.1e-3, 39),
 }  # fmt: skip
+FIVE = ("heat", "shallow_water", "equation_of_state", "tracer", "euler")
 MATRIX = [
     record(backend, seconds, lines=lines, kernel=kernel)
-    for kernel in registry.kernels()
-    if registry.ranked(kernel)
+    for kernel in FIVE
     for backend, (seconds, lines) in SOURCES.items()
 ]
-"""A run of every kernel in every language, plain and tuned, without a meter: times of a step, s."""
+"""A run of five kernels in every language, plain and tuned, without a meter: times of a step, s."""
 
 
 def test_the_summary_has_a_line_a_kernel_over_cpp_and_the_baseline():
