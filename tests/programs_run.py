@@ -18,7 +18,7 @@ from joulia.runner import launch
 from joulia.simulation.solve import make_case
 
 PROGRAMS = Path(__file__).parent / "programs"
-PATIENCE_S = 240
+PATIENCE_S = 1500
 
 
 def environment(case: Case, folder: Path, env: Mapping[str, str]) -> dict[str, str]:

@@ -116,7 +116,7 @@ def test_a_kernel_added_in_a_checkout_passes_lint_types_and_conformance(tmp_path
     ):
         done = subprocess.run(
             [sys.executable, "-m", *command],
-            cwd=root, env=env, capture_output=True, text=True, timeout=500,
+            cwd=root, env=env, capture_output=True, text=True, timeout=1500,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
