@@ -98,7 +98,9 @@ end
         end
         _, d, _ = eliminate(here - cooling, below, zero(here), d, e)
         out[x, y, last(zs)] = d
-        for z in last(zs)-1:-1:first(zs)
+        # A range that goes down would call Julia's runtime, which a GPU does not have.
+        for k in 1:length(zs)-1
+            z = last(zs) - k
             d = muladd(temperature[x, y, z], d, out[x, y, z])
             out[x, y, z] = d
         end

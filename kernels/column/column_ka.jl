@@ -25,7 +25,8 @@ using ..JouliaKernels: each_item
         out[x, y, z] = d
         below = above
     end
-    @inbounds for z in z1-1:-1:z0+1
+    @inbounds for k in 1:z1-z0-1
+        z = z1 - k
         out[x, y, z] += temperature[x, y, z] * out[x, y, z+1]
     end
 end

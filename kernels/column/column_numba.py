@@ -30,7 +30,15 @@ ROWS = 2
 
 @numba.njit(**INLINED)
 def eliminate(
-    here: Any, over: Any, below: Any, d: Any, e: Any, c: Any, stable: Any, unstable: Any
+    here: Any,
+    over: Any,
+    below: Any,
+    d: Any,
+    e: Any,
+    c: Any,
+    result: Any,
+    stable: Any,
+    unstable: Any,
 ) -> None:
     """d and e = 1 - c of a level from the level below; `below` is dt kappa / dz^2 of that face."""
     one = here.dtype.type(1.0)
@@ -41,14 +49,8 @@ def eliminate(
         c[x] = above * inverse
         d[x] = muladd(below[x], d[x], here[x]) * inverse
         e[x] = s * inverse
-        below[x] = above
-
-
-@numba.njit(**INLINED)
-def keep(d: Any, result: Any) -> None:
-    """A loop of its own: with one more array in `eliminate` LLVM would find no vectors."""
-    for x in range(result.size):
         result[x] = d[x]
+        below[x] = above
 
 
 @numba.njit(**INLINED)
@@ -80,8 +82,8 @@ def block(
     rows[:3] = 0.0
     for z in range(z0, top):
         c = rows[3 + z - z0, :n]
-        eliminate(t[z, y, xa:xb], t[z + 1, y, xa:xb], below, d, e, c, stable, unstable)
-        keep(d, out[z, y, xa:xb])
+        here, over, result = t[z, y, xa:xb], t[z + 1, y, xa:xb], out[z, y, xa:xb]
+        eliminate(here, over, below, d, e, c, result, stable, unstable)
     finish(t[top, y, xa:xb], below, d, e, out[top, y, xa:xb], cooling)
     for z in range(top - 1, z0 - 1, -1):
         substitute(rows[3 + z - z0, :n], out[z + 1, y, xa:xb], out[z, y, xa:xb])

@@ -1,8 +1,8 @@
 "dT/dt = d/dz(kappa dT/dz) by backward Euler in plain Julia: Thomas' algorithm for rows of columns."
 module column_plain
 
-function mix(_, (z0, z1, y0, y1, x0, x1), temperature, out, stable, unstable, cooling)
-    T = eltype(out)
+function mix(_, (z0, z1, y0, y1, x0, x1), temperature, out::Array{T}, stable, unstable,
+             cooling) where {T}
     Threads.@threads :static for y in y0+1:y1
         c = Matrix{T}(undef, x1 - x0, z1 - z0)
         below, d, e = zeros(T, x1 - x0), zeros(T, x1 - x0), zeros(T, x1 - x0)
