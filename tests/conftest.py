@@ -73,6 +73,15 @@ def require_source(kernel: str, backend: str) -> None:
         pytest.skip(f"{kernel} has no version for {backend}")
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """What a runtime that starts in the tests' process puts there reaches no later test's."""
+    before = set(os.environ)
+    yield
+    for name in set(os.environ) - before - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """Every backend; those that are not here are skipped by name."""

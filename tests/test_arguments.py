@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 import pytest
 
 from joulia import registry
-from joulia.case import Case, Settings
+from joulia.case import Case, Settings, Value
 from joulia.cli import measuring
+from joulia.errors import JouliaError
 from joulia.runner import arguments
 from joulia.runner.plan import plan
 
@@ -59,11 +61,24 @@ def test_all_settings_come_back_together(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_field_of_a_case_comes_back(
     kernel: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    described = registry.kernel(kernel).kernel
-    params = {name: p.choices[-1] for name, p in described.params.items() if p.choices}
-    shape = tuple(n + 1 for n in described.sizes["tiny"])
     (where,) = registry.backend(backend)
-    case = registry.case(kernel, where, shape, dtype="float32", ranks=2, threads=3, params=params)
+    shape = registry.kernel(kernel).kernel.sizes["small"]
+
+    def asked(params: dict[str, Value]) -> Case:
+        return registry.case(
+            kernel, where, shape, dtype="float32", ranks=2, threads=3, params=params
+        )
+
+    params: dict[str, Value] = {}
+    for name, param in registry.kernel(kernel).kernel.params.items():
+        # Not every choice goes with every other, nor with float32.
+        for choice in reversed(param.choices or (param.default, param.default * 2)):
+            with contextlib.suppress(JouliaError):
+                asked(params | {name: choice})
+                params[name] = choice
+                break
+    case = asked(params)
+    assert not case.params or case.params != asked({}).params
     assert parsed(arguments.of_case(case), monkeypatch)[0] == case
 
 

@@ -64,13 +64,19 @@ def forward(
     for slab in slabs(box):
         now, out = temperature[:, *slab], flux[slab].reshape(-1)
         t = now.reshape(len(now), -1)
-        x, row = np.concatenate([np.diff(t, axis=0), out[None]]), 0
+        # BLAS chooses its blocks by the shape: of one shape, a column's bits depend on no cut
+        # in float64. In float32 they also depend on its place in the slab.
+        x = np.zeros_like(t, shape=(len(t), COLUMNS))
+        np.subtract(t[1:], t[:-1], out=x[:-1, : out.size])
+        x[-1, : out.size] = out
+        row = 0
         for rows, relu in plan[:layers]:
             part = slice(row, row + rows)
             x = layer(x, starts[row : row + rows + 1], columns, weights, bias[part])
             if relu:
                 np.maximum(x, 0.0, out=x)
             row += rows
+        x = x[:, : out.size]
         x -= x.mean(0)
         x += t
         x -= per_level * out
