@@ -11,14 +11,14 @@ from joulia.analysis.tuning import tunings
 from joulia.analysis.uncertain import Uncertain
 from joulia.report import charts
 from joulia.report.charts import Line, Mark
-from joulia.report.figures import MACHINES, Plot, Series, interval_text, plainer, several_machines
+from joulia.report.figures import Plot, Series, drawn, interval_text, plainer, several_machines
 
 
 def plots(problems: Sequence[Problem], series: Series, metric: str) -> list[Plot]:
     """The cost of a step over the lines of its source, a chart a kernel. `metric`: time, energy."""
     several = several_machines(problems)
-    drawn = (plot(p, series, metric, several) for p in main_problems(problems)[:MACHINES])
-    return [made for made in drawn if made is not None]
+    made = (plot(p, series, metric, several) for p in drawn(problems))
+    return [chart for chart in made if chart is not None]
 
 
 HEADS = ("problem", "tuned", "plainer", "times as fast", "times less J", "lines")

@@ -77,9 +77,19 @@ def interval_text(value: Uncertain, unit: str) -> str:
     )
 
 
+def first_machines(problems: Sequence[Problem]) -> list[str]:
+    return list(dict.fromkeys(p.machine for p in problems if p.entries))[:MACHINES]
+
+
+def drawn(problems: Sequence[Problem]) -> list[Problem]:
+    """The main problem of every kernel on the machines that are drawn one by one."""
+    machines = first_machines(problems)
+    return [p for p in main_problems(problems) if p.machine in machines]
+
+
 def by_kernel(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
     """Problems with entries by machine and kernel, the largest first, few machines only."""
-    machines = list(dict.fromkeys(p.machine for p in problems if p.entries))[:MACHINES]
+    machines = first_machines(problems)
     groups: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         if problem.entries and problem.machine in machines:
@@ -171,7 +181,7 @@ def cost_marks(problem: Problem, series: Series, metric: str, unit: str) -> list
 def energy_against_time(problems: Sequence[Problem], series: Series, modelled: bool) -> list[Plot]:
     """Joules against seconds of a step, by kernel. Measured or modelled, never both in one."""
     plots = []
-    for problem in main_problems(problems)[:MACHINES]:
+    for problem in drawn(problems):
         marks = []
         for entry in problem.entries:
             joules = entry.estimate if modelled else entry.energy
@@ -218,8 +228,8 @@ def energy_against_time(problems: Sequence[Problem], series: Series, modelled: b
 def roofline(problems: Sequence[Problem], series: Series) -> list[Plot]:
     """Flop/s over flop per byte under the measured ceilings, one chart a machine."""
     plots = []
-    for machine in list(dict.fromkeys(p.machine for p in problems))[:MACHINES]:
-        here = [p for p in main_problems(problems) if p.machine == machine]
+    for machine in first_machines(problems):
+        here = [p for p in drawn(problems) if p.machine == machine]
         marks = []
         bandwidths: dict[Place, float] = {}
         peaks: dict[Place, float] = {}
@@ -350,7 +360,7 @@ def startup(problems: Sequence[Problem]) -> list[Plot]:
 def scaling(problems: Sequence[Problem], series: Series) -> list[Plot]:
     """Speed-up over the number of cores or GPUs, where a backend ran a problem on several."""
     plots = []
-    for problem in main_problems(problems)[:MACHINES]:
+    for problem in drawn(problems):
         lines, marks = [], []
         highest = 1
         for backend in dict.fromkeys(e.backend for e in problem.entries):
