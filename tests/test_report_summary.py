@@ -67,7 +67,7 @@ def test_the_first_screen_tells_what_plain_and_tuned_sources_cost(chromium, tmp_
     assert len(rows) == len(RANKED) >= 9
     cells = [" ".join(cell.split()) for cell in rows[0]]
     assert cells[2] == "1.20 ms 31 lines"
-    assert cells[4] == "1.00 ms 40 lines · 4.10 ×"
+    assert cells[4] == "1.00 ms 40 lines · 4.10 × plain"
     assert cells[8] == "1.50 ms 18 lines", "the quicker of OCCA's modes"
     bold = chromium.ask(f"[...{table}.querySelectorAll('.quickest')].map(c => c.cellIndex)")
     assert bold == [4, 7] * len(RANKED), "no clear difference between those two"

@@ -97,8 +97,7 @@ def price(entry: Entry | None, advised: Advice, bought: Tuning | None) -> Price:
         notes.append(quantity(entry.energy.value, "J"))
     if bought and bought.time:
         sure = SURE[bought.time.verdict.partition(":")[0]]
-        variant = bought.plain.record.case.variant
-        times = f"{digits(bought.time.ratio.value)} ×" + (f" {variant}" if variant != PLAIN else "")
+        times = f"{digits(bought.time.ratio.value)} × {bought.plain.record.case.variant}"
         notes.append(times + sure)
     ends = (entry.time.low, entry.time.high)
     low, high = (quantity(end, "s") if end is not None else "?" for end in ends)
