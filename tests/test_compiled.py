@@ -50,10 +50,10 @@ def test_other_flags_are_another_library_and_another_record(backend, measured, t
     slow = measured(*run, env=shared | {language.flags_variable: "-O0 -ffp-contract=off"})[-1]
     usual, again = (measured(*run, "--no-resume", env=shared)[-1] for _ in range(2))
     assert slow["id"] != usual["id"]
-    assert "-O0" in slow["variant"]["flags"]
-    assert "-ffp-contract=off" in usual["variant"]["flags"]
-    assert "fast-math" not in usual["variant"]["flags"]
-    assert language.compiler() in usual["variant"]["compiler"]
+    assert "-O0" in slow["toolchain"]["flags"]
+    assert "-ffp-contract=off" in usual["toolchain"]["flags"]
+    assert "fast-math" not in usual["toolchain"]["flags"]
+    assert language.compiler() in usual["toolchain"]["compiler"]
     states = [record["startup"]["cache"] for record in (slow, usual, again)]
     assert states == ["cold", "cold", "warm"]
     assert len(list((tmp_path / "cache" / "compiled").glob("*/*.so"))) == 2

@@ -54,11 +54,11 @@ def test_a_run_without_optimisation_leaves_nothing_for_ordinary_ones(
         return last
 
     slow = run(NUMBA_OPT="0")
-    assert slow["variant"]["NUMBA_OPT"] == "0"
+    assert slow["toolchain"]["NUMBA_OPT"] == "0"
     ordinary = run()
     assert ordinary["id"] != slow["id"], "resumed from the run without optimisation"
     assert ordinary["startup"]["cache"] == "cold", "loaded what was compiled without optimisation"
-    assert "NUMBA_OPT" not in ordinary["variant"]
+    assert "NUMBA_OPT" not in ordinary["toolchain"]
     again = run("--no-resume")
     assert (again["id"], again["startup"]["cache"]) == (ordinary["id"], "warm")
     shown = joulia("show", output, env={"COLUMNS": "200"}).stdout

@@ -15,7 +15,7 @@ import pytest
 from joulia import registry, solve
 from joulia.bridges import jax as bridge
 from joulia.errors import Unavailable
-from joulia.records.variant import variant
+from joulia.records.toolchain import toolchain
 from joulia.simulation.solve import make_case
 
 from .conftest import require
@@ -55,7 +55,7 @@ def test_a_case_computes_on_its_threads_whatever_cores_are_there(measured: Any) 
     case = ("stream", "-b", "jax", "--size", "tiny", "--threads", "1,2,3", "--oversubscribe")
     for record in measured(*case):
         assert record["status"] == "valid", record["reasons"] + record["stderr"]
-        assert record["software"]["jax"] == record["variant"]["jax"]
+        assert record["software"]["jax"] == record["toolchain"]["jax"]
         assert record["software"]["xla_flags"] == bridge.flags()
 
 
@@ -107,11 +107,11 @@ def test_flags_of_the_user_have_the_last_word_and_change_the_identity(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = make_case("heat", "jax")
-    before = variant(case, {})
+    before = toolchain(case, {})
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX512")
     assert bridge.flags().split()[-1] == "--xla_cpu_max_isa=AVX512"
-    assert variant(case, {})["xla_flags"] != before["xla_flags"]
-    assert variant(case, {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}) != variant(case, {})
+    assert toolchain(case, {})["xla_flags"] != before["xla_flags"]
+    assert toolchain(case, {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}) != toolchain(case, {})
 
 
 def heat_ops() -> Any:

@@ -114,6 +114,13 @@ def test_records_of_the_first_joulia_load_show_compare_and_report() -> None:
             assert stored.status != "valid"
 
 
+def test_the_toolchain_of_older_records_loads_by_its_old_name() -> None:
+    data: dict[str, Any] = dataclasses.replace(full(), toolchain={"numba": "0.62"}).to_json()
+    older = {"variant" if key == "toolchain" else key: part for key, part in data.items()}
+    assert Record.from_json(older) == Record.from_json(data)
+    assert Record.from_json(older).toolchain == {"numba": "0.62"}
+
+
 def test_the_page_is_what_the_types_say() -> None:
     """`python -m joulia.records.document > docs/record.md`"""
     if not DOCS.is_dir():

@@ -160,12 +160,12 @@ def other_code(records: Sequence[Record]) -> list[str]:
     """What differs between records of one case that did not run the same code."""
     by_case: dict[tuple[str, Case], list[dict[str, str]]] = {}
     for record in records:
-        if record.variant:
-            by_case.setdefault((record.machine.id, record.case), []).append(record.variant)
+        if record.toolchain:
+            by_case.setdefault((record.machine.id, record.case), []).append(record.toolchain)
     lines = []
-    for (_, case), variants in by_case.items():
-        names = sorted({name for variant in variants for name in variant})
-        values = {name: dict.fromkeys(v.get(name, "not set") for v in variants) for name in names}
+    for (_, case), toolchains in by_case.items():
+        names = sorted({name for toolchain in toolchains for name in toolchain})
+        values = {name: dict.fromkeys(v.get(name, "not set") for v in toolchains) for name in names}
         differing = [f"{k} {' and '.join(v)}" for k, v in values.items() if len(v) > 1]
         if differing:
             lines.append(f"{label(case)}: measured with different code: {'; '.join(differing)}")

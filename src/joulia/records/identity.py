@@ -8,11 +8,11 @@ from joulia.case import Case, Settings, digest
 
 
 def identity(
-    case: Case, settings: Settings, code: str, machine: str, variant: Mapping[str, str]
+    case: Case, settings: Settings, code: str, machine: str, toolchain: Mapping[str, str]
 ) -> str:
     """The record's id. The time-out and the size's name do not change what is measured.
 
-    `variant` is what decides which code runs beside its sources (`joulia.records.variant`).
+    `toolchain` is what decides which code runs beside its sources (`joulia.records.toolchain`).
     """
     measured = settings.to_json() | {"timeout_s": 0, "oversubscribe": False}
-    return digest(case.to_json() | {"size": None}, measured, code, machine, dict(variant))
+    return digest(case.to_json() | {"size": None}, measured, code, machine, dict(toolchain))

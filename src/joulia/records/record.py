@@ -100,7 +100,7 @@ class Record(Findings):
     """Of the source tree that joulia ran from, with a plus where it was changed since."""
     commit_reason: str | None = None
     """Why the commit is not known."""
-    variant: dict[str, str] = field(default_factory=dict)
+    toolchain: dict[str, str] = field(default_factory=dict)
     """What decides which code runs beside its sources, and so is part of the id: versions,
     compilers, flags, and environment variables of the case's process."""
     source_lines: SourceLines | None = None
@@ -121,6 +121,8 @@ class Record(Findings):
             raise JouliaError(f"schema {data.get('schema')!r} is not {SCHEMA}")
         if data.get("status") not in STATUSES:
             raise JouliaError(f"status {data.get('status')!r} is none of {', '.join(STATUSES)}")
+        if "toolchain" not in data and isinstance(data.get("variant"), dict):
+            data = data | {"toolchain": data["variant"]}  # what older records call it
         try:
             record = from_json(cls, data)
         except ValueError as error:

@@ -15,7 +15,7 @@ from joulia.records import lines, software, store
 from joulia.records.identity import identity
 from joulia.records.parts import Estimate
 from joulia.records.record import Measured, Record
-from joulia.records.variant import variant
+from joulia.records.toolchain import toolchain
 from joulia.runner import launch, starts
 from joulia.runner.caps import Caps
 from joulia.runner.cases import Planned
@@ -32,16 +32,16 @@ class Outcome:
     resumed: bool
 
 
-def variant_of(case: Case, settings: Settings) -> dict[str, str]:
+def toolchain_of(case: Case, settings: Settings) -> dict[str, str]:
     """What decides which code runs beside its sources."""
-    return variant(case, launch.environment(case, settings, Path()))
+    return toolchain(case, launch.environment(case, settings, Path()))
 
 
 def identify(case: Case, settings: Settings, decides: Mapping[str, str] | None = None) -> str:
-    """The id of a case's record; `decides` is its `variant_of`, where that is known already."""
+    """The id of a case's record; `decides` is its `toolchain_of`, where that is known already."""
     code = software.code(case.kernel, case.bridge)
     where = machine.describe(settings.machine)
-    known = variant_of(case, settings) if decides is None else decides
+    known = toolchain_of(case, settings) if decides is None else decides
     return identity(case, settings, code, where.id, known)
 
 
@@ -101,7 +101,7 @@ def record_of(
 ) -> Record:
     # What may fail comes before the measurement: nothing that was measured is lost.
     case = planned.case
-    decides = variant_of(case, settings)
+    decides = toolchain_of(case, settings)
     name = identify(case, settings, decides)
     where, commit = machine.describe(settings.machine), software.commit()
     versions = software.describe() | {"code": software.code(case.kernel, case.bridge)}
@@ -122,7 +122,7 @@ def record_of(
         software=versions | (part.runtime or {}),
         commit=commit.name,
         commit_reason=commit.reason,
-        variant=decides,
+        toolchain=decides,
         source_lines=source_lines,
         verify=part.verify,
         conditions=part.conditions,

@@ -28,7 +28,7 @@ MPI_VARIABLES = ("MPICH_", "MPIR_CVAR_", "I_MPI_", "UCX_", "FI_")
 GPU_VARIABLES = ("CUDA_",)
 
 
-def variant(case: Case, environment: Mapping[str, str]) -> dict[str, str]:
+def toolchain(case: Case, environment: Mapping[str, str]) -> dict[str, str]:
     """Versions, compilers, flags and variables of a case's process, whose environment is given.
 
     No runtime is imported; what cannot be asked here, since it is not here, is left out.
