@@ -71,8 +71,10 @@ def test_every_field_of_a_case_comes_back(
 
     params: dict[str, Value] = {}
     for name, param in registry.kernel(kernel).kernel.params.items():
+        number: Any = param.default
+        choices = param.choices or (number, *(type(number)(f * number) for f in (0.5, 2.0)))
         # Not every choice goes with every other, nor with float32.
-        for choice in reversed(param.choices or (param.default, param.default * 2)):
+        for choice in reversed(choices):
             with contextlib.suppress(JouliaError):
                 asked(params | {name: choice})
                 params[name] = choice

@@ -61,7 +61,7 @@ def test_a_revision_that_is_slower_and_hungrier_is_named(joulia, scratch, caches
     assert {v["metric"]: v["verdict"] for v in report["verdicts"]} == {
         "time": "regression",
         "energy": "regression",
-    }
+    }, report["verdicts"]
     assert report["verdicts"][1]["source"] == "fake"
     (time_,) = [v for v in report["verdicts"] if v["metric"] == "time"]
     assert time_["pairs"] == 6
