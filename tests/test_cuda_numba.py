@@ -7,11 +7,16 @@ small as kernels allow. What it cannot show, the machine code, is in test_cuda_p
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .programs_run import fields, program, require_same_bits
+from joulia.case import DTYPES
+
+from .programs_run import Boxed, fields, measured_together, program, require_same_bits
+from .test_ranks import Grids, cases, different, digests
 
 SIMULATED = "Numba's CUDA simulator: it computes, but its times mean nothing"
 
@@ -42,55 +47,55 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(("kernel", "shape", "params"), CASES)
-def test_every_kernel_gives_the_reference_solution(kernel, shape, params, dtype, measured):
-    given = [argument for each in params for argument in ("--param", each)]
-    (record,) = measured(
-        kernel,
-        "-b",
-        "numba:cuda",
-        "--shape",
-        shape,
-        "--dtype",
-        dtype,
-        *given,
-        env=SIMULATOR,
-        repeats=1,
-    )
+MEASURED: list[Boxed] = [
+    (kernel, dtype, shape, params) for kernel, shape, params in CASES for dtype in DTYPES
+]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[Boxed, dict[str, Any]]:
+    return measured_together("numba:cuda", MEASURED, SIMULATOR)
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=lambda case: "-".join([*case[:3], *case[3]]))
+def test_every_kernel_gives_the_reference_solution(
+    case: Boxed, results: dict[Boxed, dict[str, Any]]
+) -> None:
+    verify = results[case]["verify"]
+    assert verify["passed"], results[case]["reasons"]
+    assert verify["error"] <= verify["tolerance"]
+    assert all(check["passed"] for check in verify["invariants"].values())
+
+
+def test_what_is_simulated_has_no_time(measured: Callable[..., list[dict[str, Any]]]) -> None:
+    (record,) = measured("stream", "-b", "numba:cuda", "--shape", "11", env=SIMULATOR, repeats=1)
     assert record["status"] == "invalid"
     assert record["reasons"] == [SIMULATED], record["stderr"]
     assert record["time"] is None
     assert record["verify"]["passed"]
-    assert record["verify"]["error"] <= record["verify"]["tolerance"]
-    assert all(check["passed"] for check in record["verify"]["invariants"].values())
 
 
-@pytest.mark.parametrize(
-    ("kernel", "shape", "ranks", "params"),
-    [
-        ("heat", "7x5x3", (2, 3), ()),
-        ("shallow_water", "5x7", (2,), ()),
-        ("tracer", "7x3x4", (2,), ()),
-        ("tracer", "8x3x3", (2,), ("z=walls", "flow=rotation")),
-        ("equation_of_state", "11", (2,), ()),
-        ("column", "3x3x5", (2,), ()),
-    ],
-)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_ranks_give_the_same_bits(kernel, shape, ranks, params, dtype, tmp_path):
-    given = {"kernel": kernel, "shape": shape, "steps": 1, "params": params, "env": SIMULATOR}
-    alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
-    for count in ranks:
-        require_same_bits(alone, fields(tmp_path, "numba:cuda", count, dtype, **given))
+CUT: Grids = [
+    ("heat", (7, 5, 3), {}),
+    ("shallow_water", (5, 7), {}),
+    ("tracer", (7, 3, 4), {}),
+    ("tracer", (8, 3, 3), {"z": "walls", "flow": "rotation"}),
+    ("equation_of_state", (11,), {}),
+    ("column", (3, 3, 5), {}),
+    ("euler", (3, 1, 2), {"p": 1, "form": "weak"}),
+    ("euler", (3, 1, 2), {"p": 1, "form": "split"}),
+]
 
 
-@pytest.mark.parametrize(("form", "dtype"), [("weak", "float64"), ("split", "float32")])
-def test_ranks_give_the_same_bits_of_elements(form, dtype, tmp_path):
-    params = ("p=1", f"form={form}")
-    given = {"kernel": "euler", "shape": "3x1x2", "steps": 1, "params": params, "env": SIMULATOR}
-    alone = fields(tmp_path, "numba:cuda", 1, dtype, **given)
-    require_same_bits(alone, fields(tmp_path, "numba:cuda", 2, dtype, **given))
+def test_ranks_give_the_same_bits(tmp_path: Path) -> None:
+    """1 to 3 of them in one process, in every precision; heat's under a real mpiexec as well."""
+    chosen = [case | {"steps": 1} for case in cases([(CUT, DTYPES)])]
+    seen = digests(tmp_path, "numba:cuda", 1, 3, env=SIMULATOR, chosen=chosen)
+    assert all(len(cuts) >= 3 for cuts in seen.values())
+    assert different(seen, seen) == []
+    given = {"kernel": "heat", "shape": "7x5x3", "steps": 1, "env": SIMULATOR}
+    alone = fields(tmp_path, "numba:cuda", 1, **given)
+    require_same_bits(alone, fields(tmp_path, "numba:cuda", 2, **given))
 
 
 MUTANTS = ["noop", "stale", "swapped", "flipped", "nohalo"]
