@@ -10,10 +10,12 @@ import pytest
 import stand_in
 
 from joulia.bridges import _occa_library
+from joulia.case import DTYPES
 
 from .conftest import require
-from .programs_run import boxes_of_all, fields, program, require_same_bits
+from .programs_run import boxes_of_all, fields, measured_together, program, require_same_bits
 from .promises import COMPLETE
+from .test_ranks import Grids, cases, different, digests
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +109,23 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize(("kernel", "dtype", "params"), VARIANTS)
-def test_every_kernel_is_valid_in_occas_cuda_mode(kernel, dtype, params, gpu, measured):
-    options = [part for text in params for part in ("--param", text)]
-    (record,) = measured(
-        kernel, "-b", "occa:cuda", "--size", "tiny", "--dtype", dtype, *options, env=gpu
-    )
+MEASURED = [(kernel, dtype, "tiny", params) for kernel, dtype, params in VARIANTS]
+
+
+@pytest.fixture(scope="module")
+def results(gpu):
+    return measured_together("occa:cuda", MEASURED, gpu)
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=lambda case: "-".join([*case[:2], *case[3]]))
+def test_every_kernel_is_valid_in_occas_cuda_mode(case, results):
+    result = results[case]
+    assert result["status"] == "valid", result["reasons"]
+    assert result["verify"]["error"] <= result["verify"]["tolerance"]
+
+
+def test_a_record_tells_the_gpu(gpu, measured):
+    (record,) = measured("heat", "-b", "occa:cuda", "--size", "tiny", env=gpu)
     assert record["status"] == "valid", record["reasons"] + record["stderr"]
     assert record["software"]["gpu"] == "Stand-in GPU"
     assert record["parallel"]["gpus"][0]["capability"] == [9, 0]
@@ -152,13 +165,23 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(case, boxed):
     assert len(seen) == 1, seen
 
 
-@pytest.mark.parametrize(
-    ("kernel", "shape", "params"),
-    [("heat", "13x10x7", ()), ("tracer", "12x10x13", ()), ("euler", "5x3x2", ("p=2",))],
-)
-def test_four_ranks_give_the_require_same_bits_as_one(kernel, shape, params, gpu, tmp_path):
-    """Messages are packed on the device and sent from pinned host memory."""
-    case = {"kernel": kernel, "shape": shape, "steps": 3, "params": params, "env": gpu}
+CUT: Grids = [
+    ("heat", (13, 10, 7), {}),
+    ("tracer", (12, 10, 13), {}),
+    ("euler", (5, 3, 2), {"p": 2}),
+]
+
+
+def test_four_ranks_give_the_same_bits_as_one(gpu, tmp_path):
+    """In one process, and one kernel under a real mpiexec.
+
+    Messages are packed on the device and sent from pinned host memory.
+    """
+    chosen = cases([(CUT, DTYPES[:1])])
+    seen = digests(tmp_path, "occa:cuda", 1, 4, env=gpu, chosen=chosen)
+    assert all(len(cuts) >= 3 for cuts in seen.values())
+    assert different(seen, seen) == []
+    case = {"kernel": "euler", "shape": "5x3x2", "steps": 3, "params": ("p=2",), "env": gpu}
     alone = fields(tmp_path, "occa:cuda", 1, **case)
     require_same_bits(alone, fields(tmp_path, "occa:cuda", 4, **case))
 
