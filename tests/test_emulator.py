@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +13,7 @@ from joulia import registry
 from joulia.analysis import frontier
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernels.emulator import columns, networks, pruning, study, train
+from joulia.kernels.emulator import columns, low_rank, networks, pruning, study, train
 from joulia.kernels.emulator.networks import Choice
 from joulia.kernels.emulator.perceptron import (
     Layer,
@@ -162,18 +164,29 @@ def test_tickets_are_nested_and_start_from_the_rewound_weights():
 
 def test_the_study_has_every_control():
     x, y = inputs(256)
-    kinds = study.rows(16, x, y, (x, y), 1.0, 1, 1)
-    assert len(kinds) == 6
-    assert "| 2 x 16, random mask |" in study.table({16: kinds})
+    kinds = study.families(16, x, y, (x, y), 1.0, 1, 1)
+    assert len(kinds) == 8
+    _, *others = kinds.values()
+    tickets = [weights for weights, _ in kinds["ticket, rewound to epoch 1"]]
+    assert tickets == pytest.approx([640, 256, 128], abs=1)
+    for members in others:
+        assert [weights for weights, _ in members] == pytest.approx(tickets, rel=0.35)
+    told = study.table({16: kinds})
+    assert "\n| random mask | " in told
+    assert "**2 x 16**, 1280 weights" in told
     assert study.same_number(64, 0.2) == 20
+    assert study.same_rank(128, 0.2) == 9
 
 
 def test_low_rank_is_the_best_of_its_rank():
     network = new_network((32, 16, 16, 32), 1)
-    _, down, up, _ = train.low_rank(network, 16)
+    _, down, up, _ = low_rank.middle(network, 16)
     assert up.w @ down.w == pytest.approx(network[1].w, abs=1e-6)
-    _, down, up, _ = train.low_rank(network, 4)
+    _, down, up, _ = low_rank.middle(network, 4)
     assert np.linalg.matrix_rank(up.w @ down.w) == 4
+    every = low_rank.everywhere(network, 4)
+    assert [layer.w.shape[0] for layer in every] == [4, 16, 4, 16, 4, 32]
+    assert [layer.relu for layer in every] == [False, True, False, True, False, False]
 
 
 def test_what_was_not_trained_is_refused_with_what_was():
@@ -195,6 +208,46 @@ def test_a_column_is_known_by_its_number_wherever_the_grid_is_cut():
     assert (whole[:, 1:3, 5:20] == part).all()
 
 
+@pytest.mark.parametrize("mode", ["memory", "sync", "prefetch"])
+def test_a_record_tells_how_its_columns_came(mode, measured):
+    (record,) = measured("emulator", "-b", "numpy", "--size", "tiny", "--param", f"feed={mode}")
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    feed = record["feed"]
+    if mode == "memory":
+        assert feed is None
+        return
+    assert feed["bytes"] == 32 * 8 * 10 * 8
+    assert feed["file_bytes"] >= 1 << 28
+    assert 0.0 < feed["idle_share"] < 1.0
+    assert feed["read_bytes_per_s"] > 0.0
+    assert feed["idle"] is None
+
+
+def test_a_prefetch_waits_less_where_a_step_takes_longer_than_a_batch():
+    """Half as long to read as to compute."""
+    case = make_case("emulator", shape=SHAPE, params={"features": 64})
+    run = set_up(case, OneRank())
+    want = {"temperature": np.zeros(SHAPE)}
+    waited = {}
+    for mode in ("sync", "prefetch"):
+        feed = Feed(want, mode)
+        read = feed.read
+
+        def slow(read=read):
+            time.sleep(0.03)
+            return read()
+
+        feed.read = slow
+        feed.into(run.ops, run.fields)
+        feed.restart()
+        for _ in range(4):
+            time.sleep(0.06)
+            feed.into(run.ops, run.fields)
+        waited[mode] = feed.waited
+    assert waited["sync"] > 4 * 0.03
+    assert waited["prefetch"] < 0.5 * waited["sync"]
+
+
 @pytest.mark.parametrize("mode", ["sync", "prefetch"])
 def test_columns_from_a_file_give_the_same_answer_and_waiting_is_counted(mode):
     params = {"features": 64}
@@ -212,9 +265,41 @@ def test_batches_follow_one_another_round_and_round(monkeypatch):
     for _ in range(feed.batches + 3):
         feed.into(run.ops, run.fields)
         assert (run.ops.host(run.fields["temperature"]) == want["temperature"]).all()
-    assert feed.steps == feed.batches + 3
+    feed.settle()
+    assert feed.reads == feed.batches + 4, "one ahead"
+    assert feed.file_bytes == feed.batches * feed.nbytes
+    assert feed.reading > 0.0
     assert feed.waited > 0.0
     assert feed.nbytes == want["temperature"].nbytes
+
+
+@pytest.mark.parametrize("choice", networks.SHIPPED, ids=str)
+def test_every_network_is_valid_on_few_columns(choice):
+    """Where a sample has 80 columns, of which a few may be the worst: within the file's bound."""
+    solution = solve("emulator", size="tiny", steps=1, params=dataclasses.asdict(choice))
+    error, change = KERNEL.checks.sampled.squares(solution.case, solution.tile, solution.fields)
+    assert (error / change) ** 0.5 < KERNEL.checks.sampled.tolerance(solution.case)
+
+
+@pytest.mark.parametrize(("parts", "steps"), [(1, 8), (1, 32), (2, 24)])
+def test_the_solver_in_float32_is_valid(parts, steps, measured):
+    """Nearly neutral faces are taken for others, and every step rounds."""
+    given = ("--param", "method=solver", "--param", f"parts={parts}", "--param", f"steps={steps}")
+    (record,) = measured(
+        "emulator", "-b", "numpy", "--shape", "32x32x32", "--dtype", "float32", *given
+    )
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+
+
+def test_a_choice_is_told_in_words():
+    def told(**params):
+        return KERNEL.label(make_case("emulator", shape=SHAPE, params=params))
+
+    assert told() == "emulator 2 x 128, dense"
+    assert told(features=64, density=0.1) == "emulator 2 x 64, ticket 0.1"
+    assert told(density=0.2, mask="random", feed="sync") == "emulator feed=sync 2 x 128, random 0.2"
+    assert told(rank=32) == "emulator 2 x 128, rank 32"
+    assert told(method="solver", parts=2, steps=24) == "emulator solver, 64 levels, 24 steps"
 
 
 def test_a_frontier_over_choices_takes_those_that_a_user_names():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from joulia import registry
-from joulia.analysis import frontier
+from joulia.analysis import frontier, frontier_table
 from joulia.case import Settings
 from joulia.errors import JouliaError
 from joulia.parallel.comm import OneRank
@@ -21,7 +21,7 @@ from joulia.simulation.run import set_up
 from joulia.simulation.solve import make_case, solve
 
 from .conftest import require
-from .results import record
+from .results import made_estimate, record
 
 END = 0.25
 
@@ -144,9 +144,57 @@ def test_the_front_in_words():
     (points,) = frontier.points(records).values()
     assert frontier.sentences(points, frontier.energy_of, "energy") == [
         "Most accurate: relative error 0.001 for 8.10 J: 64^3, fp64 on numpy.",
-        "At 2.00 times the error, 8.10 times less energy: 64^3, fp32 on numba.",
+        "At 2.00 times the error, 8.10 times fewer joules: 64^3, fp32 on numba.",
     ]
     assert frontier.sentences(points[:0], frontier.energy_of, "energy") == []
+
+
+def emulated(time, error, *, energy=None, estimate=None, **params):
+    """A solution of the emulator, whose choices have names."""
+    case = make_case("emulator", "numba", size="small", dtype="float32", params=params)
+    bare = made("numba", time, error, steps=1, energy=energy)
+    modelled = estimate and made_estimate(0.5 * estimate, estimate, 2.0 * estimate)
+    return replace(bare, case=case, energy_estimate=modelled)
+
+
+def test_choices_that_have_names_are_told_by_them():
+    dense = emulated(4e-3, 0.024, energy=0.8)
+    ticket = emulated(1e-3, 0.031, energy=0.13, density=0.2)
+    (points,) = frontier.points([dense, ticket]).values()
+    assert frontier.sentences(points, frontier.energy_of, "energy") == [
+        "Most accurate: relative error 0.024 for 800 mJ: 2 x 128, dense, fp32 on numba.",
+        "At 1.29 times the error, 6.15 times fewer joules: 2 x 128, ticket 0.2, fp32 on numba.",
+    ]
+
+
+def test_where_no_joules_were_measured_estimates_are_told_as_such():
+    records = [emulated(4e-3, 0.024, estimate=0.02), emulated(1e-3, 0.031, density=0.2)]
+    (points,) = frontier.points(records).values()
+    first, second = frontier.sentences(points, frontier.time_of, "time")
+    assert "0.024 for 4.00 ms (≈ 20.0 mJ, estimated): 2 x 128, dense" in first
+    assert "estimated" not in second
+    assert frontier.sentences(points, frontier.energy_of, "energy") == []
+    (answer,) = frontier.cheapest(points, 0.03)
+    assert answer.endswith("dense, fp32 on numba, 4.00 ms (≈ 20.0 mJ, estimated), error 0.024.")
+
+
+def test_the_table_says_what_beats_a_choice():
+    dense = emulated(4e-3, 0.024, estimate=0.02)
+    ticket = emulated(1e-3, 0.031, density=0.2)
+    solver = emulated(9e-3, 0.0405, method="solver")
+    (points,) = frontier.points([solver, ticket, dense]).values()
+    rows = frontier_table.table(points).rows
+    assert rows == [
+        ["0.024", "4.00 ms", "", "≈ 20.0 mJ", "2 x 128, dense, fp32 on numba", ""],
+        ["0.031", "1.00 ms", "", "", "2 x 128, ticket 0.2, fp32 on numba", ""],
+        ["0.041", "9.00 ms", "", "", "solver, 32 levels, 128 steps, fp32 on numba"]
+        + ["2 x 128, ticket 0.2, fp32 on numba (9.00 times quicker)"],
+    ]
+    slow = replace(emulated(2e-3, 0.031, energy=0.1), case=solver.case)
+    quick = replace(emulated(1e-3, 0.031, energy=0.3), case=ticket.case)
+    (points,) = frontier.points([slow, quick]).values()
+    beaten = [row[-1] for row in frontier_table.table(points).rows]
+    assert beaten == ["", ""], "the slow one takes fewer joules"
 
 
 def test_joules_that_were_not_measured_are_not_on_the_energy_front():

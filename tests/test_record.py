@@ -14,9 +14,11 @@ from joulia.analysis import compare, export, record_table, tables
 from joulia.errors import JouliaError
 from joulia.records import document, store
 from joulia.records.codec import from_json, to_json
-from joulia.records.parts import Energy
-from joulia.records.record import Record
+from joulia.records.parts import EndTimeError, Energy, Feed
+from joulia.records.record import Findings, Measured, Record
 from joulia.report import page
+from joulia.runner import session
+from joulia.runner.ceilings import Ceilings
 
 from .results import made_energy, record
 
@@ -86,6 +88,25 @@ def test_what_is_no_record_is_told_with_file_line_and_key(
 def test_parts_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         full().status = "valid"  # type: ignore[misc]
+
+
+def test_a_record_keeps_every_part_that_was_measured() -> None:
+    """And joules of the time in which its input was waited for."""
+    made = full()
+    feed = Feed(1 << 20, 1e9, 0.25, 1 << 28)
+    solution = EndTimeError(1.0, 10, "u", "", 0.1)
+    names = {f.name for f in dataclasses.fields(Findings)}
+    given = {name: getattr(made, name) for name in names} | {"feed": feed, "solution": solution}
+    empty = {f.name: f.default for f in dataclasses.fields(Findings) if f.name != "status"}
+    bare = dataclasses.replace(made, **empty)
+    kept = session.published(bare, Measured(**given), Ceilings())
+    set_before = {"status", "reasons", "verify", "conditions", "stderr"}
+    for name in names - set_before:
+        assert given[name] is None or getattr(kept, name) is not None, name
+    assert made.energy is not None
+    assert kept.feed == dataclasses.replace(feed, idle=0.25 * made.energy.median)
+    without = session.published(bare, Measured(**given | {"energy": None}), Ceilings())
+    assert without.feed == feed
 
 
 def test_a_part_alone() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from joulia.analysis import record_table, scaling, terminal
-from joulia.records.parts import DeviceUse, Gpu
+from joulia.records.parts import DeviceUse, Feed, Gpu
 from joulia.records.record import Record
 
 from .results import record
@@ -44,6 +44,32 @@ def test_a_failed_case_keeps_its_row_and_its_reason_stands_below() -> None:
     because = f"failed: {record_table.label(failed.case)}: the GPU stopped answering"
     assert because in record_table.notes([failed])
     assert not record_table.skips([failed])
+
+
+def test_a_feed_is_told_with_its_idle_share_its_bytes_and_where_they_lie() -> None:
+    feed = Feed(2_100_000, 4.2e9, 0.382, file_bytes=1 << 28, idle=0.012)
+    told = replace(record("numba", 1e-3), feed=feed)
+    (line,) = (line for line in record_table.notes([told]) if "idled" in line)
+    assert line == (
+        f"{record_table.label(told.case)}: the device idled for its input 38% of the time, 12.0 mJ "
+        "a step; 2.10 MB a step, read at 4.20 GB/s from a file of 268 MB, which lies in memory: no "
+        "disk's rate"
+    )
+    larger = replace(feed, file_bytes=told.machine.memory_bytes, idle=None)
+    assert record_table.fed(larger, told.machine) == (
+        "the device idled for its input 38% of the time; 2.10 MB a step, read at 4.20 GB/s"
+    )
+    assert not any("idled" in line for line in record_table.notes([record("numba", 1e-3)]))
+
+
+def test_names_are_cut_only_as_far_as_they_can_be_told_apart() -> None:
+    names = [f"emulator 2 x 128, ticket 0.{n}" for n in (1, 2, 5)]
+    column = terminal.Column("kernel", right=False, least=20)
+    grid = terminal.Grid([column], [[name] for name in names])
+    assert terminal.tight(grid, 0) == len(names[0])
+    assert terminal.tight(terminal.Grid([column], [["x" * 30 + "a"], ["y" * 30]]), 0) == 20
+    alike = terminal.Grid([column], [["x" * 50 + "a"], ["x" * 50 + "b"]])
+    assert terminal.tight(alike, 0) == 20, "too long to be told apart"
 
 
 def test_bounds_name_cores_and_gpus() -> None:

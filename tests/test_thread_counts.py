@@ -109,7 +109,8 @@ def counting(wanted: int, *, hands_out: bool = False, apart: frozenset[int] = fr
     comm = OneRank()
     comm.helpers = apart
     case = SimpleNamespace(threads=wanted, on_gpu=False)
-    run: Any = SimpleNamespace(case=case, ops=SimpleNamespace(hands_out=hands_out, pool=None))
+    ops = SimpleNamespace(hands_out=hands_out, pool=None)
+    run: Any = SimpleNamespace(case=case, ops=ops, feed=None)
     return ThreadTimes(run, comm)
 
 

@@ -28,6 +28,8 @@ TRUTH_STEPS = 512
 INTERVAL = 0.25
 STABLE, UNSTABLE = 1e-3, 10.0
 """Diffusivities where temperature rises and where it falls with height."""
+LARGEST_FLUX = 0.4 * math.sqrt(2.0)
+"""Out of the top of any column: see `surface_flux`."""
 TEST, VALIDATION, TRAINING = 0, 1 << 40, 1 << 41
 """The numbers that sets of columns begin at: a measured grid shows columns of the test set."""
 

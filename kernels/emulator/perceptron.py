@@ -156,3 +156,8 @@ def train(
 def error(network: Network, x: Host, y: Host) -> float:
     """Root mean square over all levels and columns, in units of the targets."""
     return math.sqrt(float(np.mean((predict(network, x) - y) ** 2, dtype="f8")))
+
+
+def weights_of(network: Network) -> int:
+    """Those that are not 0 and that training sets; biases are not counted."""
+    return sum(int(np.count_nonzero(layer.w)) for layer in network if not layer.fixed)

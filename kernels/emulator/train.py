@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from joulia.kernel import Host
-from joulia.kernels.emulator import networks, pruning, study
+from joulia.kernels.emulator import low_rank, networks, pruning, study
 from joulia.kernels.emulator.columns import LEVELS, TEST, TRAINING, increments
 from joulia.kernels.emulator.networks import Choice
 from joulia.kernels.emulator.perceptron import (
@@ -28,6 +28,7 @@ from joulia.kernels.emulator.perceptron import (
     error,
     new_network,
     train,
+    weights_of,
 )
 
 EPOCHS = 60
@@ -101,16 +102,6 @@ class Recipe:
         return self.trained(new_network(widths(layers, features), self.seed), features)
 
 
-def low_rank(network: Network, rank: int) -> Network:
-    """The middle matrix as two thin ones: the best of that rank (Eckart and Young, 1936)."""
-    first, middle, last = copied(network)
-    u, sizes, v = np.linalg.svd(middle.w.astype("f8"))
-    root = np.sqrt(sizes[:rank])
-    down = Layer((root[:, None] * v[:rank]).astype("f4"), np.zeros((rank, 1), "f4"), relu=False)
-    up = Layer((u[:, :rank] * root).astype("f4"), middle.b, middle.relu)
-    return [first, down, up, last]
-
-
 def strided(features: int, stride: int, seed: int) -> Network:
     """A network with an output every `stride` levels, and a layer that interpolates the others."""
     network = new_network((LEVELS, features, features, LEVELS // stride), seed)
@@ -144,7 +135,7 @@ def train_other(recipe: Recipe, choice: Choice) -> Network:
     """A network of SHIPPED that is no ticket, nor dense beside one."""
     if choice.rank:
         dense = recipe.dense(choice.layers, choice.features)
-        return recipe.trained(low_rank(dense, choice.rank), choice.features)
+        return recipe.trained(low_rank.middle(dense, choice.rank), choice.features)
     if choice.stride > 1:
         return recipe.trained(strided(choice.features, choice.stride, recipe.seed), choice.features)
     if choice.density < 1.0:
@@ -170,10 +161,6 @@ def train_all(recipe: Recipe, tell: Callable[[Choice, Network], float]) -> dict[
     return arrays
 
 
-def weights_of(network: Network) -> int:
-    return sum(int(np.count_nonzero(layer.w)) for layer in network if not layer.fixed)
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--columns", type=int, default=100_000, help="of the training set")
@@ -186,13 +173,13 @@ def main() -> None:
     recipe = Recipe(training, given.epochs, given.seed)
     if given.study:
         part = recipe.columns(0)
-        rows = {
-            features: study.rows(
+        found = {
+            features: study.families(
                 features, part.x, part.y, (test.x, test.y), test.change, given.epochs, given.seed
             )
             for features in study.FEATURES
         }
-        print(study.table(rows))
+        print(study.table(found))
         return
 
     def tell(choice: Choice, network: Network) -> float:

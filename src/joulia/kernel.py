@@ -310,12 +310,13 @@ class Kernel:
     With which parameters: `params` are a user's; `constants` go into the sources when they are
     compiled; `tables(case, tile)` are arrays beside the fields, of any shape, that no step changes
     (weights, operators, what flows through a boundary): functions take them by their names,
-    integers as int32 and the others in the case's precision; `fed(case)` says which fields a step
-    gets from a file, if any, and how: `sync` or `prefetch`; `require` raises JouliaError for a case
-    that cannot be run. `more(case)` is what some parameters need beyond the fields, functions and
-    exchanges of all cases, which has no part in the others: not in their memory, nor in what is
-    compiled. `ends_at(case, until)` is the case with its time step shortened so that whole steps
-    end there, and their number: the least, none longer than the case's own.
+    integers as int32 and the others in the case's precision; `named(params)` is what they choose,
+    in words, for tables and the frontier, where a list of them would not be read; `fed(case)` says
+    which fields a step gets from a file, if any, and how: `sync` or `prefetch`; `require` raises
+    JouliaError for a case that cannot be run. `more(case)` is what some parameters need beyond the
+    fields, functions and exchanges of all cases, which has no part in the others: not in their
+    memory, nor in what is compiled. `ends_at(case, until)` is the case with its time step shortened
+    so that whole steps end there, and their number: the least, none longer than the case's own.
 
     How it is measured: `quick` is the preset's size; `updates` counts what a step updates where
     that is not the grid's cells once; `frontier` is what is swept. A kernel with `ceilings`
@@ -347,6 +348,7 @@ class Kernel:
     params: Mapping[str, Param] = field(default_factory=dict)
     constants: Callable[[Case], dict[str, Value]] | None = None
     tables: Callable[[Case, Tile], dict[str, Host]] | None = None
+    named: Callable[[Mapping[str, Value]], str] | None = None
     fed: Callable[[Case], tuple[str, tuple[str, ...]]] | None = None
     require: Callable[[Case], None] | None = None
     more: Callable[[Case], More | None] | None = None
@@ -390,8 +392,19 @@ class Kernel:
 
     def label(self, case: Case) -> str:
         """The name with the parameters without which the case's figures cannot be read."""
+        if chosen := self.choice(case):
+            return f"{self.name} {chosen}"
         shown = [name for name, param in self.params.items() if param.shown]
         return " ".join([self.name, *(f"{k}={v}" for k, v in case.params if k in shown)])
+
+    def choice(self, case: Case) -> str:
+        """What the case's parameters choose, in words, where the kernel has some for it.
+
+        Parameters that a record of an earlier version lacks are at their defaults.
+        """
+        if self.named is None:
+            return ""
+        return self.named({k: p.default for k, p in self.params.items()} | dict(case.params))
 
     def updates_a_step(self, case: Case) -> float:
         return self.updates(case) if self.updates else float(math.prod(case.shape))

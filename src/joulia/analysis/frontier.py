@@ -30,7 +30,9 @@ SAME_ERROR = 1.01
 class Point:
     """One solution: its error, and time (s) and measured joules to the end time.
 
-    Costs are those of the steps, from repeated windows; start-up is not in them.
+    Costs are those of the steps, from repeated windows; start-up is not in them. `estimate` are
+    joules by the model, where none were measured. `swept` are the parameters that differ among
+    points of this problem; `grids` tells whether their grids do.
     """
 
     record: Record
@@ -38,7 +40,9 @@ class Point:
     steps: int
     time: Uncertain
     energy: Uncertain | None
+    estimate: float | None = None
     swept: frozenset[str] = frozenset()
+    grids: bool = True
 
     @property
     def label(self) -> str:
@@ -49,12 +53,31 @@ class Point:
     def method(self) -> str:
         """The same without the limits that it computed under."""
         case = self.record.case
-        swept = "".join(f" {k} = {v}" for k, v in case.params if k in self.swept)
-        shape = case.shape
-        grid = f"{shape[0]}^{len(shape)}" if len(set(shape)) == 1 else "x".join(map(str, shape))
         where = "" if case.cores == 1 else f" {case.ranks} x {case.threads}{case.waiting}"
         precision = {"float64": "fp64", "float32": "fp32"}[case.dtype]
-        return f"{grid}, {precision}{swept} on {case.backend}{where}"
+        if self.choice:
+            grid = f", {self.grid}" if self.grids else ""
+            return f"{self.choice}{grid}, {precision} on {case.backend}{where}"
+        swept = "".join(f" {k} = {v}" for k, v in case.params if k in self.swept)
+        return f"{self.grid}, {precision}{swept} on {case.backend}{where}"
+
+    @property
+    def choice(self) -> str:
+        """What its parameters choose, in the kernel's words; nothing where it has none."""
+        known = registry.kernels().get(self.record.case.kernel)
+        return known.kernel.choice(self.record.case) if known else ""
+
+    @property
+    def grid(self) -> str:
+        shape = self.record.case.shape
+        return f"{shape[0]}^{len(shape)}" if len(set(shape)) == 1 else "x".join(map(str, shape))
+
+    @property
+    def estimated(self) -> str:
+        """Joules by the model, in brackets and marked; nothing where some were measured."""
+        if self.estimate is None:
+            return ""
+        return f" (≈ {quantity(self.estimate, 'J')}, estimated)"
 
 
 def by_method(points: Sequence[Point]) -> list[list[Point]]:
@@ -168,9 +191,19 @@ def points(records: Sequence[Record]) -> dict[tuple[str, str, float], list[Point
             steps,
             scaled(uncertain(record.time), steps),
             scaled(uncertain(record.energy), steps) if record.energy else None,
+            record.energy_estimate.median * steps
+            if record.energy_estimate and not record.energy
+            else None,
         )
         groups.setdefault((machine, case.kernel, until), []).append(point)
-    return {key: [replace(p, swept=varied(group)) for p in group] for key, group in groups.items()}
+    return {
+        key: [replace(p, swept=varied(group), grids=several_grids(group)) for p in group]
+        for key, group in groups.items()
+    }
+
+
+def several_grids(points: Sequence[Point]) -> bool:
+    return len({point.record.case.shape for point in points}) > 1
 
 
 def varied(points: Sequence[Point]) -> frozenset[str]:
@@ -211,7 +244,7 @@ def sentences(
     points: Sequence[Point], cost: Callable[[Point], float | None], word: str
 ) -> list[str]:
     """The front in words: the most accurate choice, then what each step down saves."""
-    unit = {"time": "s", "energy": "J"}[word]
+    unit, fewer = {"time": ("s", "less time"), "energy": ("J", "fewer joules")}[word]
     best = front(points, cost)
     if not best:
         return []
@@ -219,16 +252,16 @@ def sentences(
     least = cost(first)
     assert least is not None
     lines = [
-        f"Most accurate: relative error {first.error:.2g} for {quantity(least, unit)}: "
-        f"{first.label}."
+        f"Most accurate: relative error {first.error:.2g} for {quantity(least, unit)}"
+        f"{first.estimated}: {first.label}."
     ]
     for point in rest:
         price = cost(point)
         assert price is not None
         more = math.inf if first.error == 0.0 else point.error / first.error
         lines.append(
-            f"At {digits(more)} times the error, {digits(least / price)} times less {word}: "
-            f"{point.label}."
+            f"At {digits(more)} times the error, {digits(least / price)} times {fewer}"
+            f"{point.estimated}: {point.label}."
         )
     return lines
 
@@ -254,7 +287,7 @@ def answer(choice: tuple[float, Point], error: float, word: str) -> str:
     unit = {"time": "s", "energy": "J"}[word]
     return (
         f"Least {word} at a relative error of at most {error:g}: {point.label}, "
-        f"{quantity(cost, unit)}, error {point.error:.2g}."
+        f"{quantity(cost, unit)}{point.estimated}, error {point.error:.2g}."
     )
 
 

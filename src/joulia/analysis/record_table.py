@@ -13,8 +13,9 @@ from joulia.analysis.terminal import Cell, Column, Grid, console, draw
 from joulia.analysis.units import quantity, seconds, spread
 from joulia.analysis.unmetered import unmetered
 from joulia.case import Case, Place, count_of
-from joulia.records.parts import Energy, Rates
+from joulia.records.parts import Energy, Feed, Rates
 from joulia.records.record import Record
+from joulia.system.machine import Machine
 
 COLOURS = {"valid": "green", "invalid": "red", "failed": "red", "skipped": "yellow"}
 
@@ -145,6 +146,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     if without:
         lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
     lines += energy_notes(records)
+    lines += [f"{label(r.case)}: {fed(r.feed, r.machine)}" for r in records if r.feed]
     lines += conditions.notes(records)
     lines += sharing(records)
     lines += bounds(records)
@@ -213,6 +215,20 @@ def waste(energy: Energy) -> list[str]:
             f"(exchange and imbalance), {quantity(energy.waiting.waiting, 'J')} a step"
         )
     return lines
+
+
+def fed(feed: Feed, machine: Machine) -> str:
+    """How the input of a step came from a file, and what waiting for it took."""
+    joules = "" if feed.idle is None else f", {quantity(feed.idle, 'J')} a step"
+    line = (
+        f"the device idled for its input {feed.idle_share:.0%} of the time{joules}; "
+        f"{quantity(float(feed.bytes), 'B')} a step, read at "
+        f"{quantity(feed.read_bytes_per_s, 'B/s')}"
+    )
+    if 0 < feed.file_bytes < machine.memory_bytes:
+        size = quantity(float(feed.file_bytes), "B")
+        line += f" from a file of {size}, which lies in memory: no disk's rate"
+    return line
 
 
 def sharing(records: Sequence[Record]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -50,7 +50,8 @@ class Column:
     """
     right: bool = True
     least: int | None = None
-    """Of names: they may be cut to this many characters, the last an ellipsis."""
+    """Of names: they may be cut to this many characters, the last an ellipsis; to more, up to
+    twice as many, where two of them would read the same."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,17 @@ def natural(grid: Grid, column: int, lines: int) -> int:
 def tight(grid: Grid, column: int) -> int:
     """The least width of a column: figures whole, names cut as far as they may be."""
     full = natural(grid, column, lines=2)
-    return min(full, grid.columns[column].least or full)
+    least = grid.columns[column].least
+    if least is None:
+        return full
+    names = set(grid.cells(column))
+    widths = range(least, 2 * least + 1)
+    return min(full, next((w for w in widths if told_apart(names, w)), least))
+
+
+def told_apart(names: Collection[str], width: int) -> bool:
+    """Whether all differ when they are cut to this many characters, the last an ellipsis."""
+    return len({name if len(name) <= width else name[: width - 1] for name in names}) == len(names)
 
 
 def heading(title: str, lines: int) -> int:

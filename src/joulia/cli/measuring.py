@@ -215,7 +215,8 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
     set them.
     """
     from joulia.analysis import frontier as sweeping
-    from joulia.analysis.terminal import console
+    from joulia.analysis import frontier_table
+    from joulia.analysis.terminal import console, draw
     from joulia.case import Settings
     from joulia.cli.progress import execute
     from joulia.records import store
@@ -249,6 +250,8 @@ def frontier(kernel: str, output: Path, **options: Any) -> int:
         out.print(title, markup=False)
         for line in lines:
             out.print(f"  {line}", markup=False)
+    for _, points in frontier_plots.titled(records):
+        draw(out, frontier_table.table(points))
     written = output.with_suffix(".html")
     page.write(written, page.build(records))
     click.echo(f"Diagrams: {written}")

@@ -148,9 +148,10 @@ def fed(feed: feeding.Feed | None, seconds: float, comm: Comm) -> Feed | None:
     """The input of the steps that just took `seconds`; the same on every rank."""
     if feed is None:
         return None
-    read = comm.sum(float(feed.nbytes))
-    slowest = comm.max(feed.reading / feed.steps)
-    return Feed(int(read), read / slowest, comm.max(feed.waited / seconds))
+    feed.settle()
+    read, files = comm.sum(float(feed.nbytes)), comm.sum(float(feed.file_bytes))
+    slowest = comm.max(feed.reading / feed.reads)
+    return Feed(int(read), read / slowest, comm.max(feed.waited / seconds), int(files))
 
 
 def typical(feeds: Sequence[Feed | None]) -> Feed | None:

@@ -387,6 +387,10 @@ class Feed:
     """That over the time in which it was read by the slowest rank, B/s."""
     idle_share: float
     """The share of the step in which the slowest rank waited for its input, between 0 and 1."""
+    file_bytes: int = 0
+    """The size of the files of all ranks, bytes: less than memory, and they lie in memory."""
+    idle: float | None = None
+    """J/step of the idle share at the mean power of the windows; null where no joules are."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from joulia.energy import carbon, estimate
 from joulia.parallel import launchers
 from joulia.records import lines, software, store
 from joulia.records.identity import identity
-from joulia.records.parts import Estimate
+from joulia.records.parts import Energy, Estimate, Feed
 from joulia.records.record import Measured, Record
 from joulia.records.toolchain import toolchain
 from joulia.runner import launch, starts
@@ -160,8 +160,16 @@ def published(record: Record, part: Measured, ceilings: Ceilings) -> Record:
         rates=rates,
         startup=part.startup,
         parallel=parallel,
+        feed=fed_at(part.feed, energy),
         solution=part.solution,
     )
+
+
+def fed_at(feed: Feed | None, energy: Energy | None) -> Feed | None:
+    """How the input came, with the joules that went while it was waited for."""
+    if feed is None or energy is None:
+        return feed
+    return replace(feed, idle=feed.idle_share * energy.median)
 
 
 def estimate_of(record: Record, part: Measured) -> Estimate | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Mapping
@@ -29,7 +30,8 @@ class Feed:
 
     `batch` is what each of them holds: steps are then repeats of one computation, as everywhere,
     while all bytes travel. `waited` are seconds in which a step waited for its batch, and for its
-    way into the runtime's arrays; `reading` are seconds in which batches were read.
+    way into the runtime's arrays; `reading` are seconds in which `reads` batches were read.
+    `reader` is the system's id of a thread that reads ahead, one more than the case computes on.
     """
 
     def __init__(self, batch: Mapping[str, Host], mode: str) -> None:
@@ -47,8 +49,15 @@ class Feed:
         self.turn = 0
         self.pool = ThreadPoolExecutor(1) if mode == "prefetch" else None
         self.ahead: Future[bytearray] | None = None
+        self.reader: int | None = None
+        if self.pool is not None:
+            self.reader = self.pool.submit(threading.get_native_id).result()
         self.waited = self.reading = 0.0
-        self.steps = 0
+        self.reads = 0
+
+    @property
+    def file_bytes(self) -> int:
+        return self.batches * self.nbytes
 
     def read(self) -> bytearray:
         began = clock()
@@ -58,6 +67,7 @@ class Feed:
             raise OSError(f"batch {self.turn % self.batches} of the columns' file ends early")
         self.turn += 1
         self.reading += clock() - began
+        self.reads += 1
         return buffer
 
     def batch(self) -> bytearray:
@@ -81,9 +91,14 @@ class Feed:
             start += host.nbytes
         ops.synchronize()
         self.waited += clock() - began
-        self.steps += 1
+
+    def settle(self) -> None:
+        """Wait for what is still being read."""
+        if self.ahead is not None:
+            self.ahead.result()
 
     def restart(self) -> None:
         """Count anew."""
+        self.settle()
         self.waited = self.reading = 0.0
-        self.steps = 0
+        self.reads = 0
