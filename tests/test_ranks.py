@@ -36,6 +36,7 @@ GRIDS: Grids = [
     ("tracer", (12, 6, 100), {"z": "walls"}),
     ("poisson", (8, 12, 104), {}),
     ("poisson", (8, 12, 104), {"z": "walls"}),
+    ("boussinesq", (8, 12, 104), {}),
     ("emulator", (32, 4, 100), {"features": 64, "density": 0.2}),
     ("euler", (4, 2, 37), {"p": 2, "state": "wave"}),
     ("euler", (4, 2, 37), {"p": 3, "state": "wave", "form": "split"}),
@@ -49,6 +50,7 @@ ODD: Grids = [
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("poisson", (12, 18, 20), {"z": "walls"}),
     ("poisson", (12, 18, 20), {"method": "cg"}),
+    ("boussinesq", (12, 18, 20), {"advection": "weno5"}),
     ("euler", (3, 2, 5), {"p": 3, "state": "wave", "form": "split"}),
     ("euler", (3, 2, 5), {"p": 2, "state": "wave", "viscosity": 0.02}),
 ]
