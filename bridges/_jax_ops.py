@@ -46,22 +46,41 @@ class Function:
     def __init__(self, function: Callable[..., Any], arrays: int, ints: int) -> None:
         names = list(inspect.signature(function).parameters)
         written: tuple[str, ...] = vars(function)["writes"]
-        self.arrays = arrays
+        self.function = function
+        self.arrays, self.ints = arrays, ints
         self.written = [names.index(name) - 1 for name in written]
         self.compiling = False
-        self.compiled = jax.jit(
-            function,
-            static_argnums=(0, *range(1 + arrays, 1 + arrays + ints)),
-            donate_argnums=[1 + at for at in self.written],
+        self.compiled = functools.cache(self.jitted)
+
+    def jitted(self, places: tuple[int, ...]) -> Any:
+        """For calls whose array i is the one in the place `places[i]`.
+
+        One that is written and read under another name is handed over once: memory that is used
+        for results may have no other name.
+        """
+        given = sorted(set(places))
+        chosen = [given.index(place) for place in places]
+
+        @functools.wraps(self.function)
+        def called(box: Box, *arguments: Any) -> Any:
+            return self.function(box, *(arguments[at] for at in chosen), *arguments[len(given) :])
+
+        return jax.jit(
+            called,
+            static_argnums=(0, *range(1 + len(given), 1 + len(given) + self.ints)),
+            donate_argnums=[1 + given.index(at) for at in self.written],
         )
 
     def __call__(self, box: Box, *arguments: Any) -> None:
         fields, numbers = arguments[: self.arrays], arguments[self.arrays :]
-        values = [field.values for field in fields]
+        written = {fields[at]: at for at in self.written}
+        places = tuple(written.get(field, at) for at, field in enumerate(fields))
+        values = [field.values for at, field in enumerate(fields) if places[at] == at]
+        compiled = self.compiled(places)
         if self.compiling:
-            self.compiled.lower(box, *values, *numbers).compile()
+            compiled.lower(box, *values, *numbers).compile()
             return
-        results = self.compiled(box, *values, *numbers)
+        results = compiled(box, *values, *numbers)
         if len(self.written) == 1:
             results = (results,)
         for at, result in zip(self.written, results, strict=True):

@@ -50,6 +50,7 @@ ODD: Grids = [
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("poisson", (12, 18, 20), {"z": "walls"}),
     ("poisson", (12, 18, 20), {"method": "cg"}),
+    ("boussinesq", (12, 18, 20), {"advection": "weno5"}),
     ("euler", (3, 2, 5), {"p": 3, "state": "wave", "form": "split"}),
     ("euler", (3, 2, 5), {"p": 2, "state": "wave", "viscosity": 0.02}),
 ]
@@ -152,6 +153,7 @@ FEW: Grids = [
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("poisson", (3, 2, 12), {"z": "walls"}),
+    ("boussinesq", (3, 3, 12), {"cycles": 1}),
     ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),
 ]
 """For JAX, which compiles each box of each cut anew."""

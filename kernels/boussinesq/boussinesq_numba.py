@@ -15,10 +15,11 @@ import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
+from joulia.kernels._numba_blocks import blocks, part
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, flux5
 from joulia.kernels.boussinesq.schemes import CENTRED, WENO5
 
-PLANES, ROWS, COLUMNS = 32, 8, 256
+SIDES = PLANES, ROWS, COLUMNS = 32, 8, 256
 # Buffers, a row each: fluxes through west faces, what carries; then for each field those through
 # south faces of even and odd rows, and through bottoms of a block's rows, of even and odd planes.
 WEST, SPEED, SOUTH, BOTTOM = 0, 1, 2, 10
@@ -192,26 +193,6 @@ def block(
                 )  # fmt: skip
 
 
-@numba.njit(**ROW)
-def blocks(box: Any) -> Any:
-    z0, z1, y0, y1, x0, x1 = box
-    return (
-        (z1 - z0 + PLANES - 1) // PLANES,
-        (y1 - y0 + ROWS - 1) // ROWS,
-        (x1 - x0 + COLUMNS - 1) // COLUMNS,
-    )
-
-
-@numba.njit(**ROW)
-def part(box: Any, number: Any, counts: Any) -> Any:
-    z0, z1, y0, y1, x0, x1 = box
-    _, ny, nx = counts
-    za = z0 + number // (ny * nx) * PLANES
-    ya = y0 + number // nx % ny * ROWS
-    xa = x0 + number % nx * COLUMNS
-    return za, min(za + PLANES, z1), ya, min(ya + ROWS, y1), xa, min(xa + COLUMNS, x1)
-
-
 @numba.njit(**INLINED)
 def diverge(
     out: Any, u: Any, south: Any, north: Any, bottom: Any, top: Any, sx: Any, sy: Any, sz: Any
@@ -272,12 +253,13 @@ def specialize(single: int, advection: int) -> dict[str, Callable[..., None]]:
         per_length = (real(idx), real(idy), real(idz))
         physics = (real(nu), real(kappa), real(f), real(n2))
         weights = (real(first), real(second), real(gain))
-        counts = blocks(box)
+        counts = blocks(box, SIDES)
         for number in prange(counts[0] * counts[1] * counts[2]):
             rows = np.empty((BUFFERS, COLUMNS + 8), u.dtype)
+            here = part(box, number, counts, SIDES)
             block(
-                part(box, number, counts), rows, (u, v, w, b), (ua, va, wa, ba), (ub, vb, wb, bb),
-                (u1, v1, w1, b1), (bottom, top), per_length, physics, weights, advection,
+                here, rows, (u, v, w, b), (ua, va, wa, ba), (ub, vb, wb, bb), (u1, v1, w1, b1),
+                (bottom, top), per_length, physics, weights, advection,
             )  # fmt: skip
 
     return {"predict": predict, "divergence": divergence, "project": project}

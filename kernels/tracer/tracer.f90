@@ -1,43 +1,9 @@
 ! dc/dt = -div(v c) + kappa lap(c) in Fortran: fluxes by WENO5-Z as Borges et al. (2008) write it.
-module weno
-  use given
-  real(rk), parameter :: eps = 1e-8_rk
+#include "_weno.f90"
+
+module fluxes
+  use weno
 contains
-  ! The value at the face between c and d, from the left, in differences from c.
-  pure real(rk) function weno5(far, near, c, after, beyond)
-    real(rk), intent(in) :: far, near, c, after, beyond
-    real(rk) :: a, b, d, e, beta0, beta1, beta2, tau, alpha0, alpha1, alpha2
-
-    a = far - c
-    b = near - c
-    d = after - c
-    e = beyond - c
-    beta0 = (13 * (e - 2 * d)**2 + 3 * (e - 4 * d)**2) / 4
-    beta1 = (13 * (b + d)**2 + 3 * (b - d)**2) / 4
-    beta2 = (13 * (a - 2 * b)**2 + 3 * (a - 4 * b)**2) / 4
-    tau = abs(beta0 - beta2)
-    alpha0 = 0.3_rk * (1 + (tau / (beta0 + eps))**2)
-    alpha1 = 0.6_rk * (1 + (tau / (beta1 + eps))**2)
-    alpha2 = 0.1_rk * (1 + (tau / (beta2 + eps))**2)
-    weno5 = c + (alpha0 * (5 * d - e) + alpha1 * (2 * d - b) + alpha2 * (2 * a - 7 * b)) &
-              / (6 * (alpha0 + alpha1 + alpha2))
-  end function
-
-  ! Of third order, from two cells on the left and one on the right.
-  pure real(rk) function weno3(near, c, after)
-    real(rk), intent(in) :: near, c, after
-    real(rk) :: b, d, beta0, beta1, tau, alpha0, alpha1
-
-    b = near - c
-    d = after - c
-    beta0 = d**2
-    beta1 = b**2
-    tau = abs(beta0 - beta1)
-    alpha0 = 2 * (1 + (tau / (beta0 + eps))**2)
-    alpha1 = 1 + (tau / (beta1 + eps))**2
-    weno3 = c + (alpha0 * d - alpha1 * b) / (2 * (alpha0 + alpha1))
-  end function
-
   ! Upwind and diffusive flux through the face between c and d.
   pure real(rk) function flux(u, a, b, c, d, e, f, k)
     real(rk), intent(in) :: u, a, b, c, d, e, f, k
@@ -100,7 +66,7 @@ end module
 ! c1 = c + first G(c).
 subroutine stage1(nz, ny, nx, z0, z1, y0, y1, x0, x1, c, u, v, w, c1, bottom, top, &
                   idx, idy, idz, kx, ky, kz, first) bind(c)
-  use weno
+  use fluxes
   integer(c_int), value :: nz, ny, nx, z0, z1, y0, y1, x0, x1, bottom, top
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(in) :: c, u, v, w
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(inout) :: c1
@@ -122,7 +88,7 @@ end subroutine
 ! c2 = c1 + second G(c1) + history (c1 - c), and c = c2 + ahead G(c1).
 subroutine stage2(nz, ny, nx, z0, z1, y0, y1, x0, x1, c1, u, v, w, c, c2, bottom, top, &
                   idx, idy, idz, kx, ky, kz, second, history, ahead) bind(c)
-  use weno
+  use fluxes
   integer(c_int), value :: nz, ny, nx, z0, z1, y0, y1, x0, x1, bottom, top
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(in) :: c1, u, v, w
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(inout) :: c, c2
@@ -146,7 +112,7 @@ end subroutine
 ! c += third G(c2).
 subroutine stage3(nz, ny, nx, z0, z1, y0, y1, x0, x1, c2, u, v, w, c, bottom, top, &
                   idx, idy, idz, kx, ky, kz, third) bind(c)
-  use weno
+  use fluxes
   integer(c_int), value :: nz, ny, nx, z0, z1, y0, y1, x0, x1, bottom, top
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(in) :: c2, u, v, w
   real(rk), dimension(0:nx-1, 0:ny-1, 0:nz-1), intent(inout) :: c

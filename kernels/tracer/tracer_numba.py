@@ -16,9 +16,10 @@ import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
+from joulia.kernels._numba_blocks import blocks, part
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux1, flux3, flux5
 
-PLANES, ROWS, COLUMNS = 32, 16, 512
+SIDES = PLANES, ROWS, COLUMNS = 32, 16, 512
 # Buffers, a row each: fluxes through west faces, south faces of even and odd rows, the top, and
 # from BOTTOM on, through the bottom of each row of the block.
 WEST, SOUTH, TOP, BOTTOM = 0, 1, 3, 4
@@ -67,26 +68,6 @@ def update3(
         rate = tendency(west[x], west[x + 1], south[x], north[x], bottom[x], top[x], idx, idy, idz)
         bottom[x] = top[x]
         field[x] = muladd(third, rate, field[x])
-
-
-@numba.njit(**ROW)
-def blocks(box: Any) -> Any:
-    z0, z1, y0, y1, x0, x1 = box
-    return (
-        (z1 - z0 + PLANES - 1) // PLANES,
-        (y1 - y0 + ROWS - 1) // ROWS,
-        (x1 - x0 + COLUMNS - 1) // COLUMNS,
-    )
-
-
-@numba.njit(**ROW)
-def part(box: Any, block: Any, counts: Any) -> Any:
-    z0, z1, y0, y1, x0, x1 = box
-    _, ny, nx = counts
-    za = z0 + block // (ny * nx) * PLANES
-    ya = y0 + block // nx % ny * ROWS
-    xa = x0 + block % nx * COLUMNS
-    return za, min(za + PLANES, z1), ya, min(ya + ROWS, y1), xa, min(xa + COLUMNS, x1)
 
 
 @numba.njit(**INLINED)
@@ -213,10 +194,11 @@ def stage1(
     real = c.dtype.type
     geometry = (real(idx), real(idy), real(idz), real(kx), real(ky), real(kz))
     a = real(a)
-    counts = blocks(box)
+    counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
         rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
-        block1(part(box, block, counts), rows, c, u, v, w, c1, bottom, top, geometry, a)
+        here = part(box, block, counts, SIDES)
+        block1(here, rows, c, u, v, w, c1, bottom, top, geometry, a)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -227,10 +209,11 @@ def stage2(
     real = c.dtype.type
     geometry = (real(idx), real(idy), real(idz), real(kx), real(ky), real(kz))
     b, r, s = real(b), real(r), real(s)
-    counts = blocks(box)
+    counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
         rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
-        block2(part(box, block, counts), rows, c1, u, v, w, c, c2, bottom, top, geometry, b, r, s)
+        here = part(box, block, counts, SIDES)
+        block2(here, rows, c1, u, v, w, c, c2, bottom, top, geometry, b, r, s)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -241,10 +224,11 @@ def stage3(
     real = c.dtype.type
     geometry = (real(idx), real(idy), real(idz), real(kx), real(ky), real(kz))
     third = real(third)
-    counts = blocks(box)
+    counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
         rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
-        block3(part(box, block, counts), rows, c2, u, v, w, c, bottom, top, geometry, third)
+        here = part(box, block, counts, SIDES)
+        block3(here, rows, c2, u, v, w, c, bottom, top, geometry, third)
 
 
 def specialize(single: int) -> dict[str, Callable[..., None]]:

@@ -1,0 +1,33 @@
+"""Boxes in blocks of (planes, rows, columns), which threads of Numba's versions take by number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+
+from joulia.kernels._weno_numba import ROW
+
+
+@numba.njit(**ROW)
+def blocks(box: Any, sides: Any) -> Any:
+    """How many blocks with these sides there are along z, y and x; the last ones may be smaller."""
+    z0, z1, y0, y1, x0, x1 = box
+    planes, rows, columns = sides
+    return (
+        (z1 - z0 + planes - 1) // planes,
+        (y1 - y0 + rows - 1) // rows,
+        (x1 - x0 + columns - 1) // columns,
+    )
+
+
+@numba.njit(**ROW)
+def part(box: Any, number: Any, counts: Any, sides: Any) -> Any:
+    """The block of this number, as a box; x runs fastest."""
+    z0, z1, y0, y1, x0, x1 = box
+    planes, rows, columns = sides
+    _, ny, nx = counts
+    za = z0 + number // (ny * nx) * planes
+    ya = y0 + number // nx % ny * rows
+    xa = x0 + number % nx * columns
+    return za, min(za + planes, z1), ya, min(ya + rows, y1), xa, min(xa + columns, x1)
