@@ -36,7 +36,8 @@ GRIDS: Grids = [
     ("tracer", (12, 6, 100), {"z": "walls"}),
     ("poisson", (8, 12, 104), {}),
     ("poisson", (8, 12, 104), {"z": "walls"}),
-    ("emulator", (32, 4, 100), {"features": 64, "density": 0.2}),
+    ("emulator", (32, 20, 100), {"features": 64, "density": 0.2}),
+    ("emulator", (32, 20, 100), {"features": 64}),
     ("euler", (4, 2, 37), {"p": 2, "state": "wave"}),
     ("euler", (4, 2, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]
