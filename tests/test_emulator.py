@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from joulia.kernels.emulator.perceptron import (
     mean_free,
     new_network,
     predict,
+    weights_of,
 )
 from joulia.kernels.emulator.perceptron import train as trained
 from joulia.parallel.comm import OneRank
@@ -80,6 +82,22 @@ def test_a_shipped_network_has_the_error_that_its_file_says(choice):
     miss = predict(network, x) * per_increment - mean_free(change)
     relative = np.sqrt(np.mean(miss**2) / np.mean(change**2))
     assert 1.0 / 1.5 < relative / networks.test_error(choice) < 1.5
+
+
+def test_the_page_tells_of_every_network_what_its_file_says():
+    page = Path(networks.__file__).with_name("README.md").read_text()
+    rows = re.findall(r"^\| (\d x [^|]+?) \| (\d+) \| (0\.\d{4}) \|$", page, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(map(str, networks.SHIPPED))
+    for choice, (_, weights, error_told) in zip(networks.SHIPPED, rows, strict=True):
+        layers = networks.load(choice)
+        between = layers[:-1] if choice.stride > 1 else layers  # the last one interpolates
+        assert int(weights) == weights_of(between)
+        assert float(error_told) == pytest.approx(networks.test_error(choice), abs=6e-5)
+
+
+def test_the_page_says_where_the_feed_s_bytes_lie():
+    page = Path(networks.__file__).with_name("README.md").read_text()
+    assert "in the page cache, and the rate of the source is memory's, not a disk's" in page
 
 
 def test_density_is_the_share_of_weights_that_is_left_in_each_matrix():
@@ -368,5 +386,10 @@ def test_a_frontier_over_choices_takes_those_that_a_user_names():
     assert len(every) == len(chosen.choices)
     sparse = frontier.sweeps(chosen, {"density": ("0.1",), "method": ("network",)})
     assert [choice["features"] for choice in sparse] == [(64,), (128,)]
+    planned, _ = frontier.plan("emulator", backends=("numpy",), params={"density": ("1", ".2")})
+    dense = [
+        each.case.param("density") for each in planned if each.case.param("method") == "network"
+    ]
+    assert set(dense) == {1.0, 0.2}
     with pytest.raises(JouliaError, match=r"no choice has features=7\. Allowed: 128, 32, 48, 64"):
         frontier.sweeps(chosen, {"features": (7,)})
