@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import subprocess
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,12 +27,17 @@ from joulia.kernels.emulator.perceptron import (
     mean_free,
     new_network,
     predict,
+    weights_of,
 )
 from joulia.kernels.emulator.perceptron import train as trained
 from joulia.parallel.comm import OneRank
+from joulia.simulation import verify
 from joulia.simulation.feed import Feed
 from joulia.simulation.run import set_up
 from joulia.simulation.solve import make_case, solve
+
+from .conftest import require
+from .programs_run import PROGRAMS
 
 SHAPE = (columns.LEVELS, 3, 37)
 KERNEL = registry.kernel("emulator").kernel
@@ -72,6 +82,22 @@ def test_a_shipped_network_has_the_error_that_its_file_says(choice):
     miss = predict(network, x) * per_increment - mean_free(change)
     relative = np.sqrt(np.mean(miss**2) / np.mean(change**2))
     assert 1.0 / 1.5 < relative / networks.test_error(choice) < 1.5
+
+
+def test_the_page_tells_of_every_network_what_its_file_says():
+    page = Path(networks.__file__).with_name("README.md").read_text()
+    rows = re.findall(r"^\| (\d x [^|]+?) \| (\d+) \| (0\.\d{4}) \|$", page, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(map(str, networks.SHIPPED))
+    for choice, (_, weights, error_told) in zip(networks.SHIPPED, rows, strict=True):
+        layers = networks.load(choice)
+        between = layers[:-1] if choice.stride > 1 else layers  # the last one interpolates
+        assert int(weights) == weights_of(between)
+        assert float(error_told) == pytest.approx(networks.test_error(choice), abs=6e-5)
+
+
+def test_the_page_says_where_the_feed_s_bytes_lie():
+    page = Path(networks.__file__).with_name("README.md").read_text()
+    assert "in the page cache, and the rate of the source is memory's, not a disk's" in page
 
 
 def test_density_is_the_share_of_weights_that_is_left_in_each_matrix():
@@ -208,6 +234,23 @@ def test_a_column_is_known_by_its_number_wherever_the_grid_is_cut():
     assert (whole[:, 1:3, 5:20] == part).all()
 
 
+@pytest.mark.parametrize("processor", ["its own", "Haswell"])
+def test_no_bit_of_a_column_depends_on_its_place_in_numpy(processor):
+    """Whatever BLAS does for other numbers of columns, and at the edges of a product."""
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    if processor == "Haswell":
+        flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        if "avx2" not in flags.split():
+            pytest.skip("a processor without AVX2 cannot compute as Haswell")
+        env |= {"OPENBLAS_CORETYPE": processor}
+    command = [sys.executable, str(PROGRAMS / "columns.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 * len(networks.SHIPPED)
+    assert [line for line in lines if not line.endswith(": 0")] == []
+
+
 @pytest.mark.parametrize("mode", ["memory", "sync", "prefetch"])
 def test_a_record_tells_how_its_columns_came(mode, measured):
     (record,) = measured("emulator", "-b", "numpy", "--size", "tiny", "--param", f"feed={mode}")
@@ -291,6 +334,41 @@ def test_the_solver_in_float32_is_valid(parts, steps, measured):
     assert record["status"] == "valid", record["reasons"] + record["stderr"]
 
 
+def test_most_values_of_the_solver_agree_to_rounding_and_a_wrong_share_is_found_out():
+    """Where it takes a nearly neutral face for another, a whole column may differ."""
+    params = {"method": "solver", "steps": 8}
+    solution = solve("emulator", shape=(32, 16, 16), steps=1, params=params)
+    want = {"after": solution.fields["after"].astype("f8")}
+    check = verify.mostly_check(KERNEL, solution.case, OneRank(), want, want)
+    assert [c.error for c in check.values()] == [0.0]
+    for columns_off, passed in ((2, True), (3, False)):
+        off = {"after": want["after"].copy()}
+        off["after"][:, 0, :columns_off] += 1e-9
+        (found,) = verify.mostly_check(KERNEL, solution.case, OneRank(), off, want).values()
+        assert found.passed == passed
+        assert found.error == pytest.approx(columns_off / 256)
+        off["after"][:, 0, :columns_off] = np.nan
+        (found,) = verify.mostly_check(KERNEL, solution.case, OneRank(), off, want).values()
+        assert found.passed == passed
+    network = make_case("emulator", shape=SHAPE)
+    want = solve("emulator", shape=SHAPE, steps=1).fields
+    off = {"after": want["after"].copy()}
+    off["after"][3, 2, 1] += 1e-9
+    (found,) = verify.mostly_check(KERNEL, network, OneRank(), off, want).values()
+    assert not found.passed, "no value of a network"
+
+
+@pytest.mark.parametrize("backend", ["numba"])
+def test_the_solver_of_many_columns_is_valid_where_other_languages_round_otherwise(
+    backend, measured
+):
+    """In float64 128 steps take about one column of a thousand another way."""
+    require(backend)
+    given = ("--shape", "32x64x64", "--threads", "1", "--param", "method=solver")
+    (record,) = measured("emulator", "-b", backend, *given)
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+
+
 def test_a_choice_is_told_in_words():
     def told(**params):
         return KERNEL.label(make_case("emulator", shape=SHAPE, params=params))
@@ -308,5 +386,10 @@ def test_a_frontier_over_choices_takes_those_that_a_user_names():
     assert len(every) == len(chosen.choices)
     sparse = frontier.sweeps(chosen, {"density": ("0.1",), "method": ("network",)})
     assert [choice["features"] for choice in sparse] == [(64,), (128,)]
+    planned, _ = frontier.plan("emulator", backends=("numpy",), params={"density": ("1", ".2")})
+    dense = [
+        each.case.param("density") for each in planned if each.case.param("method") == "network"
+    ]
+    assert set(dense) == {1.0, 0.2}
     with pytest.raises(JouliaError, match=r"no choice has features=7\. Allowed: 128, 32, 48, 64"):
         frontier.sweeps(chosen, {"features": (7,)})

@@ -38,6 +38,7 @@ GRIDS: Grids = [
     ("poisson", (24, 20, 104), {"z": "walls"}),
     ("boussinesq", (8, 12, 104), {}),
     ("emulator", (32, 20, 100), {"features": 64, "density": 0.2}),
+    ("emulator", (32, 20, 100), {"features": 64}),
     ("euler", (4, 4, 37), {"p": 2, "state": "wave"}),
     ("euler", (4, 4, 37), {"p": 3, "state": "wave", "form": "split"}),
 ]

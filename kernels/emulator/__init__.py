@@ -22,6 +22,7 @@ from joulia.kernel import (
     Function,
     Host,
     Kernel,
+    Mostly,
     Param,
     Sampled,
     Work,
@@ -212,17 +213,33 @@ def work(case: Case) -> Work:
 def agreement(case: Case, steps: int, name: str) -> float:
     """With NumPy in float64.
 
-    In float32 the solver takes some nearly neutral faces for the others. In one step that keeps
+    By rounding the solver takes some nearly neutral faces for the others. In one step that keeps
     from a cell, or leaves in it, at most what the flux takes out of the top one, 0.57 dt / dz. An
     eighth of that is allowed, beside temperatures of up to 2 to 4; the worst of 4096 columns had
-    a third of it, in 8 to 32 steps on 32 to 128 levels.
+    a third of it, in 8 to 32 steps on 32 to 128 levels in float32.
     """
-    if case.dtype == "float64":
-        return 1e-12
     if by_network(case):
-        return 1e-5
+        return rounding(case, steps, name)
     dt, dz = INTERVAL / int(case.param("steps")), 1.0 / fine_levels(case)
     return 0.125 * columns.LARGEST_FLUX * dt / dz
+
+
+def rounding(case: Case, steps: int, name: str) -> float:
+    """What all values of a network differ by at most, and most of the solver's."""
+    if by_network(case):
+        return within(1e-12, 1e-5)(case, steps, name)
+    return within(1e-12, 1e-4)(case, steps, name)
+
+
+def share_of_others(case: Case) -> float:
+    """Of values that may differ by more: the solver's, where it took a face for another.
+
+    Of 16384 columns in float64 those were 0.3 % at most; in float32 1.2 % of the values of 80
+    columns. Of few columns it may be one.
+    """
+    if by_network(case):
+        return 0.0
+    return max(within(0.01, 0.03)(case, 1, ""), 1.0 / math.prod(case.shape[1:]))
 
 
 def kept_heat(case: Case, steps: int, name: str) -> float:
@@ -310,6 +327,7 @@ KERNEL = Kernel(
     work=work,
     checks=Checks(
         reference=agreement,
+        mostly=Mostly(rounding, share_of_others),
         sampled=Sampled(f"the truth of up to {SAMPLED} columns", squares, largest_error),
         conserved=Conserved(heat, kept_heat, gained=lost),
     ),

@@ -15,10 +15,14 @@ from numba import prange
 
 from joulia.bridges._numba_lanes import LANE_BYTES, larger, load, muladd, store
 from joulia.bridges._numba_math import muladd as fused
+from joulia.kernels.column.column_numba import eliminate, substitute
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 INLINED: dict[str, Any] = FLAGS | {"_nrt": False, "forceinline": True}
 VECTORS = 8
+ROW: dict[str, Any] = FLAGS | {"_nrt": False}
+SOLVED = 128
+"""Columns that the solver takes at once: three arrays of 32 levels of them stay in the cache."""
 
 
 @numba.njit(**INLINED)
@@ -117,48 +121,74 @@ def forward(
 
 
 @numba.njit(**INLINED)
-def refine(t: Any, fine: Any, count: Any, parts: Any, width: Any) -> None:
-    """Levels as `parts` levels on a line through their mean, by limited slopes (minmod)."""
-    real, levels = t.dtype.type, t.shape[0]
+def refine(t: Any, low: Any, high: Any, fine: Any, offset: Any) -> None:
+    """A level's part at `offset` of its middle, on a line through its mean: minmod's slope."""
+    none = t.dtype.type(0.0)
+    for i in range(t.size):
+        below, above = t[i] - low[i], high[i] - t[i]
+        least = min(abs(below), abs(above))
+        slope = least if below > none else -least
+        slope = slope if below * above > none else none
+        fine[i] = fused(offset, slope, t[i])
+
+
+@numba.njit(**INLINED)
+def finish(here: Any, q: Any, below: Any, d: Any, e: Any, result: Any) -> None:
+    """The highest level, from which the flux takes heat."""
+    one = here.dtype.type(1.0)
+    for i in range(here.size):
+        result[i] = fused(below[i], d[i], here[i] - q[i]) / fused(below[i], e[i], one)
+
+
+@numba.njit(**ROW)
+def mix(t: Any, out: Any, c: Any, rows: Any, n: Any, stable: Any, unstable: Any) -> None:
+    """A step of `column` on n columns: t, out and c [level][column], of rows below, d, e and q."""
+    top = len(t) - 1
+    below, d, e, q = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
+    rows[:3] = 0.0
+    for k in range(top):
+        eliminate(t[k, :n], t[k + 1, :n], below, d, e, c[k, :n], out[k, :n], stable, unstable)
+    finish(t[top, :n], q, below, d, e, out[top, :n])
+    for k in range(top - 1, -1, -1):
+        substitute(c[k, :n], out[k + 1, :n], out[k, :n])
+
+
+@numba.njit(**INLINED)
+def average(t: Any, parts: Any, k: Any, out: Any) -> None:
+    """The mean of a level's parts."""
+    share = t.dtype.type(1.0) / t.dtype.type(parts)
+    for i in range(out.size):
+        out[i] = t[k * parts, i]
+    for part in range(1, parts):
+        for i in range(out.size):
+            out[i] += t[k * parts + part, i]
+    for i in range(out.size):
+        out[i] *= share
+
+
+@numba.njit(**ROW)
+def settle(
+    temperature: Any, after: Any, flux: Any, y: Any, a: Any, b: Any, buffers: Any, rows: Any,
+    parts: Any, steps: Any, stable: Any, unstable: Any, cooling: Any,
+) -> None:  # fmt: skip
+    """The columns a <= x < b of a row, an interval later."""
+    real, levels, n = temperature.dtype.type, temperature.shape[0], b - a
+    t, out, c = buffers[0], buffers[1], buffers[2]
     for k in range(levels):
         low, high = max(k - 1, 0), min(k + 1, levels - 1)
         for part in range(parts):
             offset = (real(part) + real(0.5)) / real(parts) - real(0.5)
-            to = (k * parts + part) * width
-            for i in range(count):
-                below, above = t[k, i] - t[low, i], t[high, i] - t[k, i]
-                least = min(abs(below), abs(above))
-                slope = least if below > real(0.0) else -least
-                slope = slope if below * above > real(0.0) else real(0.0)
-                fine[to + i] = fused(offset, slope, t[k, i])
-
-
-@numba.njit(**INLINED)
-def mix(
-    t: Any, c: Any, d: Any, e: Any, q: Any, levels: Any, width: Any, stable: Any, unstable: Any
-) -> None:
-    """A step of `column` on a block; t, c and d [level][column of the block], q cools the top."""
-    one, none = t.dtype.type(1.0), t.dtype.type(0.0)
-    last = (levels - 1) * width
+            refine(
+                temperature[k, y, a:b], temperature[low, y, a:b], temperature[high, y, a:b],
+                t[k * parts + part, :n], offset,
+            )  # fmt: skip
+    for i in range(n):
+        rows[3, i] = cooling * flux[y, a + i]
+    for _ in range(steps):
+        mix(t, out, c, rows, n, stable, unstable)
+        t, out = out, t
     for k in range(levels):
-        at = k * width
-        lower, upper = max(at - width, 0), min(at + width, last)
-        for i in range(width):
-            here = t[at + i]
-            below = (unstable if here < t[lower + i] else stable) if k > 0 else none
-            above = (unstable if t[upper + i] < here else stable) if k < levels - 1 else none
-            s = fused(below, e[i], one) if k > 0 else one
-            inverse = one / (s + above)
-            e[i] = s * inverse
-            c[at + i] = above * inverse
-            own = here - q[i] if k == levels - 1 else here
-            d[at + i] = (fused(below, d[lower + i], own) if k > 0 else own) * inverse
-    for i in range(width):
-        t[last + i] = d[last + i]
-    for k in range(levels - 2, -1, -1):
-        at = k * width
-        for i in range(width):
-            t[at + i] = fused(c[at + i], t[at + width + i], d[at + i])
+        average(t, parts, k, after[k, y, a:b])
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -168,25 +198,13 @@ def solve(
 ) -> None:  # fmt: skip
     _, _, y0, y1, x0, x1 = box
     real = temperature.dtype.type
-    levels, fine = temperature.shape[0], temperature.shape[0] * parts
-    width = VECTORS * LANE_BYTES // temperature.itemsize
-    per_part = real(1.0) / real(parts)
+    fine = temperature.shape[0] * parts
     for y in prange(y0, y1):
-        t, c, d = (
-            np.zeros(fine * width, temperature.dtype), np.zeros(fine * width, temperature.dtype),
-            np.zeros(fine * width, temperature.dtype),
-        )  # fmt: skip
-        e, q = np.zeros(width, temperature.dtype), np.zeros(width, temperature.dtype)
-        for a in range(x0, x1, width):
-            count = min(width, x1 - a)
-            refine(temperature[:, y, a : a + count], t, count, parts, width)
-            for i in range(count):
-                q[i] = real(cooling) * flux[y, a + i]
-            for _ in range(steps):
-                mix(t, c, d, e, q, fine, width, real(stable), real(unstable))
-            for k in range(levels):
-                for i in range(count):
-                    mean = t[k * parts * width + i]
-                    for part in range(1, parts):
-                        mean += t[(k * parts + part) * width + i]
-                    after[k, y, a + i] = per_part * mean
+        # Rows of a buffer keep a distance: LLVM takes adjacent ones for overlapping.
+        buffers = np.empty((3, fine, SOLVED + 8), temperature.dtype)
+        rows = np.empty((4, SOLVED + 8), temperature.dtype)
+        for a in range(x0, x1, SOLVED):
+            settle(
+                temperature, after, flux, y, a, min(a + SOLVED, x1), buffers, rows, parts, steps,
+                real(stable), real(unstable), real(cooling),
+            )  # fmt: skip

@@ -16,11 +16,16 @@ from joulia.kernel import Host
 from joulia.kernels.column.column_numpy import mixed
 
 COLUMNS = 256
-"""In a slab: 128 features of them in float64 take 256 KiB."""
+"""In a slab: 128 features of them in float64 take 256 KiB. A network always takes so many, the rest
+filled up with zeros: BLAS rounds otherwise for other numbers of columns, and the bits of a column
+must not depend on how many a tile has."""
+GUARD = 16
+"""Columns of zeros more on both sides of a slab: OpenBLAS' products in float32 for Haswell and Zen
+round the first and the last 8 columns otherwise than those between."""
 
 
 def slabs(box: Box) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the box, about COLUMNS at once."""
+    """Rows and columns of the box, at most COLUMNS at once."""
     _, _, y0, y1, x0, x1 = box
     rows = max(1, COLUMNS // max(1, x1 - x0))
     for y in range(y0, y1, rows):
@@ -61,24 +66,22 @@ def forward(
     without a mean: the heat of a column falls by interval x flux, which is exact.
     """
     per_level = temperature.dtype.type(interval)
+    inputs = np.zeros((len(temperature), GUARD + COLUMNS + GUARD), temperature.dtype)
     for slab in slabs(box):
         now, out = temperature[:, *slab], flux[slab].reshape(-1)
         t = now.reshape(len(now), -1)
-        # BLAS chooses its blocks by the shape: of one shape, a column's bits depend on no cut
-        # in float64. In float32 they also depend on its place in the slab.
-        x = np.zeros_like(t, shape=(len(t), COLUMNS))
-        np.subtract(t[1:], t[:-1], out=x[:-1, : out.size])
-        x[-1, : out.size] = out
-        row = 0
+        inside = slice(GUARD, GUARD + len(out))
+        inputs[:-1, inside] = np.diff(t, axis=0)
+        inputs[-1, inside] = out
+        x, row = inputs, 0
         for rows, relu in plan[:layers]:
             part = slice(row, row + rows)
             x = layer(x, starts[row : row + rows + 1], columns, weights, bias[part])
             if relu:
                 np.maximum(x, 0.0, out=x)
             row += rows
-        x = x[:, : out.size]
         x -= x.mean(0)
-        x += t
+        x = x[:, inside] + t
         x -= per_level * out
         after[:, *slab] = x.reshape(now.shape)
 

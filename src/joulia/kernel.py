@@ -197,6 +197,18 @@ class Conserved:
 
 
 @dataclass(frozen=True)
+class Mostly:
+    """How nearly most values agree with the reference, where a step decides by comparisons.
+
+    Rounding then decides as well, now and then: `Checks.reference` bounds what comes of it, and all
+    but the share `but(case)` of a field's values agree to within `tolerance`.
+    """
+
+    tolerance: Tolerance
+    but: Callable[[Case], float]
+
+
+@dataclass(frozen=True)
 class Sampled:
     """An error against a truth that is too dear to have for every cell, so from some of them.
 
@@ -227,12 +239,14 @@ class Vanishing:
 class Checks:
     """How a measured run is held against what is right.
 
-    `reference` bounds the difference from NumPy in float64 after one step. `vectors` names results
-    (and totals) that are one vector's components: their differences are relative to its largest
-    one. `inadmissible` says which result is beyond what the equations allow, and where.
+    `reference` bounds the difference from NumPy in float64 after one step, and `mostly` that of
+    most values, where it is far less. `vectors` names results (and totals) that are one vector's
+    components: their differences are relative to its largest one. `inadmissible` says which result
+    is beyond what the equations allow, and where.
     """
 
     reference: Tolerance
+    mostly: Mostly | None = None
     exact: Exact | None = None
     sampled: Sampled | None = None
     conserved: Conserved | None = None

@@ -125,10 +125,16 @@ def plan(
     """The cases of a sweep, each fitted to the end time and under each limit, and that time."""
     kernel = registry.kernel(name).kernel
     chosen = spec(kernel)
+    params = {
+        name: [kernel.params[name].parse(name, value) for value in values]
+        if name in kernel.params
+        else values
+        for name, values in (params or {}).items()
+    }
     end = chosen.until if until is None else until
     planned = [
         replace(each, case=end_time.ends_at(each.case, end)[0])
-        for swept in sweeps(chosen, params or {})
+        for swept in sweeps(chosen, params)
         for each in expand(
             Request(
                 (name,), backends, shapes=shapes or chosen.shapes, dtypes=dtypes, threads=threads,

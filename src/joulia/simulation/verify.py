@@ -114,6 +114,23 @@ def reference_check(
     return worst(differences, kernel.checks.reference, case, 1)
 
 
+def mostly_check(
+    kernel: Kernel, case: Case, comm: Comm, got: dict[str, Host], want: dict[str, Host]
+) -> dict[str, Check]:
+    """The share of values that differ by more than most may, where the kernel tells it."""
+    mostly = kernel.checks.mostly
+    if mostly is None or not want:
+        return {}
+    allowed, shares = 0.0, []
+    for name, expected in want.items():
+        allowed = mostly.tolerance(case, 1, name)
+        scale = comm.max(magnitude(expected)) or 1.0
+        near = np.count_nonzero(np.abs(got[name] - expected) <= allowed * scale)
+        shares.append(comm.sum(float(got[name].size - near)) / comm.sum(float(got[name].size)))
+    named = f"the NumPy reference, in a share of values beyond {allowed:.0e},"
+    return {named: Check.of(max(shares), mostly.but(case))}
+
+
 def require_admissible(
     kernel: Kernel, case: Case, comm: Comm, tile: Tile, fields: dict[str, Host], when: str
 ) -> None:
