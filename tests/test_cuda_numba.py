@@ -39,6 +39,9 @@ CASES = [
     ("euler", "1x2x3", ("p=1",)),
     ("euler", "1x1x2", ("p=2", "form=split")),
     ("euler", "1x2x3", ("p=1", "viscosity=0.02", "state=wave")),
+    ("poisson", "3x4x5", ("z=walls",)),
+    ("boussinesq", "3x4x6", ("cycles=1",)),
+    ("boussinesq", "7x3x4", ("cycles=1", "advection=weno5")),
 ]
 
 
@@ -75,6 +78,8 @@ def test_every_kernel_gives_the_reference_solution(kernel, shape, params, dtype,
         ("tracer", "8x3x3", (2,), ("z=walls", "flow=rotation")),
         ("equation_of_state", "11", (2,), ()),
         ("column", "3x3x5", (2,), ()),
+        ("poisson", "2x3x8", (2,), ("z=walls",)),
+        ("boussinesq", "3x3x12", (2,), ("cycles=1",)),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -104,6 +104,7 @@ VARIANTS = [
     ("tracer", "float64", ("z=walls", "w=0")),
     ("euler", "float64", ("form=split", "p=5")),
     ("euler", "float64", ("viscosity=0.02", "state=wave")),
+    ("boussinesq", "float32", ("advection=weno5",)),
 ]
 
 
@@ -135,6 +136,8 @@ BOXED = [
     ("tracer", "float64", "20x17x34", ("z=walls", "w=0")),
     ("euler", "float64", "3x2x5", ()),
     ("equation_of_state", "float64", "1009", ()),
+    ("poisson", "float64", "8x12x72", ("z=walls",)),
+    ("boussinesq", "float64", "20x16x36", ("advection=weno5", "cycles=1")),
 ]
 """More cells than a tile on some axes, fewer on others."""
 
@@ -154,7 +157,12 @@ def test_neither_boxes_nor_the_order_of_threads_change_a_bit(case, boxed):
 
 @pytest.mark.parametrize(
     ("kernel", "shape", "params"),
-    [("heat", "13x10x7", ()), ("tracer", "12x10x13", ()), ("euler", "5x3x2", ("p=2",))],
+    [
+        ("heat", "13x10x7", ()),
+        ("tracer", "12x10x13", ()),
+        ("euler", "5x3x2", ("p=2",)),
+        ("boussinesq", "8x12x16", ("cycles=1",)),
+    ],
 )
 def test_four_ranks_give_the_require_same_bits_as_one(kernel, shape, params, gpu, tmp_path):
     """Messages are packed on the device and sent from pinned host memory."""
@@ -172,6 +180,8 @@ MUTATIONS = [
     ("euler", "% elements", "% (elements - 1)"),
     ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
     ("column", "below = above", "below = below"),
+    ("poisson", "(z - oz) << sz", "z << sz"),
+    ("boussinesq", "souths[1][j + 1][i]", "souths[1][j][i]"),
 ]
 
 
