@@ -44,11 +44,14 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),
     ("euler", ("viscosity=0.02", "state=wave", "p=2")),
+    ("boussinesq", ("advection=weno5", "cycles=1")),
 ]
 SHAPES = {
+    "boussinesq": "8x6x4",
     "column": "9x7x8",
     "euler": "2x3x4",
     "heat": "9x8x10",
+    "poisson": "6x7x8",
     "shallow_water": "17x13",
     "tracer": "9x7x8",
 }

@@ -44,6 +44,9 @@ CASES = [
     ("euler", "1x2x3", ("p=1",)),
     ("euler", "1x1x2", ("p=2", "form=split")),
     ("euler", "1x2x3", ("p=1", "viscosity=0.02", "state=wave")),
+    ("poisson", "3x4x5", ("z=walls",)),
+    ("boussinesq", "3x4x6", ("cycles=1",)),
+    ("boussinesq", "7x3x4", ("cycles=1", "advection=weno5")),
 ]
 
 
@@ -84,6 +87,8 @@ CUT: Grids = [
     ("column", (3, 3, 5), {}),
     ("euler", (3, 1, 2), {"p": 1, "form": "weak"}),
     ("euler", (3, 1, 2), {"p": 1, "form": "split"}),
+    ("poisson", (2, 3, 8), {"z": "walls"}),
+    ("boussinesq", (3, 3, 12), {"cycles": 1}),
 ]
 
 

@@ -24,13 +24,11 @@ REGISTERS = 65536
 PARAMS: dict[str, list[dict[str, Any]]] = {
     "stream": [{"op": op} for op in ("copy", "triad", "fma")],
     "euler": [{"p": p, "form": form} for p, form in ((3, "weak"), (3, "split"), (5, "split"))],
+    "boussinesq": [{"advection": scheme} for scheme in ("centred", "weno5")],
 }
 KERNELS = [
-    name
-    for name, entry in registry.kernels().items()
-    if registry.source(name, "numba", "cuda") is not None and entry.kernel.levels is None
+    name for name in registry.kernels() if registry.source(name, "numba", "cuda") is not None
 ]
-"""Those whose steps need one grid; coarser ones are not made here."""
 
 
 @cache

@@ -106,6 +106,7 @@ VARIANTS = [
     ("tracer", "float64", ("z=walls", "w=0")),
     ("euler", "float64", ("form=split", "p=5")),
     ("euler", "float64", ("viscosity=0.02", "state=wave")),
+    ("boussinesq", "float32", ("advection=weno5",)),
 ]
 
 
@@ -148,6 +149,8 @@ BOXED = [
     ("tracer", "float64", "20x17x34", ("z=walls", "w=0")),
     ("euler", "float64", "3x2x5", ()),
     ("equation_of_state", "float64", "1009", ()),
+    ("poisson", "float64", "8x12x72", ("z=walls",)),
+    ("boussinesq", "float64", "20x16x36", ("advection=weno5", "cycles=1")),
 ]
 """More cells than a tile on some axes, fewer on others."""
 
@@ -169,6 +172,7 @@ CUT: Grids = [
     ("heat", (13, 10, 7), {}),
     ("tracer", (12, 10, 13), {}),
     ("euler", (5, 3, 2), {"p": 2}),
+    ("boussinesq", (8, 12, 16), {"cycles": 1}),
 ]
 
 
@@ -195,6 +199,8 @@ MUTATIONS = [
     ("euler", "% elements", "% (elements - 1)"),
     ("equation_of_state", "threadIdx.x", "2 * threadIdx.x"),
     ("column", "below = above", "below = below"),
+    ("poisson", "(z - oz) << sz", "z << sz"),
+    ("boussinesq", "souths[1][j + 1][i]", "souths[1][j][i]"),
 ]
 
 

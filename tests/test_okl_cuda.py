@@ -29,6 +29,7 @@ CASES = [
     ("euler", "float64", {"form": "split", "p": 5}),
     ("euler", "float64", {"p": 15}),
     ("euler", "float64", {"viscosity": 0.01, "state": "wave"}),
+    ("boussinesq", "float64", {"advection": "weno5"}),
     ("moves", "float64", {}),
 ]
 

@@ -6,6 +6,7 @@ the Coriolis force, buoyancy and stratification; then the projection's divergenc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -93,18 +94,25 @@ class Predictor:
         return through
 
     def fluxes(self, q: Host, box: Box, axis: int, side: int | None, k: float) -> Host:
-        """Through the faces before the cells of a box along an axis, and after the last of them."""
+        """Through the faces before the cells of a box along an axis, and after the last of them.
+
+        Planes to which walls are equally near are computed together: none goes through a wall.
+        """
         ranges = pairs(box)
         ranges[axis] = (ranges[axis][0], ranges[axis][1] + 1)
         if axis != Z:
             return self.flux(q, flatten(ranges), axis, side, k, self.most)
-        planes = [
-            self.flux(q, flatten([(z, z + 1), *ranges[1:]]), Z, side, k, reach)
-            if (reach := self.reach(z, side)) > 0
-            else np.zeros((1, *(b - a for a, b in ranges[1:])), q.dtype)
-            for z in range(*ranges[Z])
-        ]
-        return np.concatenate(planes)
+        through = []
+        for reach, planes in itertools.groupby(
+            range(*ranges[Z]), lambda z: max(0, self.reach(z, side))
+        ):
+            first, *others = planes
+            part = flatten([(first, first + 1 + len(others)), *ranges[1:]])
+            if reach == 0:
+                through.append(np.zeros_like(q[slices(part)]))
+            else:
+                through.append(self.flux(q, part, Z, side, k, reach))
+        return through[0] if len(through) == 1 else np.concatenate(through)
 
     def reach(self, z: int, side: int | None) -> int:
         """The cells on either side of a bottom face, up to the walls, at most those used.
@@ -116,11 +124,13 @@ class Predictor:
 
     def rate(self, q: Host, box: Box, side: int | None, diffusivity: float) -> Host:
         """Minus the divergence of what is carried, plus diffusion."""
-        total: Host = np.zeros((), q.dtype)
-        for axis in (X, Y, Z):
-            inverse = self.per_length[axis]
-            through = self.fluxes(q, box, axis, side, diffusivity * inverse)
-            total = total - np.diff(through, axis=axis) * inverse
+        idz, idy, idx = self.per_length
+        west = self.fluxes(q, box, X, side, diffusivity * idx)
+        south = self.fluxes(q, box, Y, side, diffusivity * idy)
+        below = self.fluxes(q, box, Z, side, diffusivity * idz)
+        total: Host = (west[..., :-1] - west[..., 1:]) * idx
+        total += (south[:, :-1] - south[:, 1:]) * idy
+        total += (below[:-1] - below[1:]) * idz
         return total
 
 

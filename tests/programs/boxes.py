@@ -35,7 +35,8 @@ class Cut:
         self.exchange = exchange
         self.whole = whole
         self.tile, self.levels = exchange.tile, exchange.levels
-        self.thin, self.dots = exchange.thin, exchange.dots
+        self.thin = self if exchange.thin is exchange else Cut(exchange.thin, whole, seed)
+        self.dots = exchange.dots
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, *arrays: Any) -> Iterator[Box]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,9 +24,13 @@ from numba.cuda import dispatcher
 from numba.cuda.cudadrv import nvvm
 
 from joulia import registry
-from joulia.bridge import Ops, python_functions
-from joulia.grid import Box, Tile, tile_of
+from joulia.bridge import python_functions
+from joulia.bridges.numpy import NumpyOps
+from joulia.grid import tile_of
+from joulia.parallel.comm import OneRank
+from joulia.parallel.levels import exchange_of
 from joulia.simulation.fields import allocate
+from joulia.simulation.run import Dry
 from joulia.simulation.solve import make_case
 
 kernel_name, capability, cases = sys.argv[1:]
@@ -53,16 +57,6 @@ class Launch:
         launched.append({"function": calling, "ptx": ptx, "threads": threads})
 
 
-class Whole:
-    """An exchange for one rank that moves nothing."""
-
-    def __init__(self, tile: Tile) -> None:
-        self.tile = tile
-
-    def __call__(self, *arrays: Any) -> Iterator[Box]:
-        yield self.tile.interior
-
-
 def named(name: str, function: Callable[..., None]) -> Callable[..., None]:
     def call(*arguments: Any) -> None:
         global calling
@@ -79,10 +73,25 @@ def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     case = make_case(kernel_name, "numba:cuda", dtype=dtype, size="tiny", params=params)
     module = importlib.import_module(f"joulia.kernels.{kernel_name}.{kernel_name}_numba_cuda")
     functions = python_functions(module, kernel, case)
-    ops = Ops({name: named(name, function) for name, function in functions.items()})
-    tile = tile_of(case.shape, (1,) * kernel.dims, 0, kernel.halo.width, kernel.wraps(case))
+    # Of kernels that this one uses nothing is compiled here.
+    used = (f.name for other in kernel.uses for f in registry.kernel(other).kernel.functions)
+    ops = NumpyOps(
+        dict.fromkeys(used, lambda *_: None)
+        | {name: named(name, function) for name, function in functions.items()},
+        threads=1,
+    )
+    one = (1,) * kernel.dims
+    tile = tile_of(case.shape, one, 0, kernel.halo.width, kernel.wraps(case))
     fields = {name: np.ascontiguousarray(a) for name, a in allocate(kernel, case, tile).items()}
-    kernel.step(ops, fields, Whole(tile), case)
+    exchange = Dry(exchange_of(kernel, case, ops, tile, one, OneRank()))
+    kernel.step(ops, fields, exchange, case)
+    # Cases with parameters call all there is between them; one without says nothing of the others.
+    called = {each["function"] for each in launched}
+    for f in () if params else kernel.functions:
+        if f.name not in called:
+            arrays = [fields[name] for name in f.arrays]
+            numbers = [*(0 for _ in f.ints), *(0.5 for _ in f.reals)]
+            ops.functions[f.name](tile.interior, *arrays, *numbers)
     return list(launched)
 
 
