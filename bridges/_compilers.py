@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joulia.arrays import Host
 from joulia.bridge import Device, HostOps, Source, rows, variables
 from joulia.case import Case, Shape, Value, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
-from joulia.kernel import Function, Host, Kernel
+from joulia.kernel import Function, Kernel
 from joulia.system.locks import locked
 from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir

@@ -13,12 +13,13 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
+from joulia.arrays import Host
 from joulia.bridge import HostOps
 from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.grid import Box
-from joulia.kernel import Host, Kernel
+from joulia.kernel import Kernel
 
 
 class Field:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
-from joulia.kernel import Host
 from joulia.system import cuda
 
 UUID = "052768ef-5323-5732-b1bb-66c8b64840ba"

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
-from joulia.kernel import Host
 from joulia.system import cuda
 
 UNPROVEN = (

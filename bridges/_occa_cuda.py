@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.bridges._occa_calls import remembering
 from joulia.bridges._occa_library import (
     OccaType,
@@ -32,7 +33,6 @@ from joulia.bridges._occa_library import (
 from joulia.case import Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
-from joulia.kernel import Host
 from joulia.system import cuda
 
 UNPROVEN = (

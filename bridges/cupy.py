@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.bridge import Device, Ops, Source, python_functions
 from joulia.case import Case, Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable
 from joulia.grid import flatten
-from joulia.kernel import Host, Kernel
+from joulia.kernel import Kernel
 from joulia.system import cuda
 from joulia.system.places import cache_dir
 

@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from joulia.arrays import Host
 from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
 from joulia.bridges import _julia_cuda
 from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
-from joulia.kernel import Function, Host, Kernel
+from joulia.kernel import Function, Kernel
 from joulia.system.places import cache_dir, home
 
 SUFFIX = ".jl"

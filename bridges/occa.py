@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from joulia.arrays import Host
 from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
 from joulia.bridges import _compilers, _occa_cuda
 from joulia.bridges._compilers import optimised, version_line
@@ -25,7 +26,7 @@ from joulia.bridges._occa_library import (
 from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
-from joulia.kernel import Function, Host, Kernel
+from joulia.kernel import Function, Kernel
 from joulia.system.locks import locked
 from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 
 EPS = 1e-8
 

@@ -21,7 +21,7 @@ FLOORS = (
     ("energy", "simulation"),
     ("records", "parallel", "meters", "kernels"),
     ("bridges",),
-    ("bridge", "device_memory", "grid", "kernel", "registry"),
+    ("arrays", "bridge", "checks", "device_memory", "grid", "kernel", "registry"),
     ("system",),
     ("errors", "case", "version"),
 )

@@ -8,25 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
+from joulia.checks import Checks, Conserved, Exact, Vanishing, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exact,
-    Exchange,
-    Function,
-    Halo,
-    Host,
-    Kernel,
-    Param,
-    Vanishing,
-    Work,
-    by_dt,
-    within,
-)
+from joulia.kernel import Exchange, Function, Halo, Kernel, Param, Work, by_dt
 from joulia.kernels import _multigrid as mg
 from joulia.kernels import _rk3 as rk3
 from joulia.kernels.boussinesq import states

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box, flatten, pairs, slices
-from joulia.kernel import Host
 from joulia.kernels._weno_numpy import weno3, weno5
 from joulia.kernels.boussinesq.schemes import CENTRED, NONE, WENO5
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Case
 from joulia.grid import Tile
-from joulia.kernel import Host
 
 PI = math.pi
 PLANES = {"xy": ("x", "y", "z"), "yz": ("y", "z", "x"), "zx": ("z", "x", "y")}

@@ -8,25 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
+from joulia.checks import Checks, Conserved, Exact, Tolerance, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exact,
-    Exchange,
-    Frontier,
-    Function,
-    Host,
-    Kernel,
-    Param,
-    Tolerance,
-    Work,
-    by_dt,
-    within,
-)
+from joulia.kernel import Exchange, Frontier, Function, Kernel, Param, Work, by_dt
 
 MOST_LEVELS = 1024
 """Processors keep the factors of at least 32 columns in a buffer of 32768 elements."""

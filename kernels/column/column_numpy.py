@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 
 SLAB_BYTES = 1 << 14
 

@@ -10,24 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case, Value
+from joulia.checks import Checks, Conserved, Mostly, Sampled, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exchange,
-    Frontier,
-    Function,
-    Host,
-    Kernel,
-    Mostly,
-    Param,
-    Sampled,
-    Work,
-    within,
-)
+from joulia.kernel import Exchange, Frontier, Function, Kernel, Param, Work
 from joulia.kernels.emulator import columns, networks
 from joulia.kernels.emulator.columns import INTERVAL, LEVELS, STABLE, UNSTABLE, Numbers
 from joulia.kernels.emulator.networks import Choice

@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from joulia.arrays import Host, mixed
 from joulia.case import digest
-from joulia.kernel import Host, mixed
 from joulia.kernels.column.column_numpy import mixed as mixed_step
 from joulia.system.places import cache_dir
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 from joulia.kernels.column.column_numpy import mixed
 
 COLUMNS = 256

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.errors import JouliaError
-from joulia.kernel import Host
 from joulia.kernels.emulator.perceptron import Layer, Network
 
 FILE = Path(__file__).with_name("weights.npz")

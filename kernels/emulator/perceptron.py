@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 from joulia.kernels.emulator.columns import Draws
 
 BATCH = 128

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 from joulia.kernels.emulator.columns import Draws
 from joulia.kernels.emulator.perceptron import Layer, Network, train
 

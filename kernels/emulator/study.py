@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 from joulia.kernels.emulator import low_rank, pruning
 from joulia.kernels.emulator.perceptron import (
     Network,

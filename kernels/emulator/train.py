@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 from joulia.kernels.emulator import low_rank, networks, pruning, study
 from joulia.kernels.emulator.columns import LEVELS, TEST, TRAINING, increments
 from joulia.kernels.emulator.networks import Choice

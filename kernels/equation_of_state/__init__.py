@@ -10,19 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
+from joulia.checks import Checks, Exact, within
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Exact,
-    Exchange,
-    Function,
-    Host,
-    Kernel,
-    Work,
-    within,
-)
+from joulia.kernel import Exchange, Function, Kernel, Work
 from joulia.kernels.equation_of_state.coefficients import ANOMALY, REFERENCE
 
 THETA_UNIT = 40.0

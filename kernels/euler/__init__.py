@@ -14,25 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case, Value
+from joulia.checks import Checks, Conserved, Exact, within
 from joulia.errors import JouliaError
 from joulia.grid import Layout, Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exact,
-    Exchange,
-    Frontier,
-    Function,
-    Halo,
-    Host,
-    Kernel,
-    More,
-    Param,
-    Work,
-    within,
-)
+from joulia.kernel import Exchange, Frontier, Function, Halo, Kernel, More, Param, Work
 from joulia.kernels.euler import lgl, viscous
 from joulia.kernels.euler.states import GAMMA, REFERENCE, STATES, Point, State
 

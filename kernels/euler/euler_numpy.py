@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 from joulia.kernels.euler import viscous_arrays
 from joulia.kernels.euler.states import GAMMA
 

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.polynomial import Legendre
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 
 
 @cache

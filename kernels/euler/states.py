@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 
 GAMMA = 1.4
 

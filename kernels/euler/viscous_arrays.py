@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 
 
 def entries(numbers: str) -> Host:

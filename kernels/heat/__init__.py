@@ -8,24 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
+from joulia.checks import Checks, Conserved, Exact, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exact,
-    Exchange,
-    Frontier,
-    Function,
-    Halo,
-    Host,
-    Kernel,
-    Param,
-    Work,
-    within,
-)
+from joulia.kernel import Exchange, Frontier, Function, Halo, Kernel, Param, Work
 
 LENGTH = 2.0 * math.pi
 LIMIT = 0.5

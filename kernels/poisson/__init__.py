@@ -7,23 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case, Shape
+from joulia.checks import Checks, Exact, Vanishing
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Exact,
-    Exchange,
-    Function,
-    Halo,
-    Host,
-    Kernel,
-    More,
-    Param,
-    Vanishing,
-    Work,
-)
+from joulia.kernel import Exchange, Function, Halo, Kernel, More, Param, Work
 from joulia.kernels import _multigrid as mg
 from joulia.kernels.poisson import problems
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 
 
 def copied(values: Host) -> Host:

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Case, Shape
 from joulia.grid import Tile
-from joulia.kernel import Host
 from joulia.kernels import _multigrid as mg
 
 Profiles = tuple[Host, ...]

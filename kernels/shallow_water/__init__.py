@@ -8,25 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
+from joulia.checks import Checks, Conserved, Exact, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Checks,
-    Conserved,
-    Exact,
-    Exchange,
-    Frontier,
-    Function,
-    Halo,
-    Host,
-    Kernel,
-    Param,
-    Work,
-    by_dt,
-    within,
-)
+from joulia.kernel import Exchange, Frontier, Function, Halo, Kernel, Param, Work, by_dt
 from joulia.kernels import _rk3 as rk3
 
 CFL_LIMIT = 0.4

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 
 SLAB_BYTES = 1 << 15
 

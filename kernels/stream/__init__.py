@@ -10,23 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host, Words, mixed
 from joulia.case import Case
+from joulia.checks import Checks, Exact, within
 from joulia.grid import Tile
-from joulia.kernel import (
-    Arrays,
-    Ceiling,
-    Checks,
-    Exact,
-    Exchange,
-    Function,
-    Host,
-    Kernel,
-    Param,
-    Words,
-    Work,
-    mixed,
-    within,
-)
+from joulia.kernel import Ceiling, Exchange, Function, Kernel, Param, Work
 
 SCALAR = 0.4
 CHAIN, PASSES = 16, 64

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 from joulia.kernels.stream import CHAIN, PASSES
 
 BLOCK = 1 << 14  # elements: 128 KiB of float64

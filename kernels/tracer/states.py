@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Case
-from joulia.kernel import Host
 
 PI = math.pi
 SIGMA = 0.05

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.grid import Box
-from joulia.kernel import Host
 from joulia.kernels._weno_numpy import weno3, weno5
 
 ROWS = 32

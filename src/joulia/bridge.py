@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.case import Case, Shape
 from joulia.errors import Unavailable
 from joulia.grid import Box, extent, pairs, slices
-from joulia.kernel import Host, Kernel
+from joulia.kernel import Kernel
 from joulia.system import topology
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from joulia.arrays import Host
 from joulia.bridge import Ops, Parcel, rows
 from joulia.case import Shape
 from joulia.grid import Box
-from joulia.kernel import Host
 from joulia.system import cuda
 
 DEVICE, PINNED = "device memory (CUDA-aware MPI)", "pinned host buffers"

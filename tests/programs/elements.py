@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from joulia import solve
+from joulia.arrays import Host, mixed
 from joulia.case import Case
 from joulia.grid import Tile
-from joulia.kernel import Host, mixed
 from joulia.kernels.euler import COMPONENTS, conserved, layout, pack
 from joulia.parallel.comm import OneRank
 from joulia.simulation.digest import fields_digest

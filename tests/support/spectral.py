@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from joulia.arrays import Arrays, Host
 from joulia.case import Case
-from joulia.kernel import Arrays, Exchange, Host
+from joulia.kernel import Exchange
 from joulia.kernels import _multigrid as mg
 from joulia.kernels import boussinesq
 from joulia.kernels.boussinesq import states

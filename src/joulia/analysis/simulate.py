@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from joulia import registry
+from joulia.arrays import Host
 from joulia.case import Case
 from joulia.errors import JouliaError, Unavailable, Unstable
-from joulia.kernel import Host
 from joulia.parallel.comm import OneRank
 from joulia.simulation import end_time, verify
 from joulia.simulation.run import set_up

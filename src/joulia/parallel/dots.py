@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from joulia.kernel import Host
+from joulia.arrays import Host
 from joulia.parallel.comm import Comm
 
 COLLECTIVES = 2

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from joulia.arrays import Arrays
 from joulia.bridge import Ops
 from joulia.case import Shape
 from joulia.grid import Box, Layout, Link, Tile, is_empty, links, slices, split
-from joulia.kernel import Arrays
 from joulia.parallel.comm import Comm
 from joulia.parallel.dots import COLLECTIVES, dots
 

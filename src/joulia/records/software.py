@@ -37,7 +37,8 @@ def installed(name: str) -> str | None:
 
 WORKER = (
     "__init__.py",
-    "errors.py", "case.py", "grid.py", "kernel.py", "bridge.py", "device_memory.py", "registry.py",
+    "errors.py", "arrays.py", "case.py", "checks.py", "grid.py", "kernel.py", "bridge.py",
+    "device_memory.py", "registry.py",
     "system",
     "parallel", "simulation", "measure",
     "energy/__init__.py", "energy/monitor.py", "energy/readings.py", "energy/accounting.py",

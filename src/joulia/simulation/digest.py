@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from joulia.arrays import Host, Words, mixed
 from joulia.grid import Tile
-from joulia.kernel import Host, Words, mixed
 from joulia.parallel.comm import Comm
 
 CHUNK = 1 << 16

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.bridge import Ops
-from joulia.kernel import Arrays, Host
 
 clock = time.perf_counter
 FILE_BYTES = 1 << 28

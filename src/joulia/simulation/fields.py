@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from joulia.arrays import Arrays, Host
 from joulia.bridge import Ops
 from joulia.case import Case
 from joulia.grid import Layout, Tile, slices
-from joulia.kernel import Arrays, Host, Kernel
+from joulia.kernel import Kernel
 
 
 def allocate(kernel: Kernel, case: Case, tile: Tile) -> dict[str, Host]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from joulia import registry
+from joulia.arrays import Host
 from joulia.bridge import Ops
 from joulia.case import Case
 from joulia.grid import Box, Tile, flatten, grow, pairs, slices
-from joulia.kernel import Exchange, Host, Kernel, Level
+from joulia.kernel import Exchange, Kernel, Level
 from joulia.parallel.comm import OneRank
 from joulia.parallel.levels import exchange_of
 from joulia.simulation.fields import allocate, by_component, tables

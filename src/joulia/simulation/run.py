@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from joulia import registry
+from joulia.arrays import Arrays, Host
 from joulia.bridge import Ops, Source
 from joulia.case import Case, Shape
 from joulia.device_memory import DeviceOps
 from joulia.errors import Unavailable, Unstable
 from joulia.grid import Box, Tile, divide, slices, tile_of
-from joulia.kernel import Arrays, Host, Kernel
+from joulia.kernel import Kernel
 from joulia.parallel.comm import Comm
 from joulia.parallel.gpus import require_room, sends_directly
 from joulia.parallel.halo import HaloExchange

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from joulia import registry
+from joulia.arrays import Host
 from joulia.case import Case, Shape, Value
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Host
 from joulia.parallel.comm import Comm, OneRank
 from joulia.simulation import end_time, verify
 from joulia.simulation.run import set_up

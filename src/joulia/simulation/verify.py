@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from joulia import registry
+from joulia.arrays import Arrays, Host
 from joulia.bridge import Ops
 from joulia.case import Case
+from joulia.checks import Tolerance
 from joulia.errors import Unstable
 from joulia.grid import Box, Tile
-from joulia.kernel import Arrays, Exchange, Host, Kernel, Tolerance
+from joulia.kernel import Exchange, Kernel
 from joulia.parallel.comm import Comm
 from joulia.parallel.halo import HaloExchange
 from joulia.records.parts import Check, Verification

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from joulia.kernel import Checks, Exact, Function, Kernel, Param, Work, within
+from joulia.checks import Checks, Exact, within
+from joulia.kernel import Function, Kernel, Param, Work
 
 
 def initial(case, tile):
