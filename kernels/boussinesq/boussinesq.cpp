@@ -69,8 +69,8 @@ struct Flow {
   }
   // Nothing accelerates w on a wall.
   real w_rate(int z, int y, int x) const {
-    if (z == bottom) return 0;
-    return inflow(w, Z, nu, z, y, x) + (b(z - 1, y, x) + b(z, y, x)) / 2;
+    const real rate = inflow(w, Z, nu, z, y, x) + (b(z - 1, y, x) + b(z, y, x)) / 2;
+    return z == bottom ? 0 : rate;
   }
   real b_rate(int z, int y, int x) const {
     return inflow(b, CENTRE, kappa, z, y, x) - n2 / 2 * (w(z, y, x) + w(z + 1, y, x));
@@ -87,7 +87,8 @@ extern "C" void predict(int, int ny, int nx, int z0, int z1, int y0, int y1, int
                         real first, real second, real gain) {
   const Flow flow{{u, ny, nx}, {v, ny, nx}, {w, ny, nx}, {b, ny, nx},
                   bottom, top, idx, idy, idz, nu, kappa, f, n2};
-#pragma omp parallel for
+  // A thread's own: what it shares is read again for every cell, and no loop becomes vectors.
+#pragma omp parallel for firstprivate(flow)
   for (int z = z0; z < z1; ++z)
     for (int y = y0; y < y1; ++y) {
       const long row = (long(z) * ny + y) * nx;
