@@ -207,12 +207,14 @@ end
     (x, y, z) .+ origin, ((m - 1) % N + 1, (m - 1) ÷ N % N + 1, (m - 1) ÷ N^2 + 1)
 
 @kernel function flux_nodes!(n, q, fx, fy, fz, origin, slopes, lift, mu, kappa, inverse)
-    element, node = place(n, @index(Global, NTuple), origin)
+    item = @index(Global, NTuple)
+    element, node = place(n, item, origin)
     @inbounds viscous_flux_at(q, fx, fy, fz, mu, kappa, inverse, element, node, slopes, lift, n)
 end
 
 @kernel function viscous_nodes!(n, fx, fy, fz, k, out, origin, slopes, lift, b, scales)
-    element, node = place(n, @index(Global, NTuple), origin)
+    item = @index(Global, NTuple)
+    element, node = place(n, item, origin)
     @inbounds viscous_at(fx, fy, fz, k, out, b, scales, element, node, slopes, lift, n)
 end
 
