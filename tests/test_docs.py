@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from joulia import registry
+from joulia.records import store
+
+from .conftest import require
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -120,6 +123,49 @@ def test_a_kernel_added_in_a_checkout_passes_lint_types_and_conformance(tmp_path
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+HACKATHON = DOCS / "hackathon.md"
+TOLD = (
+    (
+        "feed=sync: the device idled for its input ",
+        "feed=prefetch: the device idled for its input ",
+    ),
+    ("Most accurate: relative error ", "Least time at a relative error of at most 0.06: "),
+    ("Most accurate: relative error ", "Least time at a relative error of at most 0.05: "),
+    ("Most accurate: relative error ", "Least time at a relative error of at most 0.05: "),
+    ("shallow_water", "numba"),
+    ("euler form=weak p=3", "c++"),
+)
+"""Beside the names of what was measured, what each command of the page prints on any machine."""
+CHOICES = r"solver, \d+ levels, \d+ steps|feed=\w+|\d x \d+, [a-z]+(?: 0\.\d| \d+)?"
+
+
+def hackathon():
+    """The page's commands, each with the output that the page shows."""
+    text = HACKATHON.read_text() if HACKATHON.exists() else ""
+    block = r"^```console\n\$ (joulia [^\n]*)\n```\n+```text\n(.*?)^```$"
+    return re.findall(block, text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_command_of_the_hackathon_page_runs_at_tiny_size(number, joulia, tmp_path):
+    assert len(hackathon()) == len(TOLD)
+    command, shown = hackathon()[number]
+    _, *arguments = command.split()
+    require("numba")
+    sized = "--shape" in arguments or arguments[0] == "frontier"
+    small = ["--shape", "32x8x10"] if sized else ["--size", "tiny"]
+    quick = ["--window", "0.002", "--repeats", "2", "-o", tmp_path / "results.jsonl"]
+    done = joulia(*arguments, *small, *quick)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (*TOLD[number], *re.findall(CHOICES, shown)):
+        assert words in done.stdout, f"{words}\n{done.stdout}"
+    records = store.load(tmp_path / "results.jsonl")
+    valid = [record for record in records if record.status == "valid"]
+    assert len(valid) >= 2
+    if any(record.energy_estimate for record in valid):
+        assert "\u2248 is not measured" in done.stdout
 
 
 def test_the_pages_and_the_overview_name_each_other():
