@@ -87,6 +87,7 @@ def test_slurm_gives_a_core_a_thread_where_there_are_enough(
     """Slurm 22.05 fills the hardware threads of a core otherwise (JUSUF's documentation)."""
     monkeypatch.setattr(launchers, "_require", lambda name: name)
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", nodes)
+    monkeypatch.setenv("SLURM_MPI_TYPE", "pmi2")  # nobody is asked what there is
     assert ("--threads-per-core=1" in launchers.srun(ranks, threads).command) == alone
 
 

@@ -18,7 +18,7 @@ FLOORS = (
     ("report", "setup", "gate"),
     ("analysis",),
     ("runner", "measure"),
-    ("energy", "simulation"),
+    ("energy", "simulation", "sites"),
     ("records", "parallel", "meters", "kernels"),
     ("bridges",),
     ("arrays", "bridge", "checks", "device_memory", "grid", "kernel", "registry"),

@@ -41,6 +41,8 @@ def scheduler(tmp_path, monkeypatch):
         script.write_text(
             f"#!{sys.executable}\n"
             "import os, sys\n"
+            "if '--mpi=list' in sys.argv: sys.exit('srun: MPI types are...\\nsrun: pmi2')\n"
+            "if sys.argv[-1] == 'true': sys.exit(0)\n"
             f"open({str(tmp_path / 'called')!r}, 'w').write(' '.join(sys.argv[1:]))\n"
             "at = sys.argv.index('-P') - 1\n"
             f"n = sys.argv[sys.argv.index({count!r}) + 1]\n"
@@ -54,14 +56,14 @@ def scheduler(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("variable", "name", "expected"),
+    ("variable", "name", "kind", "expected"),
     [
-        ("SLURM_JOB_ID", "srun", "--ntasks 2 --cpus-per-task 1 --cpu-bind=cores"),
-        ("LSB_JOBID", "jsrun", "--nrs 2 --tasks_per_rs 1 --cpu_per_rs 1 --bind=packed:1"),
+        ("SLURM_JOB_ID", "srun", " --mpi=pmi2", "--ntasks 2 --cpus-per-task 1 --cpu-bind=cores"),
+        ("LSB_JOBID", "jsrun", "", "--nrs 2 --tasks_per_rs 1 --cpu_per_rs 1 --bind=packed:1"),
     ],
 )
 def test_inside_an_allocation_the_schedulers_launcher_starts_the_ranks(
-    variable, name, expected, scheduler, monkeypatch
+    variable, name, kind, expected, scheduler, monkeypatch
 ):
     assert launchers.detect() == "mpiexec"
     monkeypatch.setenv(variable, "17")
@@ -69,7 +71,7 @@ def test_inside_an_allocation_the_schedulers_launcher_starts_the_ranks(
     settings = Settings(window_s=0.005, repeats=2)
     result = launch.measured(make_case("heat", ranks=2), settings)
     assert result.status == "valid", result
-    assert result.parallel.launcher == name
+    assert result.parallel.launcher == name + kind
     assert (scheduler / "called").read_text().startswith(expected)
 
 

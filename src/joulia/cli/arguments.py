@@ -41,6 +41,13 @@ WAIT = click.option(
     help="how threads and ranks wait: active (they spin), passive (they sleep), default (as each "
     "runtime does); a list sweeps (default)",
 )
+SITE = click.option(
+    "--site",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, option, name: enter_site(context, name),
+    help="a site of `joulia sites`, or a .toml file: its launcher, binding, profile, carbon, wait",
+)
 PARAM = click.option("--param", "-p", multiple=True, help="name=value of the kernel; a list sweeps")
 
 
@@ -91,6 +98,14 @@ def output(default: str, what: str = "the results file") -> Option:
         default=Path(default),
         help=f"{what} ({default})",
     )
+
+
+def enter_site(context: click.Context, name: str | None) -> None:
+    """A site's choices become the defaults of the options that come after it."""
+    if name is not None:
+        from joulia.sites import site
+
+        context.default_map = {**(context.default_map or {}), **site.enter(name).defaults()}
 
 
 def machine_name(name: str | None) -> str | None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 @click.option("--until", type=float, help="solve to this end time as well, and tell the error")
 @click.option("--no-resume", is_flag=True, help="measure again what the file already holds")
 @arguments.MACHINE
+@arguments.SITE
 @click.option(
     "--quiet-for",
     type=arguments.POSITIVE,
@@ -158,6 +159,7 @@ def _requests(options: dict[str, Any]) -> list[Request]:
 @arguments.window(0.5, "0.5")
 @arguments.timeout()
 @arguments.MACHINE
+@arguments.SITE
 @arguments.output("results/scale.jsonl")
 def scale(**options: Any) -> int:
     """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
@@ -206,6 +208,7 @@ def scale(**options: Any) -> int:
 @arguments.window(0.2, "0.2")
 @arguments.timeout()
 @arguments.MACHINE
+@arguments.SITE
 @arguments.output("results/frontier.jsonl", "the results file, with the page beside it")
 def frontier(kernel: str, output: Path, **options: Any) -> int:
     """How accuracy trades against time and energy for KERNEL: the choices that nothing beats.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from joulia.energy.estimate import positive, read_toml
 from joulia.errors import JouliaError
 from joulia.records.parts import Carbon
+from joulia.system.toml import positive, read_toml, words
 
 J_PER_KWH = 3.6e6
 
@@ -31,22 +32,26 @@ class Intensity:
 
 
 def load(given: str) -> Intensity:
-    """A figure in g/kWh, or a site file (TOML: name, g_per_kwh, source, year)."""
+    """A figure in g/kWh, or a file (TOML: name, g_per_kwh, source, year; a site's has [grid])."""
     try:
         figure = float(given)
     except ValueError:
-        return _site(Path(given))
+        return _of_file(Path(given))
     if not 0 < figure < float("inf"):
         raise JouliaError(f"--carbon {given}. Allowed: a positive figure in g/kWh, or a site file")
     return Intensity(figure, None, "given by the user", None)
 
 
-def _site(path: Path) -> Intensity:
+def _of_file(path: Path) -> Intensity:
     if path.suffix != ".toml":
         raise JouliaError(f"--carbon {path}. Allowed: a positive figure in g/kWh, or a site file")
     data = read_toml(path)
-    for key in ("name", "source"):
-        if not isinstance(data.get(key), str) or not data[key].strip():
-            raise JouliaError(f"{path}: {key} is missing. Allowed: text")
-    year = positive(data, "year", path)
-    return Intensity(positive(data, "g_per_kwh", path), data["name"], data["source"], int(year))
+    within = "grid." if isinstance(data.get("grid"), dict) else ""
+    return of_table(data["grid"] if within else data, path, within)
+
+
+def of_table(data: dict[str, Any], path: Path, within: str = "") -> Intensity:
+    """An intensity from a table of a file. JouliaError in one line where it is none."""
+    name, source = (words(data, key, path, within) for key in ("name", "source"))
+    year = positive(data, "year", path, within)
+    return Intensity(positive(data, "g_per_kwh", path, within), name, source, int(year))

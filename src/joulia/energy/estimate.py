@@ -9,7 +9,6 @@ stated thermal design power.
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from joulia.errors import JouliaError, suggest
 from joulia.kernel import Work
 from joulia.records.parts import DeclaredWork, Estimate
 from joulia.system.files import text
+from joulia.system.toml import one_of, positive, read_toml, words
 
 FOLDER = Path(__file__).parent / "profiles"
 MODEL = "energy-roofline"
@@ -76,56 +76,18 @@ def load(name: str) -> Profile:
             raise suggest("profile", name, [*names(), "a .toml file"])
     data = read_toml(path)
     return Profile(
-        name=_text(data, "name", path),
-        title=_text(data, "title", path),
-        kind=_choice(data, "kind", ("cpu", "gpu"), path),
+        name=words(data, "name", path),
+        title=words(data, "title", path),
+        kind=one_of(data, "kind", ("cpu", "gpu"), path),
         cores=int(positive(data, "cores", path)),
         tdp_w=positive(_table(data, "tdp_w", path), "value", path, "tdp_w."),
-        tdp_source=_text(_table(data, "tdp_w", path), "source", path, "tdp_w."),
+        tdp_source=words(_table(data, "tdp_w", path), "source", path, "tdp_w."),
         static_w=_range(data, "static_w", path),
         byte_j=_range(data, "byte_j", path),
         flop_j=_range(data, "flop_j", path),
         match=_pattern(data, "match", path),
         vendor=_pattern(data, "vendor", path),
     )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file. JouliaError where it is none."""
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise JouliaError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise JouliaError(f"{path} is not TOML: {error}") from None
-
-
-def positive(data: dict[str, Any], key: str, path: Path, within: str = "") -> float:
-    """A positive number of a file. JouliaError where it is missing or something else."""
-    if key not in data:
-        raise JouliaError(f"{path}: {within}{key} is missing. Allowed: a positive number")
-    value = data[key]
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value < float("inf")
-    ):
-        raise JouliaError(f"{path}: {within}{key} = {value!r}. Allowed: a positive number")
-    return float(value)
-
-
-def _text(data: dict[str, Any], key: str, path: Path, within: str = "") -> str:
-    value = data.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise JouliaError(f"{path}: {within}{key} is missing. Allowed: text")
-    return value
-
-
-def _choice(data: dict[str, Any], key: str, allowed: tuple[str, ...], path: Path) -> str:
-    value = _text(data, key, path)
-    if value not in allowed:
-        raise JouliaError(f"{path}: {key} = {value!r}. Allowed: {', '.join(allowed)}")
-    return value
 
 
 def _pattern(data: dict[str, Any], key: str, path: Path) -> str | None:
@@ -140,7 +102,7 @@ def _table(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     value = data.get(key)
     if not isinstance(value, dict):
         raise JouliaError(f"{path}: [{key}] is missing. Allowed: its figures and their source")
-    _text(value, "source", path, f"{key}.")
+    words(value, "source", path, f"{key}.")
     return value
 
 

@@ -44,6 +44,7 @@ def main() -> None:
     tell_whereabouts(job_path.parent, comm.rank)
     try:
         settings = Settings.from_json(job["settings"])
+        require_ranks(case, comm, job["launcher"])
         result = run(case, settings, comm, job["pin"], start_only=job.get("start_only", False))
     except BaseException as error:
         # One rank's failure is the case's failure: say which, then take the others down.
@@ -62,6 +63,18 @@ def main() -> None:
         deliver(job_path.parent / "result.json", result)
 
 
+def require_ranks(case: Case, comm: Comm, launcher: str | None) -> None:
+    """RuntimeError where ranks do not know of one another: each would be the first of one."""
+    if case.ranks != comm.size:
+        from joulia.parallel.comm import library
+
+        raise RuntimeError(
+            f"{launcher} started {comm.size} ranks instead of {case.ranks}: it does not speak to "
+            f"mpi4py's library, {library()}; --launcher names another, SLURM_MPI_TYPE how srun "
+            "tells ranks of each other"
+        )
+
+
 def run(
     case: Case, settings: Settings, comm: Comm, cores: list[int], *, start_only: bool
 ) -> Measured:
@@ -70,11 +83,6 @@ def run(
     from joulia.measure import beginning
     from joulia.measure.method import measure
 
-    if case.ranks != comm.size:
-        raise RuntimeError(
-            f"started with {comm.size} ranks instead of {case.ranks}: mpiexec and mpi4py belong "
-            "to different MPI libraries"
-        )
     try:
         if start_only:
             return beginning.start_only(case, settings, comm)
@@ -105,13 +113,16 @@ def tell_whereabouts(folder: Path, rank: int) -> None:
 def pin(case: Case, cores: list[int], root: Path = Path("/")) -> None:
     """Bind this rank to its share of the cores that the job may use, and OpenMP's threads within.
 
-    Without cores the launcher bound it: then to one hardware thread a core of what that gave.
+    Without cores the launcher bound it: then to one hardware thread a core of what that gave. Where
+    that is enough for all ranks of the node, the launcher bound nobody, and they share it.
     """
     if not hasattr(os, "sched_setaffinity"):
         return
     lent = os.sched_getaffinity(0)
     here = topology.read([core for core in cores or sorted(lent) if core in lent], root)
-    local, size = (local_rank(), local_size(case.ranks)) if cores else (0, 1)
+    local, size = local_rank(), local_size(case.ranks)
+    if not cores and len(here.cores) < size * case.threads:
+        local, size = 0, 1
     places = topology.places(here, size, case.threads)
     if places is None or local >= size:
         return  # more threads than cores: bound, they would wait for one another
@@ -120,13 +131,28 @@ def pin(case: Case, cores: list[int], root: Path = Path("/")) -> None:
 
 def local_rank() -> int:
     """This process's rank on its node, as the launcher tells before MPI starts."""
-    names = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PMI_RANK")
+    names = (
+        "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "JSM_NAMESPACE_LOCAL_RANK",
+        "SLURM_LOCALID", "PMI_RANK",
+    )  # fmt: skip
     return _number_of(names, 0)
 
 
 def local_size(ranks: int) -> int:
     """The ranks on this node, as the launcher tells; all of them where it does not."""
-    return _number_of(("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE"), ranks)
+    names = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "JSM_NAMESPACE_LOCAL_SIZE")
+    return _number_of(names, tasks_here() or ranks)
+
+
+def tasks_here() -> int | None:
+    """The tasks of this Slurm step on this node, of `2(x3),1`: two on each of three, one on one."""
+    counts: list[int] = []
+    for part in os.environ.get("SLURM_STEP_TASKS_PER_NODE", "").split(","):
+        count, _, times = part.partition("(x")
+        if count.isdigit():
+            counts += [int(count)] * int(times.rstrip(")") or 1)
+    node = os.environ.get("SLURM_NODEID", "")
+    return counts[int(node)] if node.isdigit() and int(node) < len(counts) else None
 
 
 def _number_of(names: Sequence[str], otherwise: int) -> int:

@@ -113,3 +113,10 @@ class MPIRanks:
     def allgather(self, value: Any) -> list[Any]:
         self._meet()
         return list(self.world.allgather(value))
+
+
+def library() -> str:
+    """mpi4py's MPI library in its own words, its first line."""
+    from mpi4py import MPI
+
+    return " ".join(MPI.Get_library_version().strip("\0").splitlines()[0].split())

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from joulia.errors import JouliaError, Unavailable, suggest
+from joulia.system.interpreter import python
 from joulia.system.machine import usable_topology
 
 LAUNCHERS = ("auto", "mpiexec", "srun", "jsrun")
+
+BINDINGS = ("launcher", "joulia")
+"""Who binds ranks to cores: what starts them, or each rank itself."""
 
 SCHEDULERS = {
     "slurm": (("SLURM_",), ("srun",)),
@@ -29,6 +35,13 @@ NAMED = tuple(
     f"{maker}HYDRA_{what}" for maker in ("", "I_MPI_") for what in ("LAUNCHER", "BOOTSTRAP", "RMK")
 )
 """Variables in which sites name a scheduler for MPICH's and Intel's mpiexec."""
+
+MPI_TYPES = {
+    "Open MPI": ("pmix", "pmi2"),
+    "MPICH": ("pmi2", "cray_shasta", "pmix"),
+}
+"""How srun can tell ranks of each other, by the family of mpi4py's library, best first: MPICH and
+what is made of it speak Slurm's PMI-2, Open MPI from version 5 only PMIx."""
 
 OUTER = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -49,16 +62,32 @@ class Launcher:
     binds: bool = False
 
 
-def choose(ranks: int, threads: int, wanted: str = "auto") -> Launcher:
+def choose(
+    ranks: int,
+    threads: int,
+    wanted: str = "auto",
+    *,
+    binding: str = "launcher",
+    options: Sequence[str] = (),
+) -> Launcher:
     """The launcher for a job: the scheduler's own inside an allocation, else mpiexec.
 
-    Raises Unavailable where there is none, JouliaError for a name that is none.
+    srun is left alone where it cannot start mpi4py's library and nobody asked for it by name. The
+    `binding` is that of BINDINGS; `options` are a site's, put before the program. Raises
+    Unavailable where there is none, JouliaError for a name that is none.
     """
     if wanted not in LAUNCHERS:
         raise suggest("launcher", wanted, list(LAUNCHERS))
-    if wanted == "auto":
-        wanted = detect()
-    return {"mpiexec": mpiexec, "srun": srun, "jsrun": jsrun}[wanted](ranks, threads)
+    name = detect() if wanted == "auto" else wanted
+    if name == "srun" and wanted == "auto":
+        try:
+            launcher = srun(ranks, threads, binding)
+        except Unavailable as error:
+            launcher = mpiexec(ranks, threads, binding)
+            launcher = replace(launcher, name=f"{launcher.name}, since {error.reason}")
+    else:
+        launcher = {"mpiexec": mpiexec, "srun": srun, "jsrun": jsrun}[name](ranks, threads, binding)
+    return replace(launcher, command=(*launcher.command, *options))
 
 
 def detect() -> str:
@@ -113,26 +142,114 @@ def require_one_process() -> None:
         )
 
 
-def srun(ranks: int, threads: int) -> Launcher:
+def srun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
     """A core a thread where they last: Slurm's CPUs are hardware threads, and it fills cores.
 
     All nodes are taken to be like this one.
     """
-    options = ["--ntasks", str(ranks), "--cpus-per-task", str(threads), "--cpu-bind=cores"]
+    command = _require("srun")
+    options = ["--ntasks", str(ranks), "--cpus-per-task", str(threads)]
+    binds = binding == "launcher"
+    options.append("--cpu-bind=cores" if binds else "--cpu-bind=none")
     nodes = max(1, int(os.environ.get("SLURM_JOB_NUM_NODES", "1")))
+    options += ["--nodes", str(min(ranks, nodes))]
     if math.ceil(ranks / nodes) * threads <= len(usable_topology().cores):
         options.append("--threads-per-core=1")
-    return Launcher("srun", (_require("srun"), *options, "--kill-on-bad-exit=1"), binds=True)
+    kind, said = mpi_type(command)
+    options += [f"--mpi={kind}"] * bool(kind)
+    return Launcher(f"srun{said}", (command, *options, "--kill-on-bad-exit=1"), binds=binds)
 
 
-def jsrun(ranks: int, threads: int) -> Launcher:
+def mpi_type(command: str) -> tuple[str | None, str]:
+    """What `srun --mpi=` is to be for mpi4py's library, and what a record says of it.
+
+    None where the user's SLURM_MPI_TYPE says it, or where no mpi4py is here to be asked. A type
+    that srun lists and cannot load (a PMIx that is not installed) is passed over. Unavailable where
+    none is left: srun would start every rank alone.
+    """
+    if own := os.environ.get("SLURM_MPI_TYPE"):
+        return None, f" (SLURM_MPI_TYPE={own})"
+    library = mpi_library()
+    family = mpi_family(library) if library else None
+    if family is None:
+        return None, ""
+    listed = mpi_types(command)
+    for kind in MPI_TYPES[family]:
+        if kind in listed and loads(command, kind):
+            return kind, f" --mpi={kind}"
+    raise Unavailable(
+        f"srun has none of {', '.join(MPI_TYPES[family])}, which mpi4py's {family} needs",
+        "--launcher mpiexec starts ranks inside the allocation; or build mpi4py on the site's MPI",
+    )
+
+
+@cache
+def mpi_library() -> str | None:
+    """mpi4py's library in its own words, asked without starting MPI; None where none is here."""
+    script = (
+        "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; "
+        "print(' '.join(MPI.Get_library_version().strip(chr(0)).split()))"
+    )
+    done = subprocess.run(
+        python("-c", script),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def mpi_family(library: str) -> str | None:
+    """Whose process manager's language a library speaks: Open MPI's, or MPICH's."""
+    if re.search(r"Open ?MPI|Spectrum", library, re.IGNORECASE):
+        return "Open MPI"
+    if re.search(r"MPICH|MVAPICH|Intel\(R\) MPI", library, re.IGNORECASE):
+        return "MPICH"
+    return None
+
+
+@cache
+def mpi_types(command: str) -> frozenset[str]:
+    """What `srun --mpi=list` names. Slurm up to 20.11 says it on stderr, each after `srun: `."""
+    done = subprocess.run(
+        [command, "--mpi=list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return frozenset(re.findall(r"[\w./-]+", done.stdout + done.stderr)) - {"srun"}
+
+
+@cache
+def loads(command: str, kind: str) -> bool:
+    """Whether srun starts a task by a type that it lists, in the allocation at hand."""
+    done = subprocess.run(
+        [command, f"--mpi={kind}", "--ntasks=1", "--nodes=1", "true"],
+        capture_output=True,
+        check=False,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode == 0
+
+
+def jsrun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
     """One resource set a rank: its cores, bound to them. What jsrun counts are physical cores."""
-    options = ("--nrs", str(ranks), "--tasks_per_rs", "1", "--cpu_per_rs", str(threads))
-    return Launcher("jsrun", (_require("jsrun"), *options, f"--bind=packed:{threads}"), binds=True)
+    options = ["--nrs", str(ranks), "--tasks_per_rs", "1", "--cpu_per_rs", str(threads)]
+    binds = binding == "launcher"
+    options.append(f"--bind=packed:{threads}" if binds else "--bind=none")
+    return Launcher("jsrun", (_require("jsrun"), *options), binds=binds)
 
 
-def mpiexec(ranks: int, threads: int) -> Launcher:
-    """The mpiexec beside this interpreter (PyPI's MPICH or Open MPI), else the one on PATH."""
+def mpiexec(ranks: int, threads: int, binding: str = "joulia") -> Launcher:
+    """The mpiexec beside this interpreter (PyPI's MPICH or Open MPI), else the one on PATH.
+
+    Whatever the binding is to be, joulia's ranks bind themselves.
+    """
     beside = Path(sys.executable).parent / "mpiexec"
     command = str(beside) if beside.is_file() else _require("mpiexec")
     options = ["-n", str(ranks)]

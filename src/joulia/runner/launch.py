@@ -16,8 +16,10 @@ from pathlib import Path
 from joulia.case import Case, Settings
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.parallel.launchers import Launcher
 from joulia.records.codec import from_json
 from joulia.records.record import Measured
+from joulia.sites import site
 from joulia.system import waiting
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
@@ -86,7 +88,7 @@ def measured(
         launcher = None
         if case.ranks > 1:
             try:
-                launcher = launchers.choose(case.ranks, case.threads, settings.launcher)
+                launcher = chosen(case, settings)
             except Unavailable as error:
                 return Measured("skipped", (str(error),))
             argv = [*launcher.command, *argv]
@@ -123,6 +125,18 @@ def measured(
             reasons = json.loads(failures[0].read_text())["reasons"]
             return failure(reasons[0], folder)
         return failure(culprit(folder) or ending(child.returncode), folder)
+
+
+def chosen(case: Case, settings: Settings) -> Launcher:
+    """What starts a case's ranks, as the site wants it where there is one."""
+    here = site.active()
+    return launchers.choose(
+        case.ranks,
+        case.threads,
+        settings.launcher,
+        binding=here.binding.value if here else "launcher",
+        options=[line.text for line in here.options] if here else [],
+    )
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
