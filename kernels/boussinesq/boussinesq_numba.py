@@ -1,7 +1,8 @@
 """u* = a A + b B + g G(u) of Boussinesq flow on a C-grid in Numba: fluxes through faces, by rows.
 
 A block keeps row buffers of each field's fluxes in x and y and a plane buffer in z, so that every
-flux is computed once; LLVM vectorises the row functions. Blocks are shared among threads.
+flux is computed once (of means, those in x twice: that costs less than a buffer); LLVM vectorises
+the row functions. Rows are found by offsets. Blocks are shared among threads.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
+from joulia.bridges._numba_rows import cells
 from joulia.kernels._numba_blocks import blocks, part
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, flux5
-from joulia.kernels.boussinesq.schemes import CENTRED, WENO5
+from joulia.kernels.boussinesq.schemes import NONE, WENO5
 
 SIDES = PLANES, ROWS, COLUMNS = 32, 8, 256
 # Buffers, a row each: fluxes through west faces, what carries; then for each field those through
 # south faces of even and odd rows, and through bottoms of a block's rows, of even and odd planes.
 WEST, SPEED, SOUTH, BOTTOM = 0, 1, 2, 10
 BUFFERS = BOTTOM + 4 * 2 * ROWS
-X, Y, Z = (0, 0, 1), (0, 1, 0), (1, 0, 0)
-"""Steps along the axes."""
+WIDTH = COLUMNS + 8
 U, V, W, B = 0, 1, 2, 3
 
 
@@ -54,37 +55,34 @@ def averaged(out: Any, here: Any, other: Any) -> None:
 
 @numba.njit(**INLINED)
 def fluxes(
-    out: Any, speed: Any, q: Any, c: Any, z: Any, y: Any, a: Any, b: Any, side: Any, jump: Any,
-    reach: Any, k: Any, advection: Any,
+    out: Any, speed: Any, q: Any, c: Any, at: Any, side: Any, jump: Any, reach: Any, k: Any,
+    carries: Any, upwind: Any,
 ) -> None:  # fmt: skip
-    """Through the faces between cells of q and those a `jump` before them.
+    """Through the faces between a row of q, from `at` on, and the cells a `jump` before them.
 
     The carrier c is averaged over the cells on both sides of the face that q lies on. `reach` cells
     of q lie on either side, none at a wall, which nothing goes through.
     """
-    dz, dy, dx = jump
-    here, other = c[z, y, a:b], c[z - side[0], y - side[1], a - side[2] : b - side[2]]
-    before, after = q[z - dz, y - dy, a - dx : b - dx], q[z, y, a:b]
+    n = out.size
+    here, other = cells(c, at, n), cells(c, at - side, n)
+    before, after = cells(q, at - jump, n), cells(q, at, n)
     if reach <= 0:
         out[:] = 0.0
-    elif advection == CENTRED:
+    elif carries is None:
+        diffused(out, before, after, k)
+    elif upwind is None:
         centred(out, here, other, before, after, k)
-    elif advection == WENO5:
-        speed = speed[: out.size]
+    else:
         averaged(speed, here, other)
         if reach == 1:
             flux1(out, speed, before, after, k)
         else:
-            before2 = q[z - 2 * dz, y - 2 * dy, a - 2 * dx : b - 2 * dx]
-            after2 = q[z + dz, y + dy, a + dx : b + dx]
+            before2, after2 = cells(q, at - 2 * jump, n), cells(q, at + jump, n)
             if reach == 2:
                 flux3(out, speed, before2, before, after, after2, k)
             else:
-                before3 = q[z - 3 * dz, y - 3 * dy, a - 3 * dx : b - 3 * dx]
-                after3 = q[z + 2 * dz, y + 2 * dy, a + 2 * dx : b + 2 * dx]
+                before3, after3 = cells(q, at - 3 * jump, n), cells(q, at + 2 * jump, n)
                 flux5(out, speed, before3, before2, before, after, after2, after3, k)
-    else:
-        diffused(out, before, after, k)
 
 
 @numba.njit(**INLINED)
@@ -98,99 +96,149 @@ def inflow(
 
 
 @numba.njit(**INLINED)
+def inflow_centred(
+    rate: Any, q: Any, north: Any, u: Any, u_other: Any, v: Any, v_other: Any, south: Any,
+    bottom: Any, top: Any, kx: Any, ky: Any, idx: Any, idy: Any, idz: Any,
+) -> None:  # fmt: skip
+    """The same of means, in one loop: a flux through a west face costs less than its place.
+
+    q begins one cell west of the others; `south` becomes the fluxes through north faces.
+    """
+    half = rate.dtype.type(0.5)
+    for x in range(rate.size):
+        before, here, after = q[x], q[x + 1], q[x + 2]
+        west = flux(half * (u_other[x] + u[x]), half * (before + here), before, here, kx)
+        east = flux(half * (u_other[x + 1] + u[x + 1]), half * (here + after), here, after, kx)
+        through = flux(half * (v_other[x] + v[x]), half * (here + north[x]), here, north[x], ky)
+        across = muladd(west - east, idx, (south[x] - through) * idy)
+        rate[x] = muladd(bottom[x] - top[x], idz, across)
+        south[x] = through
+
+
+@numba.njit(**INLINED)
 def swept(
-    rows: Any, field: Any, q: Any, u: Any, v: Any, w: Any, z: Any, y: Any, part: Any,
-    side: Any, reaches: Any, per_length: Any, diffusivity: Any, advection: Any,
+    rows: Any, field: Any, q: Any, u: Any, v: Any, w: Any, z: Any, y: Any, at: Any, part: Any,
+    steps: Any, side: Any, reach: Any, per_length: Any, diffusivity: Any, carries: Any,
+    upwind: Any,
 ) -> None:  # fmt: skip
     """A row's own fluxes of a field, and what they bring: from the row and plane before on.
 
     The row and the plane before a block's first ones are there for the fluxes through their north
-    faces and tops, so that each is computed in one place.
+    faces and tops.
     """
     za, _, ya, _, a, b = part
+    nx, plane = steps
     idx, idy, idz = per_length
+    kx, ky, kz = diffusivity * idx, diffusivity * idy, diffusivity * idz
     n = b - a
-    speed = rows[SPEED]
-    north = rows[SOUTH + 2 * field + ((y + 1) & 1), :n]
-    plane = BOTTOM + 2 * ROWS * field + y - ya
+    speed = cells(rows, SPEED * WIDTH, n)
+    level = BOTTOM + 2 * ROWS * field + y - ya
+    bottom = cells(rows, (level + ROWS * (z & 1)) * WIDTH, n)
+    top = cells(rows, (level + ROWS * ((z + 1) & 1)) * WIDTH, n)
     if y >= ya:
-        top = rows[plane + ROWS * ((z + 1) & 1), :n]
-        kz = diffusivity * idz
-        reach = reaches[0] if side[0] == 0 else reaches[1]
-        fluxes(top, speed, q, w, z + 1, y, a, b, side, Z, reach, kz, advection)
-    if z >= za:
-        fluxes(north, speed, q, v, z, y + 1, a, b, side, Y, 3, diffusivity * idy, advection)
-    if z >= za and y >= ya:
-        west = rows[WEST, : n + 1]
-        fluxes(west, speed, q, u, z, y, a, b + 1, side, X, 3, diffusivity * idx, advection)
-        south = rows[SOUTH + 2 * field + (y & 1), :n]
-        bottom, top = rows[plane + ROWS * (z & 1), :n], rows[plane + ROWS * ((z + 1) & 1), :n]
-        inflow(west, south, north, bottom, top, idx, idy, idz)
+        fluxes(top, speed, q, w, at + plane, side, plane, reach, kz, carries, upwind)
+    if z < za:
+        return
+    if carries is not None and upwind is None:
+        south = cells(rows, (SOUTH + 2 * field) * WIDTH, n)
+        if y < ya:
+            fluxes(south, speed, q, v, at + nx, side, nx, 3, ky, carries, upwind)
+        else:
+            inflow_centred(
+                cells(rows, WEST * WIDTH, n), cells(q, at - 1, n + 2), cells(q, at + nx, n),
+                cells(u, at, n + 1), cells(u, at - side, n + 1), cells(v, at + nx, n),
+                cells(v, at + nx - side, n), south, bottom, top, kx, ky, idx, idy, idz,
+            )  # fmt: skip
+    else:
+        south = cells(rows, (SOUTH + 2 * field + (y & 1)) * WIDTH, n)
+        north = cells(rows, (SOUTH + 2 * field + ((y + 1) & 1)) * WIDTH, n)
+        fluxes(north, speed, q, v, at + nx, side, nx, 3, ky, carries, upwind)
+        if y >= ya:
+            west, longer = cells(rows, WEST * WIDTH, n + 1), cells(rows, SPEED * WIDTH, n + 1)
+            fluxes(west, longer, q, u, at, side, 1, 3, kx, carries, upwind)
+            inflow(west, south, north, bottom, top, idx, idy, idz)
 
 
 @numba.njit(**INLINED)
-def staged(out: Any, a: Any, b: Any, rate: Any, weights: Any) -> None:
-    """What a stage makes of two states and a rate."""
+def turned(
+    out: Any, a: Any, b: Any, rate: Any, here: Any, other: Any, f: Any, weights: Any
+) -> None:
+    """What a stage makes of two states and a rate with f times the mean of four.
+
+    Those are in two rows with a cell more.
+    """
     first, second, gain = weights
-    for x in range(out.size):
-        out[x] = muladd(gain, rate[x], muladd(second, b[x], first * a[x]))
-
-
-@numba.njit(**INLINED)
-def turn(rate: Any, here: Any, other: Any, f: Any) -> None:
-    """Add f times the mean of four, of two rows with a cell more."""
     quarter = rate.dtype.type(0.25)
-    for x in range(rate.size):
-        rate[x] += f * (quarter * ((here[x] + here[x + 1]) + (other[x] + other[x + 1])))
+    for x in range(out.size):
+        around = quarter * ((here[x] + here[x + 1]) + (other[x] + other[x + 1]))
+        out[x] = muladd(gain, rate[x] + f * around, muladd(second, b[x], first * a[x]))
 
 
 @numba.njit(**INLINED)
-def push(rate: Any, here: Any, other: Any, factor: Any) -> None:
-    """Add a factor times the mean of two rows."""
+def pushed(
+    out: Any, a: Any, b: Any, rate: Any, here: Any, other: Any, factor: Any, weights: Any
+) -> None:
+    """The same with a factor times the mean of two rows."""
+    first, second, gain = weights
     half = rate.dtype.type(0.5)
-    for x in range(rate.size):
-        rate[x] += factor * (half * (here[x] + other[x]))
+    for x in range(out.size):
+        mean = half * (here[x] + other[x])
+        out[x] = muladd(gain, rate[x] + factor * mean, muladd(second, b[x], first * a[x]))
+
+
+@numba.njit(**INLINED)
+def kept(out: Any, a: Any, b: Any, weights: Any) -> None:
+    """The same where nothing changes."""
+    first, second, _ = weights
+    for x in range(out.size):
+        out[x] = muladd(second, b[x], first * a[x])
 
 
 @numba.njit(**ROW)
 def block(
     part: Any, rows: Any, now: Any, base: Any, other: Any, new: Any, walls: Any, per_length: Any,
-    physics: Any, weights: Any, advection: Any,
+    physics: Any, weights: Any, carries: Any, upwind: Any,
 ) -> None:  # fmt: skip
     za, zb, ya, yb, a, b = part
     u, v, w, t = now
     nu, kappa, f, n2 = physics
     bottom, top = walls
-    rate = rows[WEST, : b - a]
+    nx = u.shape[2]
+    plane = u.shape[1] * nx
+    n = b - a
+    rate = cells(rows, WEST * WIDTH, n)
     one = rate.dtype.type(1.0)
     for z in range(za - 1, zb):
         # How far walls are from the tops of this plane, and from the next plane's w.
-        reaches = min(z + 1 - bottom, top - z - 1), min(z + 1 - bottom, top - z)
+        reach, reach_w = min(z + 1 - bottom, top - z - 1), min(z + 1 - bottom, top - z)
         for y in range(ya - 1, yb):
-            # All four fields by one code: what is inlined for each takes minutes to compile.
+            at = z * plane + y * nx + a
+            # All four fields by one code: what is inlined for each takes long to compile.
             for field in range(4):
-                side = int(field == W), int(field == V), int(field == U)
-                diffusivity = kappa if field == B else nu
+                side = 1 if field == U else nx if field == V else plane if field == W else 0
                 swept(
-                    rows, field, now[field], u, v, w, z, y, part, side, reaches, per_length,
-                    diffusivity, advection,
+                    rows, field, now[field], u, v, w, z, y, at, part, (nx, plane), side,
+                    reach_w if field == W else reach, per_length, kappa if field == B else nu,
+                    carries, upwind,
                 )  # fmt: skip
                 if z < za or y < ya:
                     continue
+                out = cells(new[field], at, n)
+                first, second = cells(base[field], at, n), cells(other[field], at, n)
                 if field == U:
-                    turn(rate, v[z, y, a - 1 : b], v[z, y + 1, a - 1 : b], f)
+                    here, north = cells(v, at - 1, n + 1), cells(v, at + nx - 1, n + 1)
+                    turned(out, first, second, rate, here, north, f, weights)
                 elif field == V:
-                    turn(rate, u[z, y - 1, a : b + 1], u[z, y, a : b + 1], -f)
+                    south, here = cells(u, at - nx, n + 1), cells(u, at, n + 1)
+                    turned(out, first, second, rate, south, here, -f, weights)
                 elif field == B:
-                    push(rate, w[z, y, a:b], w[z + 1, y, a:b], -n2)
+                    here, above = cells(w, at, n), cells(w, at + plane, n)
+                    pushed(out, first, second, rate, here, above, -n2, weights)
                 elif z > bottom:
-                    push(rate, t[z - 1, y, a:b], t[z, y, a:b], one)
+                    below, here = cells(t, at - plane, n), cells(t, at, n)
+                    pushed(out, first, second, rate, below, here, one, weights)
                 else:  # nothing accelerates w on a wall
-                    rate[:] = 0.0
-                staged(
-                    new[field][z, y, a:b], base[field][z, y, a:b], other[field][z, y, a:b], rate,
-                    weights,
-                )  # fmt: skip
+                    kept(out, first, second, weights)
 
 
 @numba.njit(**INLINED)
@@ -240,7 +288,11 @@ def project(
 
 @cache
 def specialize(single: int, advection: int) -> dict[str, Callable[..., None]]:
-    """The functions for a scheme. The precision is that of the arrays."""
+    """The functions for a scheme. The precision is that of the arrays.
+
+    Numba leaves out what a scheme does not need where None says so.
+    """
+    carries, upwind = (True if advection != NONE else None, True if advection == WENO5 else None)
 
     @numba.njit(parallel=True, **FLAGS)
     def predict(
@@ -255,11 +307,11 @@ def specialize(single: int, advection: int) -> dict[str, Callable[..., None]]:
         weights = (real(first), real(second), real(gain))
         counts = blocks(box, SIDES)
         for number in prange(counts[0] * counts[1] * counts[2]):
-            rows = np.empty((BUFFERS, COLUMNS + 8), u.dtype)
+            rows = np.empty((BUFFERS, WIDTH), u.dtype)
             here = part(box, number, counts, SIDES)
             block(
                 here, rows, (u, v, w, b), (ua, va, wa, ba), (ub, vb, wb, bb), (u1, v1, w1, b1),
-                (bottom, top), per_length, physics, weights, advection,
+                (bottom, top), per_length, physics, weights, carries, upwind,
             )  # fmt: skip
 
     return {"predict": predict, "divergence": divergence, "project": project}
