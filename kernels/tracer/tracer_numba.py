@@ -16,6 +16,7 @@ import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
+from joulia.bridges._numba_rows import cells
 from joulia.kernels._numba_blocks import blocks, part
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux1, flux3, flux5
 
@@ -23,6 +24,7 @@ SIDES = PLANES, ROWS, COLUMNS = 32, 16, 512
 # Buffers, a row each: fluxes through west faces, south faces of even and odd rows, the top, and
 # from BOTTOM on, through the bottom of each row of the block.
 WEST, SOUTH, TOP, BOTTOM = 0, 1, 3, 4
+WIDTH = COLUMNS + 8
 
 
 @numba.njit(**INLINED)
@@ -71,38 +73,23 @@ def update3(
 
 
 @numba.njit(**INLINED)
-def face_x(out: Any, c: Any, u: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> None:
-    flux5(
-        out, u[z, y, a:b], c[z, y, a - 3 : b - 3], c[z, y, a - 2 : b - 2],
-        c[z, y, a - 1 : b - 1], c[z, y, a:b], c[z, y, a + 1 : b + 1], c[z, y, a + 2 : b + 2], k,
-    )  # fmt: skip
+def face(out: Any, c: Any, velocity: Any, at: Any, jump: Any, reach: Any, k: Any) -> None:
+    """Through the faces between a row of c, from `at` on, and the cells a `jump` before them.
 
-
-@numba.njit(**INLINED)
-def face_y(out: Any, c: Any, v: Any, z: Any, y: Any, a: Any, b: Any, k: Any) -> None:
-    flux5(
-        out, v[z, y, a:b], c[z, y - 3, a:b], c[z, y - 2, a:b], c[z, y - 1, a:b],
-        c[z, y, a:b], c[z, y + 1, a:b], c[z, y + 2, a:b], k,
-    )  # fmt: skip
-
-
-@numba.njit(**INLINED)
-def face_z(
-    out: Any, c: Any, w: Any, z: Any, y: Any, a: Any, b: Any, bottom: Any, top: Any, k: Any
-) -> None:
-    reach = min(z - bottom, top - z)
+    `reach` cells lie on either side; nothing goes through a wall.
+    """
+    n = out.size
+    speed = cells(velocity, at, n)
+    before, after = cells(c, at - jump, n), cells(c, at, n)
     if reach >= 3:
-        flux5(
-            out, w[z, y, a:b], c[z - 3, y, a:b], c[z - 2, y, a:b], c[z - 1, y, a:b],
-            c[z, y, a:b], c[z + 1, y, a:b], c[z + 2, y, a:b], k,
-        )  # fmt: skip
+        before3, before2 = cells(c, at - 3 * jump, n), cells(c, at - 2 * jump, n)
+        after2, after3 = cells(c, at + jump, n), cells(c, at + 2 * jump, n)
+        flux5(out, speed, before3, before2, before, after, after2, after3, k)
     elif reach == 2:
-        flux3(
-            out, w[z, y, a:b], c[z - 2, y, a:b], c[z - 1, y, a:b], c[z, y, a:b],
-            c[z + 1, y, a:b], k,
-        )  # fmt: skip
+        before2, after2 = cells(c, at - 2 * jump, n), cells(c, at + jump, n)
+        flux3(out, speed, before2, before, after, after2, k)
     elif reach == 1:
-        flux1(out, w[z, y, a:b], c[z - 1, y, a:b], c[z, y, a:b], k)
+        flux1(out, speed, before, after, k)
     else:
         out[:] = 0.0
 
@@ -118,14 +105,17 @@ def faces(
     faces, so that each flux is computed in one place.
     """
     n = b - a
+    _, ny, nx = c.shape
+    at = (z * ny + y) * nx + a
     if y >= ya:
         level = TOP if z >= za else BOTTOM + y - ya
-        face_z(rows[level, :n], c, w, z + 1, y, a, b, bottom, top, kz)
+        reach = min(z + 1 - bottom, top - z - 1)
+        face(cells(rows, (level) * WIDTH, n), c, w, at + ny * nx, ny * nx, reach, kz)
     if z >= za:
-        face_y(rows[SOUTH + ((y + 1) & 1), :n], c, v, z, y + 1, a, b, ky)
+        face(cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n), c, v, at + nx, nx, 3, ky)
     if z < za or y < ya:
         return False
-    face_x(rows[WEST, : n + 1], c, u, z, y, a, b + 1, kx)
+    face(cells(rows, (WEST) * WIDTH, n + 1), c, u, at, 1, 3, kx)
     return True
 
 
@@ -137,14 +127,18 @@ def block1(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
+            at = (z * ny + y) * nx + xa
             if not faces(rows, c, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
                 continue
             update1(
-                rows[WEST, : n + 1], rows[SOUTH + (y & 1), :n], rows[SOUTH + ((y + 1) & 1), :n],
-                rows[BOTTOM + y - ya, :n], rows[TOP, :n], idx, idy, idz,
-                c[z, y, xa:xb], c1[z, y, xa:xb], a,
+                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
+                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                idx, idy, idz,
+                cells(c, at, n), cells(c1, at, n), a,
             )  # fmt: skip
 
 
@@ -156,14 +150,18 @@ def block2(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
+            at = (z * ny + y) * nx + xa
             if not faces(rows, c1, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
                 continue
             update2(
-                rows[WEST, : n + 1], rows[SOUTH + (y & 1), :n], rows[SOUTH + ((y + 1) & 1), :n],
-                rows[BOTTOM + y - ya, :n], rows[TOP, :n], idx, idy, idz,
-                c1[z, y, xa:xb], c[z, y, xa:xb], c2[z, y, xa:xb], b, r, s,
+                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
+                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                idx, idy, idz,
+                cells(c1, at, n), cells(c, at, n), cells(c2, at, n), b, r, s,
             )  # fmt: skip
 
 
@@ -175,14 +173,18 @@ def block3(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
+            at = (z * ny + y) * nx + xa
             if not faces(rows, c2, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
                 continue
             update3(
-                rows[WEST, : n + 1], rows[SOUTH + (y & 1), :n], rows[SOUTH + ((y + 1) & 1), :n],
-                rows[BOTTOM + y - ya, :n], rows[TOP, :n], idx, idy, idz,
-                c[z, y, xa:xb], third,
+                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
+                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                idx, idy, idz,
+                cells(c, at, n), third,
             )  # fmt: skip
 
 
@@ -196,7 +198,7 @@ def stage1(
     a = real(a)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
+        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
         block1(here, rows, c, u, v, w, c1, bottom, top, geometry, a)
 
@@ -211,7 +213,7 @@ def stage2(
     b, r, s = real(b), real(r), real(s)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
+        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
         block2(here, rows, c1, u, v, w, c, c2, bottom, top, geometry, b, r, s)
 
@@ -226,7 +228,7 @@ def stage3(
     third = real(third)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, COLUMNS + 8), c.dtype)
+        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
         block3(here, rows, c2, u, v, w, c, bottom, top, geometry, third)
 
