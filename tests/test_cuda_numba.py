@@ -32,6 +32,9 @@ CASES = [
     ("stream", "11", ("op=fma",)),
     ("heat", "5x3x7", ()),
     ("column", "4x3x5", ("flux=0.1",)),
+    ("emulator", "32x2x3", ("features=32",)),
+    ("emulator", "32x1x3", ("features=64", "density=0.1")),
+    ("emulator", "32x2x3", ("method=solver", "parts=2", "steps=4")),
     ("shallow_water", "5x7", ()),
     ("equation_of_state", "131", ()),
     ("tracer", "3x3x4", ()),
@@ -75,6 +78,7 @@ def test_every_kernel_gives_the_reference_solution(kernel, shape, params, dtype,
         ("tracer", "8x3x3", (2,), ("z=walls", "flow=rotation")),
         ("equation_of_state", "11", (2,), ()),
         ("column", "3x3x5", (2,), ()),
+        ("emulator", "32x2x3", (2,), ("features=64", "density=0.1")),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -152,6 +152,7 @@ FEW: Grids = [
     ("heat", (13, 10, 7), {}),
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("poisson", (3, 2, 12), {"z": "walls"}),
+    ("emulator", (32, 20, 26), {"features": 64, "density": 0.2}),
     ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),
 ]
 """For JAX, which compiles each box of each cut anew."""

@@ -26,7 +26,7 @@ from numba.cuda.cudadrv import nvvm
 from joulia import registry
 from joulia.bridge import Ops, python_functions
 from joulia.grid import Box, Tile, tile_of
-from joulia.simulation.fields import allocate
+from joulia.simulation.fields import allocate, tables
 from joulia.simulation.solve import make_case
 
 kernel_name, capability, cases = sys.argv[1:]
@@ -81,7 +81,8 @@ def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     functions = python_functions(module, kernel, case)
     ops = Ops({name: named(name, function) for name, function in functions.items()})
     tile = tile_of(case.shape, (1,) * kernel.dims, 0, kernel.halo.width, kernel.wraps(case))
-    fields = {name: np.ascontiguousarray(a) for name, a in allocate(kernel, case, tile).items()}
+    host = allocate(kernel, case, tile) | tables(kernel, case, tile)
+    fields = {name: np.ascontiguousarray(array) for name, array in host.items()}
     kernel.step(ops, fields, Whole(tile), case)
     return list(launched)
 
