@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 from jax import lax
@@ -27,20 +28,36 @@ def writes(*names: str) -> Callable[[F], F]:
     return marked
 
 
-@jax.jit
+def apart(function: F) -> F:
+    """The function as code of its own, which does not depend on what surrounds a call.
+
+    XLA joins no code across a call, and lays out no array there otherwise than row by row;
+    `inlineable` keeps the call.
+    """
+    compiled = jax.jit(function)
+
+    @functools.wraps(function)
+    def call(*values: Any) -> Any:
+        with set_xla_metadata(inlineable="false"):
+            return compiled(*values)
+
+    return cast(F, call)
+
+
 def _same(values: Any) -> Any:
     return values
+
+
+_called = apart(_same)
 
 
 def held(values: Any) -> Any:
     """The values, computed once and into memory of their own, on all threads.
 
-    XLA would compute them again for each use, where that looks cheap to it. It joins no code across
-    a call, and `inlineable` keeps the call; its own `optimization_barrier` is gone on processors by
-    the time it joins.
+    XLA would compute them again for each use, where that looks cheap to it. Its own
+    `optimization_barrier` is gone on processors by the time it joins.
     """
-    with set_xla_metadata(inlineable="false"):
-        return _same(values)
+    return _called(values)
 
 
 def put(array: Any, box: Box, values: Any) -> Any:

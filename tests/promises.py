@@ -1,8 +1,8 @@
 """What joulia promises of its own kernels; one that is not here may lack any language but NumPy."""
 
 COMPLETE = (
-    "boussinesq", "column", "equation_of_state", "euler", "heat", "poisson", "shallow_water",
-    "stream", "tracer",
+    "boussinesq", "column", "emulator", "equation_of_state", "euler", "heat", "poisson",
+    "shallow_water", "stream", "tracer",
 )  # fmt: skip
 """Kernels that exist in every language, on every device, and are held to what stands in for one."""
 

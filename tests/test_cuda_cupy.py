@@ -41,6 +41,8 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     *((name, ()) for name in COMPLETE),
     ("stream", ("op=copy",)),
     ("stream", ("op=fma",)),
+    ("emulator", ("features=64", "density=0.1")),
+    ("emulator", ("method=solver", "parts=2", "steps=24")),
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),
     ("euler", ("viscosity=0.02", "state=wave", "p=2")),
@@ -49,6 +51,7 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
 SHAPES = {
     "boussinesq": "8x6x4",
     "column": "9x7x8",
+    "emulator": "32x9x8",
     "euler": "2x3x4",
     "heat": "9x8x10",
     "poisson": "6x7x8",
@@ -171,6 +174,7 @@ MUTATIONS: list[tuple[str, tuple[str, ...], str, str, str]] = [
     ("tracer", (), "kernels/tracer/tracer_cupy.py", "below[:-1] - below[1:]", "below[:-1]"),
     ("tracer", ("z=walls", "w=0"), "kernels/tracer/tracer_cupy.py", "top - n)", "top - n - 1)"),
     ("euler", (), "kernels/euler/euler_cupy.py", 8 * " " + NEIGHBOURS, 8 * " " + SWAPPED),
+    ("emulator", (), "kernels/emulator/emulator_cupy.py", "x[-1, :count] = out", "x[-1] += out[0]"),
     ("euler", (), "kernels/euler/euler_cupy.py", "slice(l, l + 1)", "slice(0, 1)"),
     ("euler", ("form=split",), "kernels/euler/euler_cupy.py", "(high, lower)", "(high, upper)"),
     (
@@ -345,6 +349,7 @@ def test_cupy_has_what_the_stand_in_has(cupy: Any) -> None:
         "copyto": ((1, 2), {}),
         "empty": (((1,), "f8"), {}),
         "empty_like": ((1,), {"shape": (1,)}),
+        "matmul": ((1, 2), {}),
         "moveaxis": ((1, 2, 0), {}),
         "where": ((1, 2, 3), {}),
         "zeros": ((1,), {}),

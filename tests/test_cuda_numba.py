@@ -37,6 +37,9 @@ CASES = [
     ("stream", "11", ("op=fma",)),
     ("heat", "5x3x7", ()),
     ("column", "4x3x5", ("flux=0.1",)),
+    ("emulator", "32x2x3", ("features=32",)),
+    ("emulator", "32x1x3", ("features=64", "density=0.1")),
+    ("emulator", "32x2x3", ("method=solver", "parts=2", "steps=4")),
     ("shallow_water", "5x7", ()),
     ("equation_of_state", "131", ()),
     ("tracer", "3x3x4", ()),
@@ -89,6 +92,7 @@ CUT: Grids = [
     ("euler", (3, 1, 2), {"p": 1, "form": "split"}),
     ("poisson", (2, 3, 8), {"z": "walls"}),
     ("boussinesq", (3, 3, 12), {"cycles": 1}),
+    ("emulator", (32, 2, 3), {"features": 64, "density": 0.1}),
 ]
 
 

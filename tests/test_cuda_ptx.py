@@ -22,6 +22,7 @@ CAPABILITIES = ["7.0", "9.0"]
 REGISTERS = 65536
 """Of a multiprocessor, and the most that a block may have."""
 PARAMS: dict[str, list[dict[str, Any]]] = {
+    "emulator": [{}, {"method": "solver"}, {"method": "solver", "parts": 4}],
     "stream": [{"op": op} for op in ("copy", "triad", "fma")],
     "euler": [{"p": p, "form": form} for p, form in ((3, "weak"), (3, "split"), (5, "split"))],
     "boussinesq": [{"advection": scheme} for scheme in ("centred", "weno5")],

@@ -251,6 +251,18 @@ def test_no_bit_of_a_column_depends_on_its_place_in_numpy(processor):
     assert [line for line in lines if not line.endswith(": 0")] == []
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("params", [{}, {"features": 64, "density": 0.2}])
+def test_no_bit_of_a_column_depends_on_its_place_in_jax(params, dtype):
+    """Also in tiles of whole slabs, where nothing is filled up, and of one."""
+    require("jax")
+    given = {"steps": 1, "params": params, "dtype": dtype}
+    whole = solve("emulator", "jax", shape=(32, 1, 600), **given).fields["after"]
+    for count in (37, 256, 257, 512):
+        part = solve("emulator", "jax", shape=(32, 1, count), **given).fields["after"]
+        assert (part == whole[:, :, :count]).all(), count
+
+
 @pytest.mark.parametrize("mode", ["memory", "sync", "prefetch"])
 def test_a_record_tells_how_its_columns_came(mode, measured):
     (record,) = measured("emulator", "-b", "numpy", "--size", "tiny", "--param", f"feed={mode}")

@@ -155,6 +155,7 @@ FEW: Grids = [
     ("tracer", (13, 10, 7), {"z": "walls"}),
     ("poisson", (3, 2, 12), {"z": "walls"}),
     ("boussinesq", (3, 3, 12), {"cycles": 1}),
+    ("emulator", (32, 20, 26), {"features": 64, "density": 0.2}),
     ("euler", (3, 2, 5), {"p": 1, "state": "wave", "form": "split"}),
 ]
 """For JAX, which compiles each box of each cut anew."""

@@ -336,10 +336,13 @@ def python_functions(module: Any, kernel: Kernel, case: Case) -> dict[str, Calla
     """The functions of a Python source.
 
     Where a kernel has compile-time constants, its module supplies `specialize(**constants)`, which
-    returns the functions by name; otherwise they are the module's own.
+    returns the functions by name. A module whose code follows from what a case chooses (a network,
+    a number of levels) supplies `functions_of(case)` instead. Otherwise they are the module's own.
     """
     if kernel.constants is not None:
         supplied: Mapping[str, Callable[..., None]] = module.specialize(**kernel.constants(case))
+    elif "functions_of" in vars(module):
+        supplied = module.functions_of(case)
     else:
         supplied = vars(module)
     return {f.name: supplied[f.name] for f in kernel.functions}

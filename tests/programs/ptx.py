@@ -29,7 +29,7 @@ from joulia.bridges.numpy import NumpyOps
 from joulia.grid import tile_of
 from joulia.parallel.comm import OneRank
 from joulia.parallel.levels import exchange_of
-from joulia.simulation.fields import allocate
+from joulia.simulation.fields import allocate, tables
 from joulia.simulation.run import Dry
 from joulia.simulation.solve import make_case
 
@@ -82,7 +82,8 @@ def compile_step(dtype: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     )
     one = (1,) * kernel.dims
     tile = tile_of(case.shape, one, 0, kernel.halo.width, kernel.wraps(case))
-    fields = {name: np.ascontiguousarray(a) for name, a in allocate(kernel, case, tile).items()}
+    host = allocate(kernel, case, tile) | tables(kernel, case, tile)
+    fields = {name: np.ascontiguousarray(array) for name, array in host.items()}
     exchange = Dry(exchange_of(kernel, case, ops, tile, one, OneRank()))
     kernel.step(ops, fields, exchange, case)
     # Cases with parameters call all there is between them; one without says nothing of the others.

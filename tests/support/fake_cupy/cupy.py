@@ -363,11 +363,30 @@ def concatenate(arrays: list[ndarray]) -> ndarray:
     return result
 
 
+def matmul(a: ndarray, b: ndarray) -> ndarray:
+    """In float64, and rounded: a GPU sums a product's elements all in one order, BLAS does not."""
+    _require_on_gpu(a, b)
+    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype:
+        raise NotImplementedError("not used")
+    _compile("matmul", a.dtype)
+    result = empty((a.shape[0], b.shape[1]), a.dtype)
+    if a.shape[1] != b.shape[0]:
+        raise ValueError(f"shapes {a.shape} and {b.shape} are not aligned")
+
+    def multiply() -> None:
+        result._memory[...] = a._memory.astype("f8") @ b._memory.astype("f8")
+
+    _later(multiply)
+    return result
+
+
 def moveaxis(source: ndarray, old: int, new: int) -> ndarray:
     return ndarray(np.moveaxis(source._memory, old, new))
 
 
-FUNCTIONS = {f.__name__: f for f in (copyto, concatenate, empty_like, moveaxis, where, zeros_like)}
+FUNCTIONS = {
+    f.__name__: f for f in (copyto, concatenate, empty_like, matmul, moveaxis, where, zeros_like)
+}
 
 cuda = SimpleNamespace(
     runtime=SimpleNamespace(
