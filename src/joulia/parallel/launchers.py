@@ -60,6 +60,8 @@ class Launcher:
     name: str
     command: tuple[str, ...]
     binds: bool = False
+    remote: bool = False
+    """Whether others than its children run the ranks: it must be asked to end them."""
 
 
 def choose(
@@ -157,7 +159,7 @@ def srun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
         options.append("--threads-per-core=1")
     kind, said = mpi_type(command)
     options += [f"--mpi={kind}"] * bool(kind)
-    return Launcher(f"srun{said}", (command, *options, "--kill-on-bad-exit=1"), binds=binds)
+    return Launcher(f"srun{said}", (command, *options, "--kill-on-bad-exit=1"), binds, remote=True)
 
 
 def mpi_type(command: str) -> tuple[str | None, str]:
@@ -242,7 +244,7 @@ def jsrun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
     options = ["--nrs", str(ranks), "--tasks_per_rs", "1", "--cpu_per_rs", str(threads)]
     binds = binding == "launcher"
     options.append(f"--bind=packed:{threads}" if binds else "--bind=none")
-    return Launcher("jsrun", (_require("jsrun"), *options), binds=binds)
+    return Launcher("jsrun", (_require("jsrun"), *options), binds, remote=True)
 
 
 def mpiexec(ranks: int, threads: int, binding: str = "joulia") -> Launcher:
