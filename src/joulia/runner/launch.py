@@ -135,6 +135,7 @@ def chosen(case: Case, settings: Settings) -> Launcher:
         case.threads,
         settings.launcher,
         binding=here.binding.value if here else "launcher",
+        on_gpu=case.on_gpu,
         options=[line.text for line in here.options] if here else [],
     )
 
