@@ -15,7 +15,7 @@ HOME = Path(joulia.__file__).parent
 
 FLOORS = (
     ("cli", "results", "__init__", "__main__"),
-    ("report", "setup", "gate"),
+    ("report", "setup", "gate", "submit"),
     ("analysis",),
     ("runner", "measure"),
     ("energy", "simulation", "sites"),

@@ -12,6 +12,7 @@ from joulia.cli import arguments
 from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
+    from joulia.case import Settings
     from joulia.runner.plan import Request
 
 
@@ -62,13 +63,26 @@ if TYPE_CHECKING:
 @arguments.output("results/joulia.jsonl")
 def run(**options: Any) -> int:
     """Measure KERNELS (all where none is named) on backends, sizes, ranks and threads."""
+    from joulia.runner.plan import plan
+
+    settings = settings_of(options)
+    planned = plan(requests_of(options))
+    from joulia.cli.progress import execute
+
+    return execute(
+        planned, settings, options["output"], resume=not options["no_resume"],
+        quiet_for=options["quiet_for"],
+    )  # fmt: skip
+
+
+def settings_of(options: dict[str, Any]) -> Settings:
+    """How a run measures. Bad files and names are told before anything is measured."""
     from joulia.case import GPU_EXCHANGES, Settings
     from joulia.energy import carbon, estimate
     from joulia.errors import suggest
     from joulia.parallel.launchers import LAUNCHERS
-    from joulia.runner.plan import QUICK, plan
+    from joulia.runner.plan import QUICK
 
-    # Bad files are told before anything is measured.
     if options["profile"]:
         estimate.load(options["profile"])
     if options["carbon"]:
@@ -80,7 +94,7 @@ def run(**options: Any) -> int:
 
     measuring = {"window_s": options["window"], "repeats": options["repeats"]}
     measuring = {name: value for name, value in measuring.items() if value is not None}
-    settings = Settings(
+    return Settings(
         **((QUICK if options["preset"] == "quick" else {}) | measuring),
         timeout_s=options["timeout"],
         cold=options["cold"],
@@ -97,15 +111,10 @@ def run(**options: Any) -> int:
         until=options["until"],
         machine=options["machine"],
     )
-    from joulia.cli.progress import execute
-
-    return execute(
-        plan(_requests(options)), settings, options["output"], resume=not options["no_resume"],
-        quiet_for=options["quiet_for"],
-    )  # fmt: skip
 
 
-def _requests(options: dict[str, Any]) -> list[Request]:
+def requests_of(options: dict[str, Any]) -> list[Request]:
+    """What a run is asked to measure."""
     from joulia.runner.plan import Request, preset
 
     if options["preset"]:

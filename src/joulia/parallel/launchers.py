@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -60,6 +61,8 @@ class Launcher:
     name: str
     command: tuple[str, ...]
     binds: bool = False
+    remote: bool = False
+    """Whether others than its children run the ranks: it must be asked to end them."""
 
 
 def choose(
@@ -68,12 +71,14 @@ def choose(
     wanted: str = "auto",
     *,
     binding: str = "launcher",
+    on_gpu: bool = False,
     options: Sequence[str] = (),
 ) -> Launcher:
     """The launcher for a job: the scheduler's own inside an allocation, else mpiexec.
 
     srun is left alone where it cannot start mpi4py's library and nobody asked for it by name. The
-    `binding` is that of BINDINGS; `options` are a site's, put before the program. Raises
+    `binding` is that of BINDINGS; `on_gpu` gives each rank a GPU, where the launcher deals them
+    out; `options` are a site's, put before the program. Raises
     Unavailable where there is none, JouliaError for a name that is none.
     """
     if wanted not in LAUNCHERS:
@@ -85,8 +90,10 @@ def choose(
         except Unavailable as error:
             launcher = mpiexec(ranks, threads, binding)
             launcher = replace(launcher, name=f"{launcher.name}, since {error.reason}")
+    elif name == "jsrun":
+        launcher = jsrun(ranks, threads, binding, on_gpu=on_gpu)
     else:
-        launcher = {"mpiexec": mpiexec, "srun": srun, "jsrun": jsrun}[name](ranks, threads, binding)
+        launcher = {"mpiexec": mpiexec, "srun": srun}[name](ranks, threads, binding)
     return replace(launcher, command=(*launcher.command, *options))
 
 
@@ -157,7 +164,7 @@ def srun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
         options.append("--threads-per-core=1")
     kind, said = mpi_type(command)
     options += [f"--mpi={kind}"] * bool(kind)
-    return Launcher(f"srun{said}", (command, *options, "--kill-on-bad-exit=1"), binds=binds)
+    return Launcher(f"srun{said}", (command, *options, "--kill-on-bad-exit=1"), binds, remote=True)
 
 
 def mpi_type(command: str) -> tuple[str | None, str]:
@@ -237,12 +244,55 @@ def loads(command: str, kind: str) -> bool:
     return done.returncode == 0
 
 
-def jsrun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
-    """One resource set a rank: its cores, bound to them. What jsrun counts are physical cores."""
-    options = ["--nrs", str(ranks), "--tasks_per_rs", "1", "--cpu_per_rs", str(threads)]
+def jsrun(ranks: int, threads: int, binding: str = "launcher", *, on_gpu: bool = False) -> Launcher:
+    """One resource set a rank: its cores, bound to them, and its GPU. Cores are physical ones.
+
+    Without a number of sets a host jsrun would fill the first host. GPUs are seen in a set only
+    where it asks for them, and Spectrum MPI takes device memory only where it is told so. Source:
+    IBM's page of the jsrun command, and the user guide of Summit.
+    """
+    options = ["--nrs", str(ranks)]
+    if hosts := len(lsf_slots()):
+        options += ["--rs_per_host", str(math.ceil(ranks / hosts))]
+    options += ["--tasks_per_rs", "1", "--cpu_per_rs", str(threads)]
+    options += ["--gpu_per_rs", "1", "--smpiargs=-gpu"] if on_gpu else []
     binds = binding == "launcher"
     options.append(f"--bind=packed:{threads}" if binds else "--bind=none")
-    return Launcher("jsrun", (_require("jsrun"), *options), binds=binds)
+    return Launcher("jsrun", (_require("jsrun"), *options), binds, remote=True)
+
+
+def lsf_slots() -> dict[str, int]:
+    """The slots of an LSF job on each of its hosts; empty outside of one.
+
+    LSB_DJOB_HOSTFILE names a file with a line a slot, LSB_MCPU_HOSTS says `hostA 4 hostB 4`. A host
+    with one slot before others with more is the one that runs the script, where jsrun starts
+    nothing (CORAL's launch nodes).
+    """
+    slots: dict[str, int] = {}
+    if file := os.environ.get("LSB_DJOB_HOSTFILE"):
+        with contextlib.suppress(OSError):
+            for host in Path(file).read_text().split():
+                slots[host] = slots.get(host, 0) + 1
+    if not slots:
+        words = os.environ.get("LSB_MCPU_HOSTS", "").split()
+        pairs = zip(words[::2], words[1::2], strict=False)
+        slots = {host: int(count) for host, count in pairs if count.isdigit()}
+    first, *others = list(slots) or [""]
+    if others and slots[first] == 1 and min(slots[other] for other in others) > 1:
+        del slots[first]
+    return slots
+
+
+def hosts_file() -> str | None:
+    """The file with the hosts of an LSF or PBS job of several hosts, for an mpiexec without theirs.
+
+    MPICH's knows these queues by their variables; PyPI's Open MPI was built without them.
+    """
+    for name in ("LSB_DJOB_HOSTFILE", "PBS_NODEFILE"):
+        path = os.environ.get(name)
+        if path and Path(path).is_file() and len(set(Path(path).read_text().split())) > 1:
+            return path
+    return None
 
 
 def mpiexec(ranks: int, threads: int, binding: str = "joulia") -> Launcher:
@@ -258,6 +308,8 @@ def mpiexec(ranks: int, threads: int, binding: str = "joulia") -> Launcher:
         return Launcher(f"mpiexec (MPICH){left_out}", (command, *options))
     # joulia binds ranks and checks their number against the cores itself.
     options += ["--bind-to", "none", "--map-by", ":OVERSUBSCRIBE"]
+    if file := hosts_file():
+        options += ["--hostfile", file]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-run-as-root")
     return Launcher(f"mpiexec (Open MPI){left_out}", (command, *options))

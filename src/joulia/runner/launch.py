@@ -116,7 +116,7 @@ def measured(
                 hung = True
                 where = whereabouts(folder)
             finally:
-                end(child)
+                end(child, asked=launcher is not None and launcher.remote)
         if hung:
             return failure(f"no result within {settings.timeout_s:g} s{where}", folder)
         if (folder / "result.json").is_file():
@@ -135,12 +135,21 @@ def chosen(case: Case, settings: Settings) -> Launcher:
         case.threads,
         settings.launcher,
         binding=here.binding.value if here else "launcher",
+        on_gpu=case.on_gpu,
         options=[line.text for line in here.options] if here else [],
     )
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of a case behind: its whole session, launcher and ranks, is killed."""
+def end(child: subprocess.Popen[bytes], *, asked: bool = False) -> None:
+    """Leave nothing of a case behind: its whole session, launcher and ranks, is killed.
+
+    A scheduler's launcher is `asked` first, and given time: its ranks are no processes of this
+    node's, or of this one, and would go on without it, in the way of the next case.
+    """
+    if asked and child.poll() is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_S)
     family = descendants(child.pid)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)

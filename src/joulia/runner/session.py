@@ -16,7 +16,7 @@ from joulia.records.identity import identity
 from joulia.records.parts import Energy, Estimate, Feed
 from joulia.records.record import Measured, Record
 from joulia.records.toolchain import toolchain
-from joulia.runner import launch, starts
+from joulia.runner import launch, starts, underway
 from joulia.runner.caps import Caps
 from joulia.runner.cases import Planned
 from joulia.runner.ceilings import Ceilings
@@ -67,6 +67,7 @@ def outcomes(
     """
     launchers.require_one_process()
     file = store.ResultsFile(path)
+    underway.recover(path, file)
     ceilings = Ceilings()
     for entry in planned:
         known = file.find(identify(entry.case, settings)) if resume else None
@@ -78,6 +79,7 @@ def outcomes(
             record = after(wait, record_of(entry, settings, ceilings, caps, starts_again=resume))
             if not file.append(record, again=not resume):
                 known = file.find(record.id)
+            underway.end()
         outcome = Outcome(known, True) if known else Outcome(record, False)
         ceilings.learn(outcome.record)
         yield outcome
@@ -109,21 +111,30 @@ def record_of(
     began = time.monotonic()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     measured = caps.measured if caps else launch.measured
-    part = Measured("skipped", (planned.skip,)) if planned.skip else measured(case, settings)
     record = Record(
         id=name,
         started_at=started_at,
-        duration_s=time.monotonic() - began,
-        status=part.status,
-        reasons=part.reasons,
+        duration_s=0.0,
+        status="failed",
+        reasons=(underway.NO_END,),
         case=case,
         settings=settings,
         machine=where,
-        software=versions | (part.runtime or {}),
+        software=versions,
         commit=commit.name,
         commit_reason=commit.reason,
         toolchain=decides,
         source_lines=source_lines,
+    )
+    if not planned.skip:
+        underway.begin(record)
+    part = Measured("skipped", (planned.skip,)) if planned.skip else measured(case, settings)
+    record = replace(
+        record,
+        duration_s=time.monotonic() - began,
+        status=part.status,
+        reasons=part.reasons,
+        software=versions | (part.runtime or {}),
         verify=part.verify,
         conditions=part.conditions,
         stderr=part.stderr,

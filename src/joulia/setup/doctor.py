@@ -11,7 +11,6 @@ from joulia.analysis.terminal import Column, Grid, console, draw, draw_list, par
 from joulia.bridge import Device, Source
 from joulia.case import TUNED, Backend, Case, Settings
 from joulia.errors import Unavailable
-from joulia.parallel import launchers
 from joulia.records import software
 from joulia.records.codec import to_json
 from joulia.records.lines import of_source
@@ -143,12 +142,12 @@ def gpus() -> str:
 
 def mpi() -> str:
     """Two real ranks, or what stands in their way."""
-    launcher = launchers.choose(2, 1)
     case = smallest(("numpy", "cpu"), ranks=2)
+    launcher = launch.chosen(case, Settings())
     script = (
         "from mpi4py import MPI; w = MPI.COMM_WORLD; "
-        "print(w.size, MPI.Get_library_version().splitlines()[0].strip(chr(0))) "
-        "if w.rank == 0 else None"
+        "from joulia.parallel import comm, gpus; "
+        "print(w.size, int(gpus.cuda_aware()), comm.library()) if w.rank == 0 else None"
     )
     argv = [*launcher.command, *python("-c", script)]
     try:
@@ -163,7 +162,7 @@ def mpi() -> str:
         )
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{launcher.name} hangs", "check the MPI installation") from None
-    size, _, library = done.stdout.strip().partition(" ")
+    size, able, library = (done.stdout.strip().split(" ", 2) + [""] * 3)[:3]
     if done.returncode or not library:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise Unavailable(
@@ -175,7 +174,8 @@ def mpi() -> str:
             f"{launcher.name} starts separate processes: it does not belong to mpi4py's {library}",
             "put the mpiexec of mpi4py's MPI first on PATH",
         )
-    return f"{launcher.command[0]}, {launcher.name}: {' '.join(library.split())}"
+    memory = "takes memory of GPUs (CUDA)" if able == "1" else "no CUDA: messages go through hosts"
+    return f"{launcher.command[0]}, {launcher.name}: {library}; {memory}"
 
 
 def smallest(where: tuple[str, str], ranks: int = 1) -> Case:

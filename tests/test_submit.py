@@ -1,0 +1,342 @@
+"""Runs through a real Slurm of two nodes, where it is installed; scripts and other queues anywhere.
+
+Slurm counts time limits in minutes: that one ended a job is told to it here, not waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import real_slurm
+
+from joulia.errors import Unavailable
+from joulia.meters import Missing, slurm
+from joulia.submit import schedulers
+from joulia.submit.jobs import words
+from joulia.submit.schedulers import ENDED, LSF, PBS, RUNNING, WAITING, Slurm, Status, Wish
+from joulia.system.clock import raw_clock
+
+COMMON = ("--no-ceiling", "--repeats", "2", "--threads", "1", "--site", "slurm")
+Submit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[real_slurm.Cluster]:
+    if lacking := real_slurm.missing():
+        pytest.skip(lacking)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # a socket's name may be no longer than this
+    try:
+        folder.chmod(0o711)  # munge insists that its socket can be reached
+        started = real_slurm.Cluster(folder)
+        yield started
+        started.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def submit(cluster: real_slurm.Cluster, joulia, tmp_path: Path) -> Submit:
+    """`joulia submit` to that Slurm, into `r.jsonl`."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        given = ("submit", *arguments, *COMMON, "--output", str(tmp_path / "r.jsonl"))
+        return joulia(*given, env=cluster.environment, cwd=tmp_path)
+
+    return run
+
+
+def records(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+
+
+def test_a_run_goes_through_the_queue_to_the_table_and_again_measures_nothing(
+    submit: Submit, tmp_path: Path
+) -> None:
+    asked = ("heat", "-b", "numpy", "--size", "tiny", "--ranks", "1,2", "--nodes", "2")
+    asked += ("--window", "0.005")
+    done = submit(*asked)
+    assert done.returncode == 0, done.stderr
+    got = records(tmp_path)
+    assert [each["status"] for each in got] == ["valid"] * 2, [each["reasons"] for each in got]
+    said = {each["parallel"]["launcher"] for each in got if each["case"]["ranks"] > 1}
+    assert said in ({"srun --mpi=pmi2"}, {"srun --mpi=pmix"})
+    assert done.stdout.count("valid ") == 2
+    assert "running on n[1-2]" in done.stderr
+    script = next(tmp_path.glob("r.jobs/*/job.sh")).read_text()
+    assert f"{sys.executable} -P -m joulia run heat --backend numpy" in script
+    again = submit(*asked)
+    assert again.returncode == 0, again.stderr
+    assert records(tmp_path) == got
+
+
+def test_tasks_of_an_array_come_together_in_the_results(submit: Submit, tmp_path: Path) -> None:
+    done = submit(
+        "heat", "tracer", "-b", "numpy", "--size", "tiny", "--window", "0.005", "--array"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(each["case"]["kernel"] for each in records(tmp_path)) == ["heat", "tracer"]
+    assert "#SBATCH --array=0-1%10" in next(tmp_path.glob("r.jobs/*/job.sh")).read_text()
+
+
+def started(tmp_path: Path, cluster: real_slurm.Cluster, *asked: str) -> subprocess.Popen[str]:
+    """`joulia submit` in the background, once its first case is under way."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "joulia", "submit", *asked, *COMMON, "--output", "r.jsonl"],
+        env=os.environ | cluster.environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60.0
+    while not list(tmp_path.glob("r.jobs/*/0.underway")):
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return child
+
+
+ASKED = ("heat", "-b", "numpy", "--size", "tiny", "--dtype", "float64,float32")
+ASKED += ("--window", "0.4")
+
+
+def test_a_job_that_is_cancelled_is_one_failed_record_and_the_next_completes_it(
+    cluster: real_slurm.Cluster, submit: Submit, tmp_path: Path
+) -> None:
+    child = started(tmp_path, cluster, *ASKED)
+    job = json.loads(next(tmp_path.glob("r.jobs/*/job.json")).read_text())["job"]
+    cluster.ask("scancel", job)
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 1, said
+    (failed,) = records(tmp_path)
+    reason = f"job {job} ended in the middle of it: CANCELLED"
+    assert (failed["status"], failed["reasons"]) == ("failed", [reason])
+    done = submit(*ASKED)
+    assert done.returncode == 0, done.stderr
+    assert [each["status"] for each in records(tmp_path)] == ["failed", "valid", "valid"]
+    assert records(tmp_path)[0]["id"] == records(tmp_path)[1]["id"]
+
+
+def test_a_node_that_is_lost_is_one_failed_record_and_the_job_is_sent_again(
+    cluster: real_slurm.Cluster, tmp_path: Path
+) -> None:
+    child = started(tmp_path, cluster, *ASKED)
+    job = json.loads(next(tmp_path.glob("r.jobs/*/job.json")).read_text())["job"]
+    node = cluster.ask("squeue", "-h", "-j", job, "-o", "%N").strip()
+    cluster.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    said, _ = child.communicate(timeout=90)
+    cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
+    assert child.returncode == 0, said
+    assert [each["status"] for each in records(tmp_path)] == ["failed", "valid", "valid"]
+    assert records(tmp_path)[0]["reasons"] == [f"job {job} ended in the middle of it: NODE_FAIL"]
+    assert "sent again" in said
+
+
+def test_a_case_that_srun_started_and_that_hangs_is_not_in_the_way_of_the_next(
+    cluster: real_slurm.Cluster, tmp_path: Path
+) -> None:
+    """Killed at once, srun would leave its ranks behind, on the cores that the next step needs."""
+    command = ["run", "heat", "-b", "numpy", "--size", "tiny,small", "--ranks", "2", "--launcher"]
+    command += ["srun", "--window", "60", "--timeout", "2", "--output", "r.jsonl", *COMMON]
+    subprocess.run(
+        ["salloc", "--nodes=1", "--exclusive", sys.executable, "-m", "joulia", *command],
+        env=os.environ | cluster.environment,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=100,
+    )
+    first, second = records(tmp_path)
+    assert "no result within 2 s" in first["reasons"][0]
+    assert "no result within 2 s" in second["reasons"][0]
+    for each in (first, second):  # a step that waits for another's cores starts no task to kill
+        assert "task" in " ".join(each["stderr"]), each["stderr"]
+        assert "step creation temporarily disabled" not in " ".join(each["stderr"])
+
+
+def test_a_slurm_without_energy_is_no_meter(
+    cluster: real_slurm.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    with pytest.raises(Missing, match="Slurm measures no energy on this cluster"):
+        slurm.open(Path("/"), raw_clock)
+
+
+# ---- scripts -------------------------------------------------------------------------------
+
+
+def scripted(joulia, tmp_path: Path, *arguments: str) -> str:
+    given = ("submit", "heat", "-b", "numpy", "--size", "tiny", *arguments, "--dry-run")
+    done = joulia(*given, "--output", str(tmp_path / "r.jsonl"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "job.sh"
+    path.write_text(done.stdout)
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    return done.stdout
+
+
+def directives(script: str, prefix: str) -> set[str]:
+    lines = [line for line in script.splitlines() if line.startswith(f"{prefix} ")]
+    assert all(f"\n{line}\n" in script for line in lines)
+    before = script.splitlines()
+    for line in lines:  # each stands below why it is there
+        assert before[before.index(line) - 1].startswith("# ")
+    return {line.removeprefix(f"{prefix} ") for line in lines}
+
+
+def test_satoris_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) -> None:
+    """mit-satori.github.io, satori-cuda-aware-mpi and satori-workload-manager-using-slurm."""
+    script = scripted(joulia, tmp_path, "--site", "satori", "--nodes", "2", "--ranks", "1,8")
+    got = directives(script, "#SBATCH")
+    assert {"--nodes=2", "--gres=gpu:4", "--exclusive", "--mem=0", "--time=12:00:00"} <= got
+    commands = [line for line in script.splitlines() if line and not line.startswith("#")]
+    assert commands[:3] == [
+        "module purge",
+        "module load spack cuda/10.1",
+        "module load openmpi/3.1.4-pmi-cuda-ucx",
+    ]
+    assert "export UCX_ERROR_SIGNALS=SIGILL,SIGBUS,SIGFPE" in commands
+
+
+def test_tx_gaias_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) -> None:
+    """github.com/llsc-supercloud/supercloud-docs-mkdocs, submitting-jobs.md."""
+    script = scripted(joulia, tmp_path, "--site", "tx-gaia", "--time", "0:30:00")
+    got = directives(script, "#SBATCH")
+    assert {"--gres=gpu:volta:2", "--exclusive", "--partition=xeon-g6-volta"} <= got
+    assert "--time=0:30:00" in got
+    assert script.index("source /etc/profile") < script.index("-m joulia run")
+
+
+def test_nodes_with_others_are_asked_for_by_cores_and_told_of(joulia, tmp_path: Path) -> None:
+    script = scripted(
+        joulia, tmp_path, "--site", "slurm", "--shared", "--ranks", "2", "--threads", "3",
+        "--directive", "--account=me",
+    )  # fmt: skip
+    assert {"--ntasks=2 --cpus-per-task=3", "--account=me"} <= directives(script, "#SBATCH")
+    given = ("submit", "heat", "-b", "numpy", "--site", "slurm", "--shared", "--dry-run")
+    done = joulia(*given, "--output", str(tmp_path / "r.jsonl"))
+    assert "the nodes are not exclusive" in done.stderr
+    assert "their joules too" in done.stderr
+
+
+def test_what_is_wrong_is_told_before_anything_waits_in_a_queue(joulia, tmp_path: Path) -> None:
+    for wrong, said in (
+        (("--site", "nowhere"), "unknown site 'nowhere'"),
+        (("--site", "slurm", "--time", "soon"), "--time soon is not allowed. Allowed: H:MM:SS"),
+        (("--site", "slurm", "--ranks", "x"), "--ranks x is not allowed"),
+        ((), "Missing option '--site'"),
+    ):
+        done = joulia("submit", "heat", *wrong, "--output", str(tmp_path / "r.jsonl"))
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert said in done.stderr
+
+
+# ---- what schedulers say -------------------------------------------------------------------
+
+LINE = (
+    "JobId=17 ArrayJobId=16 ArrayTaskId=3 JobName=joulia JobState={state} Reason={reason} "
+    "ExitCode=0:0 NodeList={nodes} OverSubscribe=NO"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "nodes", "phase", "again"),
+    [
+        ("PENDING", "Resources", "", WAITING, False),
+        ("RUNNING", "None", "n[1-2]", RUNNING, False),
+        ("COMPLETING", "None", "n1", RUNNING, False),
+        ("COMPLETED", "None", "n1", ENDED, False),
+        ("TIMEOUT", "TimeLimit", "n1", ENDED, True),
+        ("NODE_FAIL", "NodeDown", "n1", ENDED, True),
+        ("OUT_OF_MEMORY", "OutOfMemory", "n1", ENDED, False),
+    ],
+)
+def test_what_slurm_says_of_a_job(
+    state: str, reason: str, nodes: str, phase: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = LINE.format(state=state, reason=reason, nodes=nodes)
+    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: told + "\n")
+    (status,) = Slurm().status("16")
+    assert (status.phase, status.state, status.again) == (phase, state, again)
+    assert (status.task, status.exclusive) == (3, True)
+    assert status.detail == (reason if phase == WAITING else nodes)
+
+
+BJOBS = """17|1|RUN|2*host01:2*host02|-
+17|2|PEND|-|-
+17|3|EXIT|host01|TERM_RUNLIMIT: job killed after reaching LSF run time limit
+17|4|DONE|host02|-
+"""
+"""As IBM's reference of `bjobs -o` lists its fields, with a delimiter."""
+
+
+def test_what_lsf_is_asked_and_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wish = Wish("joulia", tmp_path, 2, 4, 5, 40, 5400, True, 4, 10)
+    asked = [text for text, _ in LSF().directives(wish)]
+    assert asked[:4] == ['-J "joulia[1-4]%10"', "-n 80", '-R "span[ptile=40]"', "-W 90"]
+    assert asked[-1] == "-x"
+    said = "Job <17> is submitted to queue <normal>.\n"
+    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: said)
+    assert LSF().submit(tmp_path / "job.sh") == "17"
+    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: BJOBS)
+    statuses = LSF().status("17")
+    assert [status.phase for status in statuses] == [RUNNING, WAITING, ENDED, ENDED]
+    assert [status.task for status in statuses] == [0, 1, 2, 3]
+    assert [status.again for status in statuses] == [False, False, True, False]
+
+
+QSTAT = """Job Id: 17.server
+    Job_Name = joulia
+    job_state = {state}
+    exec_host = node01/0*40+node02/0*40
+    comment = Not Running: Insufficient amount of resource: ncpus
+    Exit_status = {code}
+"""
+
+
+def test_what_pbs_is_asked_and_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wish = Wish("joulia", tmp_path, 2, 4, 5, None, 5400, True, 1, 10)
+    asked = [text for text, _ in PBS().directives(wish)]
+    assert "-l select=2:ncpus=10:mpiprocs=2" in asked
+    assert "-l place=scatter:excl" in asked
+    assert "-l walltime=1:30:00" in asked
+    for state, code, phase, again in (
+        ("Q", "", WAITING, False),
+        ("R", "", RUNNING, False),
+        ("F", "0", ENDED, False),
+        ("F", "-29", ENDED, True),
+        ("F", "271", ENDED, False),
+    ):
+        told = QSTAT.format(state=state, code=code)
+        monkeypatch.setattr(schedulers, "ask", lambda command, script=None, told=told: told)
+        (status,) = PBS().status("17.server")
+        assert (status.phase, status.again) == (phase, again)
+
+
+def test_an_absent_scheduler_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Unavailable, match="no sbatch found; submit where"):
+        Slurm().submit(Path("job.sh"))
+
+
+def test_the_states_of_an_array_in_a_line() -> None:
+    statuses = [
+        Status(RUNNING, "RUNNING", "n1", 0),
+        Status(RUNNING, "RUNNING", "n1", 1),
+        Status(WAITING, "PENDING", "Resources"),
+    ]
+    assert words(statuses) == "2 x running on n1, pending (Resources)"
