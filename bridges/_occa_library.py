@@ -72,6 +72,14 @@ def is_own(path: Path | str) -> bool:
     return isinstance(path, Path) and path.parent.parent == own_prefix()
 
 
+def has_mode(site: Path, mode: str) -> bool:
+    """What a site's headers say; where they are not there, OCCA tells when it starts."""
+    header = site.parent.parent / "include" / "occa" / "defines" / "compiledDefines.hpp"
+    return not header.is_file() or bool(
+        re.search(rf"OCCA_{mode}_ENABLED\s+1", header.read_text(errors="replace"))
+    )
+
+
 def compiler() -> str:
     """The C++ compiler that OCCA will call."""
     return find("C++", ("OCCA_CXX", "CXX"), ("g++", "clang++", "c++"), "g++")

@@ -12,9 +12,11 @@ from typing import Any
 
 from joulia.arrays import Host
 from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
-from joulia.bridges import _compilers, _occa_cuda
+from joulia.bridges import _compilers, _occa_cuda, _occa_opencl
 from joulia.bridges._compilers import optimised, version_line
 from joulia.bridges._occa_calls import hand_over, remembering
+from joulia.bridges._occa_device import MOVES as DEVICE_MOVES
+from joulia.bridges._occa_device import OccaDeviceOps
 from joulia.bridges._occa_library import (
     OccaType,
     compiler,
@@ -32,14 +34,19 @@ from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
-SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX)}
-VARIABLES = ("OCCA_", *_compilers.VARIABLES, "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
-"""OCCA's own, and those that its compilers read."""
+SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX), "opencl": ("_gpu.okl", SUFFIX)}
+VARIABLES = (
+    "OCCA_", *_compilers.VARIABLES, "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS",
+    "CL_CONFIG_", "POCL_",
+)  # fmt: skip
+"""OCCA's own, and those that its compilers and OpenCL's runtimes read."""
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 SHARED = HEADERS.parent / "kernels"
 """Where headers are that several of joulia's own kernels include."""
-MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA"}
+MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA", "opencl": "OpenCL"}
+IN_DEVICE_MEMORY = {"cuda": _occa_cuda, "opencl": _occa_opencl}
+"""Modes whose fields lie in a device's own memory."""
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
 
@@ -64,6 +71,11 @@ FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
 """What compilers predefine where the machine multiplies and adds in one instruction."""
 
 
+FUSED = {"cuda": "fma{}", "opencl": "fma"}
+"""A multiply-add by its name where it is not a C++ compiler's; in OpenCL's C it is of any type."""
+SUFFIX_OF = {"float64": "", "float32": "f"}
+
+
 @functools.cache
 def fuses(command: str, options: str) -> bool:
     """Whether a b + c is one instruction of the machine that these options compile for."""
@@ -82,6 +94,7 @@ def devices() -> tuple[Device, ...]:
     return (
         Device("serial", threads=False, missing=missing),
         Device("openmp", missing=missing, ceiling=4),
+        Device("opencl", missing=missing or _occa_opencl.missing()),
         Device(
             "cuda",
             gpu=True,
@@ -105,7 +118,8 @@ def compiled_with(case: Case) -> dict[str, str]:
         "compiler": f"{compiler()}: {compiler_version()}",
         "flags": flags(),
     }
-    return host | (_occa_cuda.compiled_with() if case.on_gpu else {})
+    mode = IN_DEVICE_MEMORY.get(case.device)
+    return host | (mode.compiled_with() if mode else {})
 
 
 def cache_folder(case: Case) -> Path:
@@ -123,23 +137,24 @@ def cache_folder(case: Case) -> Path:
 
 
 def start(case: Case) -> dict[str, str]:
-    mode = MODES[case.device]
+    wanted = MODES[case.device]
+    mode = IN_DEVICE_MEMORY.get(case.device)
     versions = {"compiler": compiler_version(), "flags": flags()}
     properties = f"kernel: {{compiler_flags: '{flags()}'}}"
-    if case.on_gpu:
-        versions |= _occa_cuda.check()
-        properties = _occa_cuda.properties()
+    if mode:
+        versions |= mode.check(case.dtype)
+        properties = mode.properties()
     os.environ["OCCA_CACHE_DIR"] = str(cache_folder(case))
     lib = library()  # OCCA reads the variable when it is loaded
-    if case.on_gpu:
-        _occa_cuda.load_mode()
-    device = lib.occaCreateDeviceFromString(f"{{mode: '{mode}', {properties}}}".encode())
+    if mode:
+        mode.load_mode()
+    device = lib.occaCreateDeviceFromString(f"{{mode: '{wanted}', {properties}}}".encode())
     got = lib.occaDeviceMode(device).decode()
-    if got != mode:
-        needs = "CUDA" if case.on_gpu else "a compiler with -fopenmp"
+    if got != wanted:
+        needs = "a compiler with -fopenmp" if wanted == "OpenMP" else wanted
         raise Unavailable(
-            f"OCCA gave a {got} device where {mode} was asked for",
-            f"build OCCA with {mode} (joulia prepare occa needs {needs})",
+            f"OCCA gave a {got} device where {wanted} was asked for",
+            f"build OCCA with {wanted} (joulia prepare occa needs {needs})",
         )
     _state.update(device=device, misses=0)
     return {"occa": version(find_library())} | versions
@@ -198,9 +213,8 @@ class OccaOps(HostOps):
 def defines(case: Case, kernel: Kernel | None = None) -> dict[str, str]:
     """What sources are compiled with: the precision, whether a b + c is one, the constants."""
     macros = {"real": REALS[case.dtype]}
-    if case.on_gpu or fuses(compiler(), flags()):
-        builtin = "" if case.on_gpu else "__builtin_"
-        macros["FUSED"] = builtin + {"float64": "fma", "float32": "fmaf"}[case.dtype]
+    if case.on_gpu or fuses(compiler(), flags()):  # OpenCL's device is this processor
+        macros["FUSED"] = FUSED.get(case.device, "__builtin_fma{}").format(SUFFIX_OF[case.dtype])
     if kernel is not None and kernel.constants is not None:
         macros |= {name: str(value) for name, value in kernel.constants(case).items()}
     return macros
@@ -211,7 +225,8 @@ def kernel_properties(given: Mapping[str, str], source: Path) -> str:
     folders = [source.parent, SHARED, HEADERS]
     headers = [path.read_text() for folder in folders for path in sorted(folder.glob("*.h"))]
     # OCCA's cache key holds a source and its defines, but not what the source includes.
-    given = {**given, "HEADERS": digest(*headers)}
+    # It begins with a letter: 3e0b would be a number to its parser.
+    given = {**given, "HEADERS": f"h{digest(*headers)}"}
     values = ", ".join(f"{key}: '{value}'" for key, value in given.items())
     paths = ", ".join(f"'{folder}'" for folder in folders)
     # OCCA 2 looks for the paths under `okl`, and includes <cmath> in what it makes for processors
@@ -243,10 +258,11 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
         for function in kernel.functions
     }
     ops: Ops
-    if case.on_gpu:
-        needed = _occa_cuda.MOVES if kernel.halo.width else ()
+    if case.device in IN_DEVICE_MEMORY:
+        needed = DEVICE_MOVES if kernel.halo.width else ()
         moves = {name: build(MOVES, name, shared) for name in needed}
-        ops = _occa_cuda.OccaCudaOps(functions, _state["device"], moves)
+        kind = _occa_opencl.OccaOpenCLOps if case.device == "opencl" else OccaDeviceOps
+        ops = kind(functions, _state["device"], moves)
     else:
         copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo.width else None
         ops = OccaOps(functions, case.threads, copy_rows)

@@ -13,6 +13,6 @@ WHOLE: tuple[str, ...] = (
 
 COMPILED = (
     "c++", "cupy:cuda", "fortran", "jax", "julia", "julia:cuda", "numba", "numba:cuda",
-    "occa:serial", "occa:openmp", "occa:cuda",
+    "occa:serial", "occa:openmp", "occa:opencl", "occa:cuda",
 )  # fmt: skip
 """Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

@@ -13,7 +13,14 @@ from joulia.bridges import _occa_library
 from joulia.case import DTYPES
 
 from .conftest import require
-from .programs_run import boxes_of_all, fields, measured_together, program, require_same_bits
+from .programs_run import (
+    PROGRAMS,
+    boxes_of_all,
+    fields,
+    measured_together,
+    program,
+    require_same_bits,
+)
 from .promises import COMPLETE
 from .test_ranks import Grids, cases, different, digests
 
@@ -46,46 +53,12 @@ def gpu(tmp_path_factory, bare):
     return env | {"OCCA_CXXFLAGS": stand_in.launcher_flags(headers, _occa_library.own_prefix())}
 
 
-PRIMITIVES = """
+ADDRESSES = """
 import ctypes, gc
-import numpy as np
-from joulia import registry
-from joulia.simulation.solve import make_case
-from joulia.bridges import occa
 
-case = make_case("heat", "occa:cuda")
-entry = registry.kernel("heat")
-occa.start(case)
-ops = occa.load(entry.kernel, entry.source("_gpu.okl"), case)
 driver = ctypes.CDLL("libcuda.so.1")
-
-rng = np.random.default_rng(2)
-values = rng.random((3, 4, 5))
-a, b = ops.array(values[:, ::-1]), ops.array(np.zeros((3, 4, 5)))
-assert (ops.shape(a), ops.dtype(a)) == ((3, 4, 5), "float64")
-assert (ops.host(a) == values[:, ::-1]).all()
 seen = (ctypes.c_double * 60).from_address(ops.address(a))
 assert list(seen) == list(values[:, ::-1].ravel())
-
-ops.copy(a, b)
-assert (ops.host(b) == ops.host(a)).all()
-ops.upload(values, b)
-assert (ops.host(b) == values).all()
-
-places, others = (ops.array(np.array(at, np.int64)) for at in ([59, 0, 7], [1, 30, 58]))
-buffer = ops.array(np.full(6, -1.0))
-ops.gather(b, places, buffer, 2)
-flat = values.ravel()
-assert list(ops.host(buffer)) == [-1.0, -1.0, flat[59], flat[0], flat[7], -1.0]
-ops.scatter(buffer, 1, others, b)
-moved = flat.copy()
-moved[[1, 30, 58]] = [-1.0, flat[59], flat[0]]
-assert (ops.host(b).ravel() == moved).all()
-ops.move(b, places, others)
-moved[[1, 30, 58]] = moved[[59, 0, 7]]
-assert (ops.host(b).ravel() == moved).all()
-assert ops.host(ops.array(np.zeros((0, 3)))).shape == (0, 3)
-
 before = driver.fake_allocations()
 kept = ops.array(values)
 assert driver.fake_allocations() == before + 1
@@ -96,7 +69,9 @@ assert driver.fake_allocations() == before
 
 
 def test_the_primitives_of_device_memory(gpu):
-    program(gpu, "-c", PRIMITIVES)
+    """And where arrays lie, as the driver knows it, and that they go."""
+    shared = (PROGRAMS / "primitives.py").read_text()
+    program(gpu, "-c", shared + ADDRESSES, "occa:cuda")
 
 
 VARIANTS = [

@@ -193,7 +193,16 @@ def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     require_threads_give(seen, tmp_path, "jax", few)
 
 
-BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]
+BACKENDS = [
+    "numpy",
+    "c++",
+    "fortran",
+    "numba",
+    "occa:serial",
+    "occa:openmp",
+    "occa:opencl",
+    "julia",
+]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -30,9 +30,10 @@ inline void predict_column(const real *t, real *out, const real q, const long pl
     x = y;
     y = other;
   }
+  // A plain sum would be reordered by Intel's OpenCL where a group of columns ends, and only there.
   real mean = x[0];
   for (int k = 1; k < nz; ++k) {
-    mean += x[k];
+    mean = muladd((real) 1, x[k], mean);
   }
   mean = muladd(interval, q, mean / nz);
   for (int k = 0; k < nz; ++k) {

@@ -153,6 +153,11 @@ def suffixes(bridge_name: str, device: str, variant: str = TUNED) -> tuple[str, 
     return (f"{stem}_{variant}.{ending}",)
 
 
+def reads_its_own(bridge_name: str, device: str) -> bool:
+    """Whether a device reads other sources than the bridge's processors; False of unknown ones."""
+    return device in getattr(bridges().get(bridge_name), "SUFFIXES", {})
+
+
 def source(kernel_name: str, bridge_name: str, device: str, variant: str = TUNED) -> Source | None:
     """The source of a kernel for a backend, or None where there is none."""
     entry = kernel(kernel_name)

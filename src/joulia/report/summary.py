@@ -51,7 +51,8 @@ class Prices:
 
 def source_of(case: Case) -> Backend:
     """What is read; the devices of a bridge that are on processors read the same."""
-    return Backend(case.bridge, case.device if case.on_gpu else "cpu", case.variant)
+    apart = case.on_gpu or registry.reads_its_own(case.bridge, case.device)
+    return Backend(case.bridge, case.device if apart else "cpu", case.variant)
 
 
 def order(source: Backend) -> tuple[bool, int, str, int, str]:

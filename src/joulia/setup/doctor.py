@@ -89,9 +89,11 @@ def lengths() -> Grid:
         sources = tuple(registry.source(kernel, *backend) for kernel in kernels)
         readers.setdefault((backend.bridge, backend.variant, sources), []).append(backend)
     rows = []
-    for (_, _, sources), (first, *others) in readers.items():
+    for (bridge, _, sources), (first, *others) in readers.items():
         counted = [of_source(source.path) if source else None for source in sources]
-        name = (first._replace(device="cpu") if others else first).name
+        name = ", ".join(backend.name for backend in (first, *others))
+        if others and not registry.reads_its_own(bridge, first.device):
+            name = first._replace(device="cpu").name
         rows.append([name, *(f"{known.total:.0f}" if known else "-" for known in counted)])
     columns = [Column("source", right=False, least=12), *(Column(k, drop=1) for k in kernels)]
     return Grid(columns, rows)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.errors import Unavailable
-from joulia.setup import occa_cuda
+from joulia.setup import occa_cuda, occa_opencl
 from joulia.system.interpreter import python
 from joulia.system.places import cache_dir
 
@@ -30,7 +30,7 @@ INCLUDED = ("kernelOperators.cpp", "runFunction.cpp")
 def prepare(out: Console, source: Path | None) -> None:
     """A site's OCCA is used where it is; else joulia's own is built into the cache directory.
 
-    Its own gets a CUDA mode where a CUDA toolkit is.
+    Its own gets an OpenCL mode, and a CUDA mode where a CUDA toolkit is.
     """
     try:
         library = occa_bridge.find_library()
@@ -40,6 +40,7 @@ def prepare(out: Console, source: Path | None) -> None:
             raise
         library = build_occa(out, source)
     if occa_bridge.is_own(library):
+        occa_opencl.prepare(out)
         occa_cuda.prepare(out)
 
 

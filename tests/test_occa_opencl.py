@@ -1,0 +1,192 @@
+"""occa:opencl on a processor: a device for true, with memory and a queue of its own.
+
+Every kernel is verified on it in test_kernels.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import pytest
+
+from joulia.bridges import _occa_library, _occa_opencl, occa
+from joulia.case import DTYPES
+
+from .conftest import require
+from .programs_run import PROGRAMS, program
+from .promises import COMPLETE
+from .test_ranks import (
+    GRIDS,
+    ODD,
+    cases,
+    different,
+    digests,
+    require_mpi_gives,
+    require_threads_give,
+)
+
+AFTER_THE_PRIMITIVES = """
+import gc
+from pathlib import Path
+import pytest
+from joulia.bridges import _occa_opencl
+
+# More than there is at once is said, and the process goes on.
+largest = _occa_opencl.chosen().largest
+with pytest.raises(MemoryError, match="GB at once"):
+    ops.array(np.broadcast_to(np.float64(0), largest // 8 + 1))
+assert (ops.host(a) == values[:, ::-1]).all()
+
+# What goes is free again.
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+once = np.ones(1 << 23)
+ops.array(once)
+before = resident()
+for _ in range(12):
+    ops.array(once)
+    gc.collect()
+assert resident() - before < 2 * once.nbytes
+
+# A step returns before its work is done, and what is asked for next waits for it.
+u = rng.random((66, 66, 2050))
+before, after = ops.array(u), ops.array(np.zeros_like(u))
+for _ in range(10):
+    ops.diffuse((1, 65, 1, 65, 1, 2049), before, after, 0.1, 0.1, 0.1)
+inner = u[1:-1, 1:-1, 1:-1]
+around = sum(np.roll(u, n, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for n in (1, -1))
+assert np.allclose(ops.host(after)[1:-1, 1:-1, 1:-1], inner + 0.1 * (around - 6 * inner))
+"""
+
+
+def test_the_primitives_of_device_memory():
+    require("occa:opencl")
+    shared = (PROGRAMS / "primitives.py").read_text()
+    program({}, "-c", shared + AFTER_THE_PRIMITIVES, "occa:opencl")
+
+
+def test_no_cut_changes_a_bit(tmp_path):
+    """Every kernel on 1 and 2 ranks in cuts along every axis, on 2 threads, and under mpiexec."""
+    require("occa:opencl")
+    chosen = cases([(GRIDS, DTYPES), (ODD, DTYPES[:1])])
+    seen = digests(tmp_path, "occa:opencl", 1, 2, chosen=chosen)
+    assert {name.split()[0] for name, cuts in seen.items() if len(cuts) >= 3} >= set(COMPLETE)
+    assert different(seen, seen) == []
+    require_mpi_gives(seen, tmp_path, "occa:opencl", 2)
+    require_threads_give(seen, tmp_path, "occa:opencl", cases([(GRIDS, DTYPES[:1])]))
+
+
+def test_a_record_tells_the_opencl(measured):
+    require("occa:opencl")
+    (record,) = measured("heat", "-b", "occa:opencl", "--size", "tiny", "--ranks", "2")
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    software = record["software"]
+    assert "OpenCL" in software["opencl"]
+    assert software["opencl_device"]
+    assert software["opencl_driver"]
+    assert record["parallel"]["through"] == "host buffers"
+
+
+def test_what_its_compiler_says_is_in_the_record(measured):
+    require("occa:opencl")
+    env = {"OCCA_OPENCL_COMPILER_FLAGS": "-cl-std=CL9.9"}
+    (record,) = measured("heat", "-b", "occa:opencl", "--size", "tiny", env=env)
+    assert record["status"] == "failed"
+    assert "Building Program" in record["reasons"][0]
+    assert "CL_INVALID_BUILD_OPTIONS" in record["reasons"][0]
+
+
+def test_what_depends_on_opencl_is_told_without_loading_it():
+    require("occa:opencl")
+    from joulia.simulation.solve import make_case
+
+    told = occa.compiled_with(make_case("heat", "occa:opencl"))
+    assert told["opencl"]
+    assert told["opencl_flags"] == "-cl-std=CL3.0"
+    assert "opencl" not in occa.compiled_with(make_case("heat", "occa:serial"))
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine without any OpenCL, and an OCCA that has the mode."""
+    library = _occa_library.own_prefix() / "lib" / "libocca.so"
+    monkeypatch.setattr(_occa_opencl, "find_library", lambda: library)
+    monkeypatch.setattr(_occa_opencl, "mode_library", lambda lib: tmp_path / "mode.so")
+    (tmp_path / "mode.so").touch()
+    monkeypatch.setattr(_occa_opencl, "VENDORS", tmp_path)
+    monkeypatch.setattr(_occa_opencl, "system_loader", lambda searched: None)
+    monkeypatch.setattr(_occa_opencl, "wheels_runtime", lambda: None)
+    for variable in _occa_opencl.NAMED:
+        monkeypatch.delenv(variable, raising=False)
+    return monkeypatch
+
+
+def reason() -> str:
+    return str(_occa_opencl.missing())
+
+
+def test_a_machine_without_opencl_names_the_remedy(bare):
+    assert "no OpenCL found" in reason()
+    assert "pip install 'joulia[opencl]'" in reason()
+
+
+def test_a_loader_without_a_runtime_is_said_and_one_with_it_is_taken(bare, tmp_path):
+    bare.setattr(_occa_opencl, "system_loader", lambda searched: "libOpenCL.so.1")
+    assert f"no runtime in {tmp_path}" in reason()
+    (tmp_path / "pocl.icd").write_text("libpocl.so.2\n")
+    assert _occa_opencl.missing() is None
+    assert _occa_opencl.compiled_with()["opencl"] == "libOpenCL.so.1 libpocl.so.2"
+
+
+def test_a_runtime_that_a_user_names_comes_before_the_wheels(bare):
+    bare.setattr(_occa_opencl, "system_loader", lambda searched: "libOpenCL.so.1")
+    wheel = _occa_opencl.Runtime("wheels/libOpenCL.so.1")
+    bare.setattr(_occa_opencl, "wheels_runtime", lambda: wheel)
+    assert _occa_opencl.runtime() is wheel
+    bare.setenv("OCL_ICD_FILENAMES", "/site/libpocl.so.2")
+    assert _occa_opencl.runtime().loader == "libOpenCL.so.1"
+    assert "/site/libpocl.so.2" in _occa_opencl.compiled_with()["opencl"]
+
+
+def test_a_wheel_without_what_it_needs_is_said(monkeypatch):
+    def files(name):
+        if name == _occa_opencl.WHEEL_NEEDS:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return []
+
+    monkeypatch.setattr(importlib.metadata, "files", files)
+    _occa_opencl.wheels_runtime.cache_clear()
+    with pytest.raises(_occa_opencl.Unavailable, match="is here without intel-cmplr-lib-rt"):
+        _occa_opencl.wheels_runtime()
+
+
+def test_an_occa_without_opencl_is_a_reason_with_a_remedy(bare, tmp_path):
+    (tmp_path / "mode.so").unlink()
+    assert "joulia's OCCA was built without OpenCL; run `joulia prepare occa`" in reason()
+    (tmp_path / "include" / "occa" / "defines").mkdir(parents=True)
+    header = tmp_path / "include" / "occa" / "defines" / "compiledDefines.hpp"
+    header.write_text("#define OCCA_OPENCL_ENABLED 0\n")
+    bare.setattr(_occa_opencl, "find_library", lambda: tmp_path / "lib" / "libocca.so")
+    assert "was built without OpenCL" in reason()
+
+
+def test_precisions_and_devices_that_cannot_compute_are_said(monkeypatch):
+    def machine(**facts):
+        known = {"version": "OpenCL 3.0", "driver": "1", "largest": 1, "memory": 1}
+        made = _occa_opencl.Processor(0, 0, "P", "D", **known, **facts)
+        monkeypatch.setattr(_occa_opencl, "processors", lambda: [made])
+        _occa_opencl.chosen.cache_clear()
+
+    machine(doubles=False, generic=True)
+    assert _occa_opencl.check("float32")["opencl_device"] == "D"
+    with pytest.raises(_occa_opencl.Unavailable, match="has no float64"):
+        _occa_opencl.check("float64")
+    machine(doubles=True, generic=False)
+    with pytest.raises(_occa_opencl.Unavailable, match="lacks generic address spaces"):
+        _occa_opencl.check("float32")
+    monkeypatch.setattr(_occa_opencl, "processors", list)
+    _occa_opencl.chosen.cache_clear()
+    with pytest.raises(_occa_opencl.Unavailable, match="shows no processor"):
+        _occa_opencl.check("float32")
+    _occa_opencl.chosen.cache_clear()
