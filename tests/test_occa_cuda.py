@@ -78,6 +78,8 @@ VARIANTS = [
     *((name, "float64", ()) for name in COMPLETE),
     *((name, "float32", ()) for name in ("equation_of_state", "euler", "tracer")),
     ("stream", "float64", ("op=fma",)),
+    ("emulator", "float32", ("features=64", "density=0.1")),
+    ("emulator", "float64", ("method=solver", "parts=2", "steps=24")),
     ("tracer", "float64", ("z=walls", "w=0")),
     ("euler", "float64", ("form=split", "p=5")),
     ("euler", "float64", ("viscosity=0.02", "state=wave")),

@@ -3,7 +3,8 @@
 Of the network a block computes some columns: threads side by side have columns side by side, and
 those above one another share a layer's rows. What goes from layer to layer stays in shared memory;
 all threads of a row read the same weight. Sparse and dense rows are one loop. In the solver a
-thread has a column, whose levels stay in shared memory.
+thread has a column, whose levels stay in shared memory: on the way up d takes the temperature's
+place.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def solver(real: Any, parts: int) -> tuple[Any, int]:
     """The solver's kernel in a precision on `parts` levels for each, and the columns of a block."""
     element = numba.from_dtype(np.dtype(real))
     fine = LEVELS * parts
-    width = min(SOLVED, SHARED_BYTES // (3 * fine * np.dtype(real).itemsize))
+    width = min(SOLVED, SHARED_BYTES // (2 * fine * np.dtype(real).itemsize))
     size = fine * width
 
     @cuda.jit
@@ -98,7 +99,6 @@ def solver(real: Any, parts: int) -> tuple[Any, int]:
     ) -> None:  # fmt: skip
         t = cuda.shared.array(size, element)
         c = cuda.shared.array(size, element)
-        d = cuda.shared.array(size, element)
         _, _, y0, y1, x0, x1 = box
         i = cuda.threadIdx.x
         x = x0 + cuda.blockIdx.x * width + i
@@ -134,13 +134,13 @@ def solver(real: Any, parts: int) -> tuple[Any, int]:
                 e = s * inverse
                 before = (now + below * before) * inverse
                 c[here] = above * inverse
-                d[here] = before
+                t[here] = before
                 below, now = above, over
             then = (now - q + below * before) / (one + below * e)
             t[top] = then
             for back in range(fine - 1):
                 here = top - (back + 1) * width
-                then = d[here] + c[here] * then
+                then = t[here] + c[here] * then
                 t[here] = then
         for k in range(levels):
             total = t[k * parts * width + i]
