@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from joulia.errors import Unavailable
 from joulia.parallel import launchers
+from joulia.records import store
+from joulia.runner import launch
+from joulia.simulation.solve import make_case
+
+from .test_conditions_read import PLAIN
+from .test_parallel import scaled
 
 
 @pytest.fixture
@@ -136,3 +146,68 @@ def test_a_site_may_leave_binding_to_joulia(no_job: None, monkeypatch: pytest.Mo
     assert not launcher.binds
     assert "--cpu-bind=none" in launcher.command
     assert launcher.command[-1] == "--distribution=cyclic"
+
+
+# ---- several nodes -------------------------------------------------------------------------
+
+
+def test_ranks_of_several_nodes_find_their_case_where_all_nodes_see_it(
+    no_job: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The temporary folder is each node's own: a rank elsewhere would find no job.json there."""
+    monkeypatch.setenv("JOULIA_CACHE_DIR", str(tmp_path))
+    alone, two = (make_case("heat", ranks=ranks) for ranks in (1, 2))
+    assert launch.shared(two) is None
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    assert launch.shared(two) == tmp_path / "jobs"
+    assert launch.shared(alone) is None
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "1")
+    monkeypatch.setenv("LSB_MCPU_HOSTS", "hostA 4 hostB 4")
+    assert launch.shared(two) == tmp_path / "jobs"
+    monkeypatch.delenv("LSB_MCPU_HOSTS")
+    (tmp_path / "nodes").write_text("a\na\nb\nb\n")
+    monkeypatch.setenv("PBS_NODEFILE", str(tmp_path / "nodes"))
+    assert launch.shared(two) == tmp_path / "jobs"
+
+
+def test_who_hangs_is_not_asked_of_a_stranger_with_a_ranks_number(tmp_path: Path) -> None:
+    """The number of a rank on another node belongs to somebody else on this one."""
+    script = "print(flush=True); import time; time.sleep(60) # {}"
+    stranger, rank = (
+        subprocess.Popen([sys.executable, "-c", script.format(what)], stdout=subprocess.PIPE)
+        for what in ("another", tmp_path)
+    )
+    try:
+        for number, child in enumerate((stranger, rank)):
+            assert child.stdout is not None
+            child.stdout.readline()
+            (tmp_path / f"rank-{number}.pid").write_text(str(child.pid))
+            (tmp_path / f"rank-{number}.stack").touch()
+        assert launch.whereabouts(tmp_path) == ""
+        assert rank.wait(10) == -signal.SIGUSR1
+        assert stranger.poll() is None
+    finally:
+        for child in (stranger, rank):
+            child.kill()
+            child.communicate()
+
+
+def test_a_record_grows_by_some_fifty_bytes_a_rank(tmp_path: Path) -> None:
+    """docs/sites.md says what 4096 ranks cost: lists with a figure a rank, and nothing squared."""
+
+    def size(ranks: int) -> int:
+        some = scaled(ranks, 0.01234567890123)
+        parallel = replace(
+            some.parallel,
+            exchange_s_by_rank=tuple(1.234567890123e-05 + 1e-12 * rank for rank in range(ranks)),
+        )
+        cores = tuple((rank % 40,) for rank in range(ranks))
+        conditions = replace(PLAIN, cores=cores)
+        path = tmp_path / f"{ranks}.jsonl"
+        store.ResultsFile(path).append(replace(some, parallel=parallel, conditions=conditions))
+        assert len(store.load(path)) == 1
+        return path.stat().st_size
+
+    few, many, more = size(1), size(1024), size(4096)
+    assert 20 < (many - few) / 1023 < 80
+    assert (more - many) / 3072 == pytest.approx((many - few) / 1023, rel=0.1)

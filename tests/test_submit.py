@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import real_slurm
+import trees
 
 from joulia.errors import Unavailable
 from joulia.meters import Missing, slurm
@@ -77,6 +78,37 @@ def test_a_run_goes_through_the_queue_to_the_table_and_again_measures_nothing(
     again = submit(*asked)
     assert again.returncode == 0, again.stderr
     assert records(tmp_path) == got
+
+
+WATTS = {"n1": 100.0, "n2": 60.0}
+
+
+def test_joules_of_two_nodes_are_read_once_each_and_added_up(
+    cluster: real_slurm.Cluster, submit: Submit, tmp_path: Path
+) -> None:
+    """Four ranks, two on each node, whose meters tell 100 W and 60 W."""
+    roots = cluster.folder / "roots"
+    for number, (name, watts) in enumerate(WATTS.items()):
+        boot = f"{number}aaaaaaa-0000-0000-0000-000000000000"
+        trees.node(roots / name, boot)
+        meter = {"id": f"{boot}/fake", "watts": {"package-0": watts}}
+        trees.put(roots / name, {"run/joulia/fake-meter.json": json.dumps(meter)})
+    try:
+        done = submit(
+            "heat", "-b", "numpy", "--size", "tiny", "--ranks", "4", "--nodes", "2",
+            "--window", "0.1", "--energy-tolerance", "20", "--oversubscribe", "--wait", "passive",
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(roots)
+    assert done.returncode == 0, done.stderr
+    (got,) = records(tmp_path)
+    assert got["parallel"]["nodes"] == 2
+    energy, steps = got["energy"], got["time"]["steps_per_sample"]
+    assert energy is not None, got["energy_reason"]
+    assert sorted(map(len, energy["shared_by_ranks"].values())) == [2, 2]
+    for joules, seconds in zip(energy["samples"], energy["windows_s"], strict=True):
+        # A node more or less, or one twice, is 37 % off; four ranks on two cores come late.
+        assert joules * steps / seconds == pytest.approx(sum(WATTS.values()), rel=0.15)
 
 
 def test_tasks_of_an_array_come_together_in_the_results(submit: Submit, tmp_path: Path) -> None:

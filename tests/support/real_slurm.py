@@ -40,10 +40,17 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 KillWait=2
+TaskProlog={folder}/prolog
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 """
+
+PROLOG = """#!/bin/sh
+root="{folder}/roots/$SLURMD_NODENAME"
+if [ -d "$root" ]; then echo "export JOULIA_ROOT=$root"; fi
+"""
+"""Tasks on a node see the tree that a test put under `roots/n1`: a machine of their own."""
 
 
 def missing() -> str | None:
@@ -62,6 +69,9 @@ class Cluster:
         self.conf = folder / "slurm.conf"
         self.path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
         (folder / "state").mkdir()
+        prolog = folder / "prolog"
+        prolog.write_text(PROLOG.format(folder=folder))
+        prolog.chmod(0o755)
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)

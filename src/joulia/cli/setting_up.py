@@ -1,10 +1,12 @@
-"""Commands before a measurement: list, doctor, prepare."""
+"""Commands before a measurement: list, doctor, prepare, bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
+
+from joulia.cli import arguments
 
 
 @click.command(name="list")
@@ -37,11 +39,56 @@ def doctor(as_json: bool, calibrate: bool) -> int:
     type=click.Path(path_type=Path),
     help="OCCA's source archive or folder, for machines without a network",
 )
-def prepare(what: str, source: Path | None) -> int:
+@click.option(
+    "--from",
+    "bundled",
+    type=click.Path(path_type=Path),
+    help="a bundle of `joulia bundle`: install and prepare all that it holds, without a network",
+)
+def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
     """Make WHAT (occa, julia, numba, c++, fortran or all) ready before an allocation starts."""
+    if bundled is not None:
+        from joulia.errors import JouliaError
+        from joulia.setup.bundle import install
+
+        if what != "all" or source:
+            raise JouliaError(
+                "--from prepares all of a bundle. Allowed: joulia prepare --from FILE"
+            )
+        return install(bundled)
     from joulia.setup.prepare import prepare as prepare_
 
     return prepare_(what, source)
 
 
-COMMANDS = (list_, doctor, prepare)
+@click.command()
+@click.option("--python", metavar="X.Y", help="the Python there (this one's version)")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    help="the machine there, as wheels name it: manylinux2014_x86_64, ... (this one)",
+)
+@click.option("--extra", "extras", multiple=True, default=("mpich",), help="joulia[...] (mpich)")
+@click.option("--wheel", type=click.Path(path_type=Path), help="joulia's wheel (built here)")
+@click.option(
+    "--output",
+    "-o",
+    type=arguments.NewFile(),
+    default=Path("joulia-bundle.tar"),
+    help="the archive (joulia-bundle.tar)",
+)
+def bundle(
+    python: str | None,
+    platforms: tuple[str, ...],
+    extras: tuple[str, ...],
+    wheel: Path | None,
+    output: Path,
+) -> None:
+    """Gather all that joulia needs into one archive, for machines without a network."""
+    from joulia.setup.bundle import bundle as bundle_
+
+    bundle_(output, python, platforms, extras, wheel)
+
+
+COMMANDS = (list_, doctor, prepare, bundle)

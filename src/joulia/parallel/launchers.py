@@ -158,9 +158,9 @@ def srun(ranks: int, threads: int, binding: str = "launcher") -> Launcher:
     options = ["--ntasks", str(ranks), "--cpus-per-task", str(threads)]
     binds = binding == "launcher"
     options.append("--cpu-bind=cores" if binds else "--cpu-bind=none")
-    nodes = max(1, int(os.environ.get("SLURM_JOB_NUM_NODES", "1")))
-    options += ["--nodes", str(min(ranks, nodes))]
-    if math.ceil(ranks / nodes) * threads <= len(usable_topology().cores):
+    count = nodes()
+    options += ["--nodes", str(min(ranks, count))]
+    if math.ceil(ranks / count) * threads <= len(usable_topology().cores):
         options.append("--threads-per-core=1")
     kind, said = mpi_type(command)
     options += [f"--mpi={kind}"] * bool(kind)
@@ -281,6 +281,16 @@ def lsf_slots() -> dict[str, int]:
     if others and slots[first] == 1 and min(slots[other] for other in others) > 1:
         del slots[first]
     return slots
+
+
+def nodes() -> int:
+    """The nodes of the job at hand, as its scheduler's variables tell; 1 outside of one."""
+    told = os.environ.get("SLURM_JOB_NUM_NODES", "")
+    if told.isdigit() and int(told) > 1:
+        return int(told)
+    file = hosts_file()
+    hosts = len(set(Path(file).read_text().split())) if file else 0
+    return max(1, hosts, len(lsf_slots()))
 
 
 def hosts_file() -> str | None:

@@ -81,7 +81,7 @@ def measured(
     Its ranks and threads take the given cores in turn; all usable ones where none are given. With
     `start_only` they end after the first step.
     """
-    with tempfile.TemporaryDirectory(prefix="joulia-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="joulia-", dir=shared(case)) as scratch:
         folder = Path(scratch)
         job = folder / "job.json"
         argv = python("-m", "joulia.measure.worker", str(job))
@@ -125,6 +125,18 @@ def measured(
             reasons = json.loads(failures[0].read_text())["reasons"]
             return failure(reasons[0], folder)
         return failure(culprit(folder) or ending(child.returncode), folder)
+
+
+def shared(case: Case) -> Path | None:
+    """Where the ranks of all nodes of a job find the case: below the cache, in the user's home.
+
+    The temporary folder is each node's own; None, which is that folder, where there is one node.
+    """
+    if case.ranks == 1 or launchers.nodes() == 1:
+        return None
+    folder = cache_dir() / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def chosen(case: Case, settings: Settings) -> Launcher:
@@ -181,7 +193,10 @@ def whereabouts(folder: Path) -> str:
     files = {int(path.stem.partition("-")[2]): path for path in folder.glob("rank-*.pid")}
     for path in files.values():
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int(path.read_text()), signal.SIGUSR1)
+            pid = int(path.read_text())
+            # On another node's rank: the same number is somebody else here.
+            if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGUSR1)
     time.sleep(1.0)
     positions = []
     for rank, path in sorted(files.items()):
