@@ -48,7 +48,25 @@ LEFTOVERS = {
 """Variables as a container inside a job has them, or a shell that kept a job's environment."""
 
 
+@pytest.fixture
+def no_scheduler(tmp_path_factory, monkeypatch):
+    """A PATH without the commands of schedulers, which may be installed here."""
+    theirs = {name for _, commands in launchers.SCHEDULERS.values() for name in commands}
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    path = []
+    for folder in folders:
+        if not any((folder / name).exists() for name in theirs):
+            path.append(folder)
+            continue
+        path.append(tmp_path_factory.mktemp("others"))
+        for command in folder.iterdir():
+            if command.name not in theirs:
+                (path[-1] / command.name).symlink_to(command)
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, path)))
+
+
 @pytest.mark.parametrize("job", LEFTOVERS)
+@pytest.mark.usefixtures("no_scheduler")
 def test_mpiexec_starts_ranks_where_a_job_left_its_variables(job, tmp_path, monkeypatch):
     for name, value in LEFTOVERS[job].items():
         monkeypatch.setenv(name, value)
@@ -64,12 +82,14 @@ def test_mpiexec_starts_ranks_where_a_job_left_its_variables(job, tmp_path, monk
     assert done.stdout == "rank\nrank\n", done.stderr
 
 
+@pytest.mark.usefixtures("no_scheduler")
 def test_a_record_says_which_variables_its_launcher_did_not_see(measured):
     (got,) = measured("heat", "-b", "numpy", *TINY[:2], "--ranks", "2", env=LEFTOVERS["slurm"])
     assert got["status"] == "valid", got["reasons"]
     assert got["parallel"]["launcher"].endswith(", without the variables of SLURM")
 
 
+@pytest.mark.usefixtures("no_scheduler")
 def test_variables_stay_where_the_schedulers_launcher_is(tmp_path, monkeypatch):
     (tmp_path / "srun").write_text("#!/bin/sh\n")
     (tmp_path / "srun").chmod(0o755)
