@@ -35,7 +35,7 @@ os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]
 os.environ.pop("COLUMNS", None)
 
 LONGEST = (
-    "euler", "ranks", "kernels", "cuda_numba", "occa_cuda", "cuda_cupy", "docs", "cuda_ptx",
+    "euler", "ranks", "kernels", "cuda_numba", "occa_cuda", "cuda_cupy", "docs", "submit", "cuda_ptx",
     "gate_revisions", "asv", "cuda_driver", "store", "cli", "parallel", "surroundings",
     "verification", "report", "okl_cuda", "tracer", "energy_commands",
 )  # fmt: skip
