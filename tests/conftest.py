@@ -35,8 +35,8 @@ os.environ["JOULIA_CORES"] = ",".join(map(str, _cores[_first:] + _cores[:_first]
 os.environ.pop("COLUMNS", None)
 
 LONGEST = (
-    "euler", "ranks", "kernels", "cuda_numba", "occa_cuda", "cuda_cupy", "docs", "cuda_ptx",
-    "gate_revisions", "asv", "cuda_driver", "store", "cli", "parallel", "surroundings",
+    "euler", "ranks", "kernels", "cuda_numba", "occa_cuda", "cuda_cupy", "docs", "submit",
+    "cuda_ptx", "gate_revisions", "asv", "cuda_driver", "store", "cli", "parallel", "surroundings",
     "verification", "report", "okl_cuda", "tracer", "energy_commands",
 )  # fmt: skip
 """Files that take longest: they come first, so that side by side none is left alone at the end."""

@@ -64,7 +64,7 @@ def test_a_run_goes_through_the_queue_to_the_table_and_again_measures_nothing(
     submit: Submit, tmp_path: Path
 ) -> None:
     asked = ("heat", "-b", "numpy", "--size", "tiny", "--ranks", "1,2", "--nodes", "2")
-    asked += ("--window", "0.005")
+    asked += ("--window", "0.005", "--wait", "passive")
     done = submit(*asked)
     assert done.returncode == 0, done.stderr
     got = records(tmp_path)

@@ -33,7 +33,10 @@ function mutate(path, old, new)
     occursin(old, text) || error("no $old in $path")
     package = Base.root_module(Base.PkgId(
         Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels"))
-    Base.include_string(package, replace(text, old => new), path)
+    # What the file includes lies beside it.
+    task_local_storage(:SOURCE_PATH, path) do
+        Base.include_string(package, replace(text, old => new), path)
+    end
 end
 
 end
