@@ -38,7 +38,10 @@ def doctor(as_json: bool, calibrate: bool) -> int:
     help="OCCA's source archive or folder, for machines without a network",
 )
 def prepare(what: str, source: Path | None) -> int:
-    """Make WHAT (occa, julia, numba, c++, fortran or all) ready before an allocation starts."""
+    """Make WHAT ready before an allocation starts.
+
+    WHAT is occa, julia, numba, c++, fortran, kokkos or all.
+    """
     from joulia.setup.prepare import prepare as prepare_
 
     return prepare_(what, source)
