@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia.arrays import Host
-from joulia.bridge import Device, HostOps, Source, rows, variables
+from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
 from joulia.case import Case, Shape, Value, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
@@ -96,6 +96,10 @@ class Language:
     def flags(self) -> str:
         return f"{self.options} {os.environ.get(self.flags_variable) or optimised()}"
 
+    def linked(self) -> list[str]:
+        """What stands behind a source on the compiler's command line."""
+        return []
+
     def compiled_with(self, case: Case) -> dict[str, str]:
         command = self.compiler()
         return {"compiler": f"{command}: {version_line(command)}", "flags": self.flags()}
@@ -111,7 +115,7 @@ class Language:
     def start(self, case: Case) -> dict[str, str]:
         return self.compiled_with(case)
 
-    def load(self, kernel: Kernel, source: Source, case: Case) -> CompiledOps:
+    def load(self, kernel: Kernel, source: Source, case: Case) -> Ops:
         """The library's functions on the case's threads."""
         library = self.library(kernel, source, case)
         library.omp_set_num_threads(ctypes.c_int(case.threads))
@@ -134,7 +138,8 @@ class Language:
         RuntimeError with the compiler's first error where it refuses the source.
         """
         text = self.text(kernel, source, case)
-        ours = [path for folder in HEADERS for path in folder.glob("_*.[hf][p9]*")]
+        shared = [path for folder in HEADERS for path in folder.glob("_*.[hf][p9]*")]
+        ours = [*shared, *source.path.parent.glob("*.hpp")]
         headers = [path.read_text() for path in sorted(ours)]
         settings = variables(VARIABLES, os.environ)
         key = digest(text, headers, self.compiled_with(case), settings, cpu_model())
@@ -152,8 +157,9 @@ class Language:
             whole, made = Path(scratch) / source.path.name, Path(scratch) / library.name
             whole.write_text(text)
             command = [*self.compiler().split(), *self.flags().split(), "-shared", "-fPIC"]
+            folders = [f"-I{folder}" for folder in (source.path.parent, *HEADERS)]
             done = subprocess.run(
-                [*command, *(f"-I{folder}" for folder in HEADERS), str(whole), "-o", str(made)],
+                [*command, *folders, str(whole), *self.linked(), "-o", str(made)],
                 cwd=scratch,  # a Fortran compiler writes its modules there
                 capture_output=True,
                 text=True,

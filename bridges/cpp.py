@@ -12,7 +12,7 @@ VARIABLES = ("CXX", "JOULIA_CXXFLAGS", *_compilers.VARIABLES)
 REALS = {"float64": "double", "float32": "float"}
 
 
-def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
+def definitions(dtype: str, constants: Mapping[str, Value]) -> str:
     """The precision as `real`, and constants of C++'s own types; `given_<name>` tells of each."""
     lines = ["#include <algorithm>", "#include <cmath>", f"using real = {REALS[dtype]};"]
     for name, value in constants.items():
@@ -22,7 +22,11 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
         else:
             kind = "int" if isinstance(value, int) else "real"
             lines.append(f"constexpr {kind} {name} = {value};")
-    return "\n".join([*lines, '#include "_copy_rows.hpp"']) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
+    return definitions(dtype, constants) + '#include "_copy_rows.hpp"\n'
 
 
 LANGUAGE = _compilers.Language(

@@ -12,7 +12,8 @@ WHOLE: tuple[str, ...] = (
 """Variants in which all of them exist."""
 
 COMPILED = (
-    "c++", "cupy:cuda", "fortran", "jax", "julia", "julia:cuda", "numba", "numba:cuda",
+    "c++", "cupy:cuda", "fortran", "jax", "julia", "julia:cuda",
+    "kokkos:openmp", "numba", "numba:cuda",
     "occa:serial", "occa:openmp", "occa:opencl", "occa:cuda",
 )  # fmt: skip
 """Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

@@ -46,7 +46,10 @@ def doctor(as_json: bool, calibrate: bool) -> int:
     help="a bundle of `joulia bundle`: install and prepare all that it holds, without a network",
 )
 def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
-    """Make WHAT (occa, julia, numba, c++, fortran or all) ready before an allocation starts."""
+    """Make WHAT ready before an allocation starts.
+
+    WHAT is occa, julia, numba, c++, fortran, kokkos or all.
+    """
     if bundled is not None:
         from joulia.errors import JouliaError
         from joulia.setup.bundle import install

@@ -24,6 +24,7 @@ LANGUAGES = {
     "cupy": ("Python", "CuPy"),
     "julia": ("Julia", ""),
     "occa": ("OKL", "OCCA"),
+    "kokkos": ("C++", "Kokkos"),
 }
 """What a source for a bridge is written in, and through what; others go by their names."""
 

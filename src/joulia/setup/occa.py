@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from joulia.bridges import _occa_library as occa_bridge
 from joulia.errors import Unavailable
-from joulia.setup import occa_cuda, occa_opencl
-from joulia.system.interpreter import python
+from joulia.setup import occa_cuda, occa_opencl, sdist
 from joulia.system.places import cache_dir
 
 OCCA_SDIST = "occa==0.3.6"
@@ -52,7 +50,8 @@ def build_occa(out: Console, source: Path | None) -> Path:
     prefix = occa_bridge.own_prefix()
     # Built aside and moved into place whole: an interrupted build leaves nothing half done.
     with tempfile.TemporaryDirectory(prefix="occa-build-", dir=cache_dir()) as scratch:
-        tree = unpack(source, Path(scratch)) if source else download(out, Path(scratch))
+        folder = Path(scratch)
+        tree = sdist.unpack(source, folder, find_tree, "OCCA") if source else download(out, folder)
         build(out, tree, compiler)
         for unneeded in ("obj", "tests", "examples"):
             shutil.rmtree(tree / unneeded, ignore_errors=True)
@@ -64,49 +63,13 @@ def build_occa(out: Console, source: Path | None) -> Path:
 
 
 def download(out: Console, scratch: Path) -> Path:
-    """OCCA's sources through pip, with the user's own index, proxy and certificates.
-
-    pip insists on the metadata of a source distribution, which this old one can give to no current
-    Python: that failure is expected, and `--no-clean` leaves the sources, their hash checked.
-    """
-    out.print(
-        f"occa: downloading OCCA {occa_bridge.VERSION_BUILT} ({OCCA_SDIST} of PyPI)", markup=False
+    version = occa_bridge.VERSION_BUILT
+    out.print(f"occa: downloading OCCA {version} ({OCCA_SDIST} of PyPI)", markup=False)
+    remedy = (
+        "where there is a network, fetch its .tar.gz from PyPI, then `joulia prepare occa "
+        "--source FILE`; or set OCCA_DIR to a site's OCCA"
     )
-    requirement = scratch / "requirements.txt"
-    requirement.write_text(f"{OCCA_SDIST} --hash=sha256:{OCCA_SHA256}\n")
-    checked = ["--require-hashes", "--requirement", str(requirement)]
-    sources = ["--no-deps", "--no-binary", "occa", "--no-build-isolation", "--no-clean"]
-    options = [*checked, *sources, "--dest", str(scratch / "dest"), "--disable-pip-version-check"]
-    done = subprocess.run(
-        python("-m", "pip", "download", *options),
-        env=os.environ | {"TMPDIR": str(scratch)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        return find_tree(scratch)
-    except Unavailable:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
-        why = lines[-1].strip() if lines else f"pip ended with {done.returncode}"
-        raise Unavailable(
-            f"cannot download {OCCA_SDIST}: {why}",
-            "where there is a network, fetch its .tar.gz from PyPI, then `joulia prepare occa "
-            "--source FILE`; or set OCCA_DIR to a site's OCCA",
-        ) from None
-
-
-def unpack(source: Path, scratch: Path) -> Path:
-    """The sources from an archive or a folder that the user names."""
-    if source.is_dir():
-        shutil.copytree(find_tree(source), scratch / "tree", symlinks=True)
-        return scratch / "tree"
-    try:
-        with tarfile.open(source) as archive:
-            archive.extractall(scratch, filter="data")
-    except (OSError, tarfile.TarError) as error:
-        raise Unavailable(f"cannot unpack {source}: {error}", "name OCCA's .tar.gz") from None
-    return find_tree(scratch)
+    return sdist.download(OCCA_SDIST, OCCA_SHA256, scratch, find_tree, remedy)
 
 
 def find_tree(folder: Path) -> Path:

@@ -18,16 +18,16 @@ from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.runner import launch
 from joulia.runner.session import identify
-from joulia.setup import julia, occa
+from joulia.setup import julia, kokkos, occa
 from joulia.system.locks import locked
 from joulia.system.machine import usable_cores
 from joulia.system.places import cache_dir
 
 COMPILING = Settings(window_s=1e-3, repeats=1)
 """How a case is measured that is to be compiled only."""
-BUILT = {"occa": occa.prepare, "julia": julia.prepare}
-WHAT = ("occa", "julia", "numba", "c++", "fortran")
-OPTIONAL = {"julia", "c++", "fortran"}
+BUILT = {"occa": occa.prepare, "julia": julia.prepare, "kokkos": kokkos.prepare}
+WHAT = ("occa", "julia", "numba", "c++", "fortran", "kokkos")
+OPTIONAL = {"julia", "c++", "fortran", "kokkos"}
 """What is named where it is not there, and is no failure of `joulia prepare all`."""
 
 

@@ -1,0 +1,103 @@
+"""kokkos: which Kokkos is taken, and the same bits in every cut; test_kernels has its kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+from joulia.bridges import _kokkos_library, kokkos
+from joulia.case import DTYPES
+from joulia.errors import Unavailable
+from joulia.setup import kokkos as setup
+from joulia.simulation.solve import make_case
+
+from .conftest import require
+from .promises import COMPLETE
+from .test_ranks import (
+    GRIDS,
+    cases,
+    different,
+    digests,
+    others,
+    require_mpi_gives,
+    require_threads_give,
+)
+
+
+def test_no_cut_changes_a_bit(tmp_path):
+    """Every kernel on 1 and 2 ranks in cuts along every axis, on 2 threads, and under mpiexec."""
+    require("kokkos:openmp")
+    chosen = cases([(GRIDS + others(), DTYPES[:1])])
+    seen = digests(tmp_path, "kokkos:openmp", 1, 2, chosen=chosen)
+    assert {name.split()[0] for name, cuts in seen.items() if len(cuts) >= 3} >= set(COMPLETE)
+    assert different(seen, seen) == []
+    require_mpi_gives(seen, tmp_path, "kokkos:openmp", 2)
+    require_threads_give(seen, tmp_path, "kokkos:openmp", chosen)
+
+
+def test_a_record_tells_kokkos(measured):
+    require("kokkos:openmp")
+    (record,) = measured("heat", "-b", "kokkos:openmp", "--size", "tiny", "--threads", "2")
+    assert record["status"] == "valid", record["reasons"] + record["stderr"]
+    assert record["software"]["kokkos"] == _kokkos_library.find().version
+    assert record["case"]["threads"] == 2
+
+
+def installed(prefix, number, *enabled, library="lib64/libkokkoscore.a"):
+    """What a site's Kokkos looks like."""
+    (prefix / "include").mkdir(parents=True)
+    lines = [f"#define KOKKOS_VERSION {number}", *(f"#define KOKKOS_ENABLE_{e}" for e in enabled)]
+    (prefix / "include" / "KokkosCore_config.h").write_text("\n".join(lines) + "\n")
+    (prefix / library).parent.mkdir()
+    (prefix / library).touch()
+    return prefix
+
+
+def missing():
+    return {device.name: str(device.missing or "") for device in kokkos.devices()}
+
+
+def test_a_sites_kokkos_is_taken_for_what_it_was_built(monkeypatch, tmp_path):
+    require("c++")
+    monkeypatch.setenv("Kokkos_ROOT", str(installed(tmp_path, 50001, "SERIAL", "OPENMPTARGET")))
+    found = _kokkos_library.find()
+    assert (found.version, found.standard) == ("5.0.1", "c++20")
+    assert found.library == tmp_path / "lib64" / "libkokkoscore.a"
+    assert missing()["serial"] == ""
+    assert "was built without OpenMP" in missing()["openmp"]
+    told = kokkos.compiled_with(make_case("heat", "kokkos:serial"))
+    assert told["libkokkos"].startswith("5.0.1")
+    assert "-std=c++20" in told["flags"]
+
+
+def test_a_kokkos_that_does_not_fit_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("Kokkos_ROOT", str(tmp_path / "none"))
+    assert f"no Kokkos is installed in {tmp_path / 'none'}" in missing()["openmp"]
+    monkeypatch.setenv("Kokkos_ROOT", str(installed(tmp_path / "old", 30300, "OPENMP")))
+    assert "has a version below 3.4 (30300)" in missing()["openmp"]
+
+
+def test_no_kokkos_names_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.delenv("Kokkos_ROOT", raising=False)
+    monkeypatch.setattr(_kokkos_library, "own_prefix", lambda: tmp_path / "none")
+    assert missing()["serial"].startswith("no Kokkos found; run `joulia prepare kokkos`")
+
+
+def test_a_build_that_cannot_be_is_said(monkeypatch, tmp_path):
+    require("c++")
+    from joulia.analysis.terminal import console
+
+    monkeypatch.delenv("Kokkos_ROOT", raising=False)
+    monkeypatch.setattr(_kokkos_library, "own_prefix", lambda: tmp_path / "none")
+    monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: None)
+    monkeypatch.setattr(setup.LANGUAGE.__class__, "compiler", lambda self: "g++")
+    with pytest.raises(Unavailable, match="no cmake found; pip install cmake"):
+        setup.prepare(console(stderr=True), tmp_path)
+    monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: "/bin/false")
+    monkeypatch.setattr(setup, "cache_dir", lambda: tmp_path)
+    with pytest.raises(Unavailable, match="no Kokkos sources in"):
+        setup.prepare(console(stderr=True), tmp_path)
+    (tmp_path / "tree" / "core" / "src").mkdir(parents=True)
+    (tmp_path / "tree" / "core" / "src" / "Kokkos_Core.hpp").touch()
+    with pytest.raises(Unavailable, match="Kokkos does not build"):
+        setup.prepare(console(stderr=True), tmp_path / "tree")
+    assert not (tmp_path / "none").exists()
