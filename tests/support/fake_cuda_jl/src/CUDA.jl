@@ -34,7 +34,7 @@ function mutate(path, old, new)
     package = Base.root_module(Base.PkgId(
         Base.UUID("6f1c7c3e-3a55-4f0b-9f0e-6a6f756c6961"), "JouliaKernels"))
     # What the file includes lies beside it.
-    task_local_storage(:SOURCE_PATH, path) do
+    task_local_storage(:SOURCE_PATH, String(path)) do
         Base.include_string(package, replace(text, old => new), path)
     end
 end
