@@ -52,7 +52,7 @@ def test_a_revision_that_is_slower_and_hungrier_is_named(joulia, scratch, caches
     fake.parent.mkdir(parents=True)
     fake.write_text('{"id": "node", "watts": {"package-0": 50.0}}')
     done = joulia(
-        "gate", "--base", "good", "heat", "-b", "numpy", "--size", "tiny", "--ranks", "2",
+        "gate", "--base", "good", "heat", "-b", "numpy", "--size", "tiny", "--ranks", "1",
         "--pairs", "8", "--window", "0.05", "--repeats", "3", "--json", "--save", tmp_path / "kept",
         cwd=scratch, env=caches | {"JOULIA_ROOT": str(tmp_path / "root")},
     )  # fmt: skip

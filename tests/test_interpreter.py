@@ -86,12 +86,13 @@ def test_nor_does_the_sampler_of_a_meter(trap: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_only_one_place_starts_pythons() -> None:
-    """Every other file asks it; `guard` is isolated, and two look for what lies beside Python."""
+    """Every other file asks it; `guard` is isolated, and three look for what lies beside Python."""
     allowed = {
         "system/interpreter.py",
         "system/guard.py",
         "gate/builds.py",
         "parallel/launchers.py",
+        "setup/kokkos.py",
     }
     naming = {
         str(path.relative_to(HOME))

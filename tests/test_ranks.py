@@ -193,16 +193,8 @@ def test_no_cut_changes_a_bit_of_jax(tmp_path: Path) -> None:
     require_threads_give(seen, tmp_path, "jax", few)
 
 
-BACKENDS = [
-    "numpy",
-    "c++",
-    "fortran",
-    "numba",
-    "occa:serial",
-    "occa:openmp",
-    "occa:opencl",
-    "julia",
-]
+BACKENDS = ["numpy", "c++", "fortran", "numba", "occa:serial", "occa:openmp", "julia"]
+"""Others are in their own files: test_occa_opencl.py, test_kokkos.py, test_cuda_*.py."""
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
