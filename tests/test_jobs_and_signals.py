@@ -91,14 +91,18 @@ def test_a_record_says_which_variables_its_launcher_did_not_see(measured):
 
 @pytest.mark.usefixtures("no_scheduler")
 def test_variables_stay_where_the_schedulers_launcher_is(tmp_path, monkeypatch):
-    (tmp_path / "srun").write_text("#!/bin/sh\n")
-    (tmp_path / "srun").chmod(0o755)
+    for name in ("srun", "scontrol"):
+        (tmp_path / name).write_text('#!/bin/sh\ntest "$3" != 18\n')
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     assert launchers.absent() == ["slurm"]
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert launchers.absent() == []
     env = launch.environment(make_case("heat"), Settings(), tmp_path)
     assert env["SLURM_JOB_ID"] == "17"
+    monkeypatch.setenv("SLURM_JOB_ID", "18")  # it has ended, and a shell kept its variables
+    assert launchers.absent() == ["slurm"]
+    assert launchers.detect() == "mpiexec"
 
 
 def test_a_run_that_an_outer_mpiexec_starts_twice_is_refused_in_one_line(tmp_path):

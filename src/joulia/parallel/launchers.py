@@ -99,7 +99,7 @@ def choose(
 
 def detect() -> str:
     """srun in a Slurm allocation, jsrun in an LSF one, where the command is there; else mpiexec."""
-    if "SLURM_JOB_ID" in os.environ and shutil.which("srun"):
+    if "SLURM_JOB_ID" in os.environ and "slurm" not in absent():
         return "srun"
     if "LSB_JOBID" in os.environ and shutil.which("jsrun"):
         return "jsrun"
@@ -107,7 +107,7 @@ def detect() -> str:
 
 
 def absent() -> list[str]:
-    """The schedulers whose variables are set while none of their commands is here.
+    """The schedulers whose variables are set while none of their commands is here, or no job.
 
     So it is in a container inside a job, and in a shell that kept a job's environment. An mpiexec
     that believes the variables would wait for the scheduler for ever.
@@ -116,8 +116,26 @@ def absent() -> list[str]:
         name
         for name, (prefixes, commands) in SCHEDULERS.items()
         if any(key.startswith(prefixes) for key in os.environ)
-        and not any(map(shutil.which, commands))
+        and not (any(map(shutil.which, commands)) and (name != "slurm" or in_slurm_job()))
     ]
+
+
+def in_slurm_job() -> bool:
+    """Whether Slurm knows the job that SLURM_JOB_ID names; taken for granted without scontrol."""
+    job, scontrol = os.environ.get("SLURM_JOB_ID"), shutil.which("scontrol")
+    return job is None or scontrol is None or _known(scontrol, job)
+
+
+@cache
+def _known(scontrol: str, job: str) -> bool:
+    done = subprocess.run(
+        [scontrol, "show", "job", job],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode == 0
 
 
 def misleading() -> tuple[str, ...]:
@@ -127,7 +145,10 @@ def misleading() -> tuple[str, ...]:
 
 
 def _cannot_start(scheduler: str) -> bool:
-    _, commands = SCHEDULERS.get(scheduler.lower(), ((), ()))
+    name = scheduler.lower()
+    _, commands = SCHEDULERS.get(name, ((), ()))
+    if name == "slurm" and "SLURM_JOB_ID" not in os.environ:
+        return True  # on a login node, say: srun would ask for nodes, and wait
     return bool(commands) and not any(map(shutil.which, commands))
 
 

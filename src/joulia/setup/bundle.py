@@ -30,6 +30,8 @@ from joulia.version import version
 
 ROOT = "joulia-bundle"
 MANIFEST, WHEELS, OCCA, INSTALL = "manifest.json", "wheels", "occa.tar.gz", "install"
+NOT_BUILT = (".*", "build", "dist", "results", "*.egg-info", "__pycache__")
+"""What of a source tree no wheel is built from."""
 SCRIPT = """#!/bin/sh
 # ./install FOLDER: joulia in a new environment there, and everything built; no network is needed.
 # PYTHON names the interpreter, which must be a Python {python} (python3).
@@ -104,7 +106,9 @@ def own_wheel(out: Console, folder: Path, wheel: Path | None) -> Path:
             "joulia does not run from its source tree", "name its wheel: --wheel FILE"
         )
     out.print(f"bundle: building joulia's wheel from {source}", markup=False)
-    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(source))
+    copy = folder.parent.parent / "source"  # a build leaves traces, and finds those of the last one
+    shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns(*NOT_BUILT))
+    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(copy))
     (built,) = folder.glob("joulia-*.whl")
     return built
 
