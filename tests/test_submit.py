@@ -191,7 +191,7 @@ def test_a_case_that_srun_started_and_that_hangs_is_not_in_the_way_of_the_next(
         timeout=100,
     )
     first, second = records(tmp_path)
-    assert "no result within 2 s" in first["reasons"][0]
+    assert "no result within 2 s" in first["reasons"][0], first["stderr"]
     assert "no result within 2 s" in second["reasons"][0]
     for each in (first, second):  # a step that waits for another's cores starts no task to kill
         assert "task" in " ".join(each["stderr"]), each["stderr"]

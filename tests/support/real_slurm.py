@@ -6,6 +6,7 @@ nodes n1 and n2 share this machine's cores, and without an affinity plug-in Slur
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -39,6 +40,7 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
+FirstJobId={first}
 KillWait=2
 TaskProlog={folder}/prolog
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
@@ -80,7 +82,11 @@ class Cluster:
             user=getpass.getuser(),
             folder=folder,
             ports=free_ports(3),
+            # MPICH names its shared memory after job and step, and under Slurm leaves it behind: in
+            # the next cluster's job 1 ranks would find that of this one's.
+            first=1 + secrets.randbelow(60_000_000),
         )
+        self.began = time.time()
         self.conf.write_text(text)
         self.environment = {"SLURM_CONF": str(self.conf)}
         files = ("socket", "pid-file", "log-file", "seed-file")
@@ -135,6 +141,19 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        remove_left_memory(self.began)
+
+
+def remove_left_memory(since: float) -> None:
+    """Shared memory that MPICH left behind since then, and that nobody has mapped."""
+    mapped = ""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):  # it ended while it was read
+            mapped += maps.read_text()
+    for path in Path("/dev/shm").glob("mpich_shm_*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime >= since and str(path) not in mapped:
+                path.unlink()
 
 
 def free_ports(count: int) -> list[int]:
