@@ -90,8 +90,10 @@ end
     end
 end
 
-forward(backend, box, args...) = each_item(forward!, backend, box[3:6], args...)
-solve(backend, box, args...) = each_item(solve!, backend, box[3:6], args...)
+const GROUP = (16,)
+
+forward(backend, box, args...) = each_item(forward!, backend, box[3:6], args...; group = GROUP)
+solve(backend, box, args...) = each_item(solve!, backend, box[3:6], args...; group = GROUP)
 
 # The tuned version has no other one for GPUs.
 emulator.forward(device::OneCell, box, args...) = forward(device.backend, box, args...)
