@@ -43,7 +43,12 @@ class KokkosCpp(_compilers.Language):
 
     def devices(self) -> tuple[Device, ...]:
         return tuple(
-            Device(device, threads=device != "serial", missing=self.missing(device))
+            Device(
+                device,
+                threads=device != "serial",
+                missing=self.missing(device),
+                aside="kokkos:openmp's code on one thread" if device == "serial" else "",
+            )
             for device in SPACES
         )
 

@@ -22,6 +22,7 @@ SUFFIX = "_numba.py"
 SUFFIXES = {"cuda": "_numba_cuda.py"}
 PACKAGES = ("numba", "llvmlite", "numba-cuda")
 VARIABLES = ("NUMBA_",)
+CACHED_BY_PLACE = True
 CONFIG_FILE = Path(".numba_config.yaml")
 """In the current folder, Numba reads it like variables."""
 NOT_IN_CODE = frozenset({"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"})

@@ -92,9 +92,13 @@ def devices() -> tuple[Device, ...]:
     except Unavailable as error:
         missing = error
     return (
-        Device("serial", threads=False, missing=missing),
+        Device("serial", threads=False, missing=missing, aside="occa:openmp's code on one thread"),
         Device("openmp", missing=missing, ceiling=4),
-        Device("opencl", missing=missing or _occa_opencl.missing()),
+        Device(
+            "opencl",
+            missing=missing or _occa_opencl.missing(),
+            aside="there to be right and not to be quick",
+        ),
         Device(
             "cuda",
             gpu=True,

@@ -6,8 +6,12 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+from rich.console import Console
+
 from joulia.bridges import numba as numba_bridge
 from joulia.bridges import occa
+from joulia.setup import prepare
 
 from .conftest import require
 
@@ -34,3 +38,20 @@ def test_a_changed_neighbour_is_compiled_anew_by_numba(tmp_path: Path, monkeypat
 
     assert place("TWICE = 2\n") == place("TWICE = 2\n")
     assert place("TWICE = 2\n") != place("TWICE = 3\n")
+
+
+@pytest.mark.parametrize(("bridge", "anew"), [("numba", True), ("c++", False)])
+def test_another_copy_of_the_sources_is_prepared_where_caches_are_by_place(
+    bridge: str, anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numba keeps what it compiled for a folder; `prepare` called a second checkout's warm."""
+    require(bridge)
+    times: list[int] = []
+    monkeypatch.setattr(prepare, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(prepare, "compiled", lambda cases: times.append(len(cases)) or cases)
+    prepare.warm(bridge, Console(quiet=True))
+    prepare.warm(bridge, Console(quiet=True))
+    assert len(times) == 1
+    monkeypatch.setattr(prepare, "__file__", str(tmp_path / "joulia" / "setup" / "prepare.py"))
+    prepare.warm(bridge, Console(quiet=True))
+    assert len(times) == 1 + anew

@@ -14,6 +14,7 @@ from joulia.records.identity import identity
 from joulia.runner.plan import Request, plan, preset
 from joulia.simulation.solve import make_case
 
+from .conftest import device
 from .results import record
 
 
@@ -68,6 +69,23 @@ def test_what_is_measured_where_variants_are_not_named() -> None:
     assert backends(Request(**heat, backends=["numba/plain"])) == ["numba/plain"]
     assert set(backends(Request(**heat))) == set(registry.backends())
     assert set(backends(*preset("quick", ["heat"], []))) >= {"numba", "numba/plain", "numpy"}
+
+
+def test_the_quick_preset_names_what_it_leaves_out() -> None:
+    """A device that another stands for is skipped with the reason, unless it is named."""
+    left_out = {p.case.backend: str(p.skip) for p in plan(preset("quick", ["heat"], []))}
+    why = "not in the quick preset unless named: occa:openmp's code on one thread"
+    assert left_out["occa:serial"] in (why, str(device("occa:serial").missing))
+    named = plan(preset("quick", ["heat"], ["occa:serial"]))
+    assert {p.skip for p in named if p.case.backend == "occa:serial"} <= {
+        None, str(device("occa:serial").missing),
+    }  # fmt: skip
+
+
+def test_no_kernel_is_asked_for_a_version_that_only_others_have() -> None:
+    """Two kernels have `kokkos:serial/plain`: the others lack nothing, where it is not named."""
+    kernels = {p.case.kernel for p in plan([Request()]) if p.case.backend == "kokkos:serial/plain"}
+    assert kernels == {"heat", "shallow_water"}
 
 
 def test_only_one_variant_can_be_asked_for() -> None:

@@ -27,7 +27,8 @@ class Device:
 
     `unproven` says what was never seen working there, for people who consider using it. `gpu` says
     that an NVIDIA GPU computes, one a rank, instead of the processor's cores. A place's bounds are
-    measured on the device with the largest `ceiling` that can run there; 0 is never asked.
+    measured on the device with the largest `ceiling` that can run there; 0 is never asked. `aside`
+    says why the quick preset leaves a device out where no backend is named.
     """
 
     name: str = "cpu"
@@ -36,6 +37,7 @@ class Device:
     unproven: str = ""
     gpu: bool = False
     ceiling: int = 0
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Bridge(Protocol):
     What else decides which code runs is part of a record's identity, and a bridge may name it:
     `PACKAGES`, the distributions that compile or run it; `VARIABLES`, how the environment variables
     begin that change it; and `compiled_with(case)`, a dictionary of what they do not tell
-    (compilers, flags), cheap like `devices()`.
+    (compilers, flags), cheap like `devices()`. `CACHED_BY_PLACE` says that what it compiled is kept
+    for the folder of the sources: another copy of them compiles anew.
     """
 
     SUFFIX: str

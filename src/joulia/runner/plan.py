@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from joulia import registry
-from joulia.case import DTYPES, Backend, Case, Shape, Value
+from joulia.case import DTYPES, TUNED, Backend, Case, Shape, Value
 from joulia.errors import JouliaError, suggest
 from joulia.grid import divide
 from joulia.kernel import Kernel
@@ -32,12 +32,14 @@ class Request:
     decompose: Shape | None = None
     waits: Sequence[str] = ("default",)
     variants: Sequence[str] = ()
+    aside: bool = True
+    """Whether devices that the quick preset leaves out are measured."""
 
 
 PRESETS = ("quick", "full")
 
 
-QUICK = {"window_s": 0.2, "repeats": 7}
+QUICK = {"window_s": 0.15, "repeats": 7}
 """What the quick preset measures with where the user names nothing else."""
 
 
@@ -53,6 +55,7 @@ def preset(
                 sizes=(registry.kernel(name).kernel.quick,),
                 ranks=(1, 2),
                 variants=variants,
+                aside=bool(backends),
             )
             for name in kernels or registry.kernels()
         ]
@@ -103,6 +106,8 @@ def expand(request: Request) -> Iterable[Planned]:
         ):
             for backend in backends:
                 device = registry.device(backend.bridge, backend.device)
+                if not request.backends and optional(name, backend):
+                    continue
                 for threads, wait in itertools.product(request.threads or (None,), request.waits):
                     case = registry.case(
                         name,
@@ -117,7 +122,15 @@ def expand(request: Request) -> Iterable[Planned]:
                     )
                     least, units = kernel.least(shape), kernel.units(case)
                     divide(shape, ranks, least, request.decompose, units)
-                    yield Planned(case, reason(case, device, request.oversubscribe))
+                    why = reason(case, device, request.oversubscribe)
+                    if not (why or request.aside) and device.aside:
+                        why = f"not in the quick preset unless named: {device.aside}"
+                    yield Planned(case, why)
+
+
+def optional(kernel: str, backend: Backend) -> bool:
+    """Whether this is a further version of a kernel's sources that the kernel does not have."""
+    return backend.variant != TUNED and registry.source(kernel, *backend) is None
 
 
 def chosen(request: Request) -> list[Backend]:
