@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from joulia.bridge import Device, HostOps, Ops, Source, python_functions, rows
-from joulia.bridges import _numba_cuda
+from joulia.bridges import _numba_cache, _numba_cuda
 from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
@@ -22,10 +22,11 @@ SUFFIX = "_numba.py"
 SUFFIXES = {"cuda": "_numba_cuda.py"}
 PACKAGES = ("numba", "llvmlite", "numba-cuda")
 VARIABLES = ("NUMBA_",)
-CACHED_BY_PLACE = True
 CONFIG_FILE = Path(".numba_config.yaml")
 """In the current folder, Numba reads it like variables."""
-NOT_IN_CODE = frozenset({"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"})
+NOT_IN_CODE = frozenset({
+    "CACHE_DIR", "CACHE_LOCATOR_CLASSES", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS",
+})  # fmt: skip
 """Of Numba's configuration, what compiled functions do not depend on."""
 
 _loaded: list[Any] = []
@@ -125,6 +126,7 @@ def keep_in_cache(folder: Path) -> None:
     sources = [path.read_text() for path in sorted({*shared, *folder.glob("*.py")})]
     home = os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba"
     config.CACHE_DIR = str(Path(home) / digest(compiler_state(config), *sources))
+    config.CACHE_LOCATOR_CLASSES = f"{_numba_cache.__name__}.ByContent"
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:

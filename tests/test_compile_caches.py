@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-from rich.console import Console
-
 from joulia.bridges import numba as numba_bridge
 from joulia.bridges import occa
-from joulia.setup import prepare
 
 from .conftest import require
+from .programs_run import program
 
 
 def test_a_changed_header_is_compiled_anew_by_occa(tmp_path: Path) -> None:
@@ -40,18 +38,21 @@ def test_a_changed_neighbour_is_compiled_anew_by_numba(tmp_path: Path, monkeypat
     assert place("TWICE = 2\n") != place("TWICE = 3\n")
 
 
-@pytest.mark.parametrize(("bridge", "anew"), [("numba", True), ("c++", False)])
-def test_another_copy_of_the_sources_is_prepared_where_caches_are_by_place(
-    bridge: str, anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_copy_of_the_sources_finds_what_numba_compiled_for_the_first(
+    tmp_path: Path,
 ) -> None:
-    """Numba keeps what it compiled for a folder; `prepare` called a second checkout's warm."""
-    require(bridge)
-    times: list[int] = []
-    monkeypatch.setattr(prepare, "cache_dir", lambda: tmp_path)
-    monkeypatch.setattr(prepare, "compiled", lambda cases: times.append(len(cases)) or cases)
-    prepare.warm(bridge, Console(quiet=True))
-    prepare.warm(bridge, Console(quiet=True))
-    assert len(times) == 1
-    monkeypatch.setattr(prepare, "__file__", str(tmp_path / "joulia" / "setup" / "prepare.py"))
-    prepare.warm(bridge, Console(quiet=True))
-    assert len(times) == 1 + anew
+    """A second checkout, an installed wheel: by its folders Numba called all of it cold."""
+    require("numba")
+    source = Path(numba_bridge.__file__).parents[1]
+    copies = [tmp_path / name / "joulia" for name in ("first", "second")]
+    asked = (
+        "from joulia import solve; from joulia.bridges import numba; "
+        "solve('stream', 'numba', shape=(8,), steps=1); print(numba.cache(), numba.__file__)"
+    )
+    told = []
+    for copy in copies:
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        env = {"PYTHONPATH": str(copy.parent), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+        told.append(program(env, "-c", asked).split())
+    assert [cache for cache, _ in told] == ["cold", "warm"]
+    assert all(path.startswith(str(copy)) for (_, path), copy in zip(told, copies, strict=True))

@@ -61,8 +61,7 @@ class Bridge(Protocol):
     What else decides which code runs is part of a record's identity, and a bridge may name it:
     `PACKAGES`, the distributions that compile or run it; `VARIABLES`, how the environment variables
     begin that change it; and `compiled_with(case)`, a dictionary of what they do not tell
-    (compilers, flags), cheap like `devices()`. `CACHED_BY_PLACE` says that what it compiled is kept
-    for the folder of the sources: another copy of them compiles anew.
+    (compilers, flags), cheap like `devices()`.
     """
 
     SUFFIX: str

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from joulia import registry
 from joulia.analysis.terminal import console
-from joulia.case import DTYPES, Case, Settings, digest
+from joulia.case import DTYPES, Case, Settings
 from joulia.errors import Unavailable, suggest
 from joulia.runner import launch
 from joulia.runner.session import identify
@@ -95,9 +95,7 @@ def warm(part: str, out: Console) -> None:
         for backend in backends  # in turn: a device of OCCA's builds one kernel at a time
         if registry.source(name, *backend)
     ]
-    by_place = getattr(registry.bridge(part), "CACHED_BY_PLACE", False)
-    place = f"-{digest(str(Path(__file__).parents[1]))}" if by_place else ""
-    stamp = cache_dir() / f"warm-{part}{place}.json"
+    stamp = cache_dir() / f"warm-{part}.json"
     state = {case.label: identify(case, COMPILING) for case in cases}
     with contextlib.suppress(OSError, ValueError):
         if json.loads(stamp.read_text()) == state:
