@@ -94,26 +94,28 @@ subroutine correct(nz, ny, nx, z0, z1, y0, y1, x0, x1, x, coarse, b, out, sz, sy
   real(rk), intent(in) :: coarse(0:mx-1, 0:my-1, 0:*)
   real(rk), intent(inout) :: out(0:nx-1, 0:ny-1, 0:nz-1)
   real(rk), value :: u, v, wx, wy, wz
-  integer :: i, y, z, low, high, c, s, n, k
+  integer :: i, y, z, low, high, c, s, n, k, below, above, w, p, e
 
-  !$omp parallel do private(low, high, c, s, n, k)
+  !$omp parallel do private(low, high, c, s, n, k, below, above)
   do z = z0, z1 - 1
     low = max(z - 1, bottom)
     high = min(z + 1, top - 1)
     k = parent(z, sz, oz)
+    below = parent(low, sz, oz)
+    above = parent(high, sz, oz)
     do y = y0, y1 - 1
       c = parent(y, sy, oy)
       s = parent(y - 1, sy, oy)
       n = parent(y + 1, sy, oy)
-      !$omp simd
+      !$omp simd private(w, p, e)
       do i = x0, x1 - 1
-        out(i, y, z) = u * (x(i, y, z) + coarse(parent(i, sx, ox), c, k)) + v * b(i, y, z) &
-          + wx * ((x(i-1, y, z) + coarse(parent(i-1, sx, ox), c, k)) &
-                  + (x(i+1, y, z) + coarse(parent(i+1, sx, ox), c, k))) &
-          + wy * ((x(i, y-1, z) + coarse(parent(i, sx, ox), s, k)) &
-                  + (x(i, y+1, z) + coarse(parent(i, sx, ox), n, k))) &
-          + wz * ((x(i, y, low) + coarse(parent(i, sx, ox), c, parent(low, sz, oz))) &
-                  + (x(i, y, high) + coarse(parent(i, sx, ox), c, parent(high, sz, oz))))
+        w = parent(i - 1, sx, ox)
+        p = parent(i, sx, ox)
+        e = parent(i + 1, sx, ox)
+        out(i, y, z) = u * (x(i, y, z) + coarse(p, c, k)) + v * b(i, y, z) &
+          + wx * ((x(i-1, y, z) + coarse(w, c, k)) + (x(i+1, y, z) + coarse(e, c, k))) &
+          + wy * ((x(i, y-1, z) + coarse(p, s, k)) + (x(i, y+1, z) + coarse(p, n, k))) &
+          + wz * ((x(i, y, low) + coarse(p, c, below)) + (x(i, y, high) + coarse(p, c, above)))
       end do
     end do
   end do
