@@ -12,7 +12,7 @@ include("pointwise.jl")
 const COLUMNS, ROWS = 512, 16
 
 "The combination with something added, of neighbours in rows."
-@inline function row_value(more, x, b, i, y, z, low, high, u, v, wx, wy, wz)
+Base.@propagate_inbounds function row_value(more, x, b, i, y, z, low, high, u, v, wx, wy, wz)
     value = muladd(v, b[i, y, z], muladd(u, x[i, y, z], more))
     value = muladd(wx, x[i-1, y, z] + x[i+1, y, z], value)
     value = muladd(wy, x[i, y-1, z] + x[i, y+1, z], value)
