@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import traceback
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +20,6 @@ SHORT = ("0.002", "200")
 """Window in seconds and repeats without a meter: many windows shorter than a scheduler's slice."""
 LONG = ("1", "9")
 """The same where joules are read: meters need long windows."""
-NOT_IN_TURN = (
-    "joulia: these were not measured in turn: what changed on the machine between the two files "
-    "counts as a change of the code"
-)
 
 
 COMMAND = "joulia.gate.command"
@@ -34,9 +27,6 @@ OF_KERNELS = (
     "backend", "size", "shape", "dtype", "ranks", "threads", "wait", "param", "window", "repeats",
 )  # fmt: skip
 OF_COMMANDS = ("build", "figures")
-
-Tell = Callable[..., None]
-"""`tell(what, done, of)`: what is under way."""
 
 
 class GateCommand(click.Command):
@@ -137,7 +127,7 @@ def judge(options: dict[str, Any], command: tuple[str, ...] | None) -> int:
     if options["as_json"]:
         click.echo(json.dumps(show.as_json(verdicts, about)))
     else:
-        show.table(verdicts)
+        show.table(verdicts, about)
     return compare.exit_code(verdicts)
 
 
@@ -151,7 +141,7 @@ def write(path: Path, text: str) -> None:
 def files(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     """Verdicts from two results files."""
     from joulia.cli import gate_command
-    from joulia.gate import compare
+    from joulia.gate import compare, show
     from joulia.records import store
 
     if len(options["what"]) != 2 or options["head"]:
@@ -168,7 +158,7 @@ def files(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     for path, records in zip(paths, (base, head), strict=True):
         if not records:
             raise JouliaError(f"{path} holds no record. Allowed: files that `joulia run` wrote")
-    click.echo(NOT_IN_TURN, err=True)
+    click.echo(show.NOT_IN_TURN, err=True)
     return compare.verdicts(base, head, limits)
 
 
@@ -183,6 +173,7 @@ def thresholds(options: dict[str, Any], about: dict[str, Any]) -> dict[str, floa
 
 def revisions(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     """Verdicts from two revisions, built, measured in turn and cleaned away."""
+    from joulia.cli.gate_work import at_work
     from joulia.gate import builds, measure
 
     limits = thresholds(options, about)
@@ -211,41 +202,6 @@ def revisions(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
         for side, records in zip(builds.SIDES, (base, head), strict=True):
             measure.save(options["save"] / f"{side}.jsonl", records)
     return verdicts
-
-
-@contextlib.contextmanager
-def at_work() -> Iterator[tuple[Path, Tell]]:
-    """A folder for two builds and what tells of the work; afterwards, or interrupted, both go."""
-    from rich.progress import Progress, TimeElapsedColumn
-
-    from joulia.analysis.terminal import console
-    from joulia.cli.progress import bar_column, name_column
-    from joulia.gate import builds
-
-    err = console(stderr=True)
-    columns = (name_column(), bar_column(err), TimeElapsedColumn())
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with (
-            Progress(
-                *columns, console=err, transient=True, expand=True, disable=not err.is_terminal
-            ) as progress,
-            builds.workshop() as folder,
-        ):
-            task = progress.add_task("")
-
-            def tell(what: str, done: int | None = None, of: int | None = None) -> None:
-                progress.update(task, description=what, completed=done, total=of)
-
-            yield folder, tell
-    except KeyboardInterrupt:
-        click.echo("joulia: interrupted; the two builds are removed", err=True)
-        raise SystemExit(130) from None
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """A polite kill cleans up like Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def metered() -> bool:

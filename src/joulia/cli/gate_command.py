@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from joulia.cli import gate
 from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ def revisions(
     options: dict[str, Any], words: tuple[str, ...], about: dict[str, Any]
 ) -> list[Verdict]:
     """Verdicts from two revisions, checked out, built, run in turn and cleaned away."""
+    from joulia.cli.gate_work import at_work
     from joulia.gate import builds, checkouts, commands, measure
     from joulia.gate.compare import Command
 
@@ -47,7 +47,7 @@ def revisions(
     about |= {"command": shlex.join(words), "budget_pairs": options["pairs"]}
     if options["build"]:
         about["build"] = options["build"]
-    with gate.at_work() as (folder, tell):
+    with at_work() as (folder, tell):
         sides = {}
         for side, commit in zip(builds.SIDES, commits, strict=True):
             tell(f"checking out {side} {commit[:12]}")
@@ -72,7 +72,7 @@ def files(
     options: dict[str, Any], paths: list[Path], about: dict[str, Any]
 ) -> list[Verdict] | None:
     """Verdicts from two files of runs; None where the first holds something else."""
-    from joulia.gate import runs
+    from joulia.gate import runs, show
     from joulia.gate.compare import Command
 
     base = runs.load(paths[0])
@@ -84,7 +84,7 @@ def files(
     limits = thresholds(options, about)
     runs.require_comparable(base, head)
     runs.require_known(limits, runs.metrics(base, head))
-    click.echo(gate.NOT_IN_TURN, err=True)
+    click.echo(show.NOT_IN_TURN, err=True)
     comparisons = max(1, runs.compared(base, head))
     return runs.judge(Command(head[0].command), base, head, limits, comparisons)
 

@@ -101,20 +101,19 @@ class Runner:
             file.unlink(missing_ok=True)  # an old one would be taken for this run's
         run = Run(checkout.side, checkout.commit, self.command.words, self.machine.id)
         before = self.surroundings.look()
-        afterwards: list[Moment] = []
         energy: Energy | None = None
         reason: str | None = None
-        with started(checkout, [str(self.timeout_s), str(out), str(err)], self.command) as go:
+        afterwards: list[Moment] = []
 
-            def work() -> str:
-                line = go()
-                afterwards.append(self.surroundings.look())
-                return line
+        def then(_: float) -> None:
+            afterwards.append(self.surroundings.look())
 
+        with started(checkout, [str(self.timeout_s), str(out), str(err)], self.command) as work:
             if metered:
-                line, energy, reason = self.joules(work)
+                line, energy, reason = self.joules(work, then)
             else:
                 line = work()
+                then(0.0)
         word, *numbers = line.split() or ["nothing"]
         if word != "ended":
             return replace(run, failure=self.failure(word, numbers), started=word != "error")
@@ -129,11 +128,13 @@ class Runner:
         known = self.surroundings.conditions(before, afterwards[0], float(seconds), float(cpu_s))
         return replace(run, conditions=known)
 
-    def joules(self, work: Callable[[], str]) -> tuple[str, Energy | None, str | None]:
-        """The outcome of some work, its joules, or why there are none."""
+    def joules(
+        self, work: Callable[[], str], then: Callable[[float], None]
+    ) -> tuple[str, Energy | None, str | None]:
+        """The outcome of some work, its joules, or why there are none; `then` is called after."""
         rest = self.energy.idles[-1:]  # after the last run, and so before this one
         begin_anew(self.energy, rest)
-        line, window = window_of(self.energy, work)
+        line, window = window_of(self.energy, work, then)
         if self.energy.active:
             self.energy.keep(window)
         data, reason = energy_result(self.energy, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -23,6 +23,10 @@ COLOURS = {
     "failed": "bold red",
     "nothing measured": "dim",
 }
+NOT_IN_TURN = (
+    "joulia: these were not measured in turn: what changed on the machine between the two files "
+    "counts as a change of the code"
+)
 HEADINGS = ("verdict", "case", "metric", "base", "head", "change", "interval", "pairs")
 """Of the table in a pull request's comment."""
 FIGURES = (
@@ -87,9 +91,20 @@ def shown(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     return rows, list(notes)
 
 
-def table(verdicts: Sequence[Verdict]) -> None:
-    """One row a case and metric on stdout, reasons below, and a closing line."""
+def sides(about: Mapping[str, Any]) -> list[str]:
+    """Which revisions are compared, a line each; none of two files."""
+    return [
+        f"{side}: {about[side][:12]} {about[f'{side}_subject']}"
+        for side in ("base", "head")
+        if f"{side}_subject" in about
+    ]
+
+
+def table(verdicts: Sequence[Verdict], about: Mapping[str, Any]) -> None:
+    """What is compared, one row a case and metric on stdout, reasons below, and a closing line."""
     out = console()
+    for line in sides(about):
+        out.print(line, markup=False)
     rows, notes = shown(verdicts)
     if rows:
         columns = OF_A_COMMAND if isinstance(rows[0].case, Command) else COLUMNS
@@ -126,9 +141,10 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     """One line: every regression by name, else what failed, else what there was."""
     regressions = [v for v in verdicts if v.verdict == "regression"]
     if regressions:
-        return "Regression: " + "; ".join(
-            f"{name(v)}: {v.metric} {change(v)} ({interval(v)})" for v in regressions
-        )
+        worse: dict[str, list[str]] = {}
+        for v in regressions:
+            worse.setdefault(name(v), []).append(f"{v.metric} {change(v)} ({interval(v)})")
+        return "Regression: " + "; ".join(f"{n}: {', '.join(m)}" for n, m in worse.items())
     failures = dict.fromkeys(f"{name(v)}: {v.reason}" for v in verdicts if v.verdict == "failed")
     if failures:
         return "Failed: " + "; ".join(failures)
@@ -151,6 +167,8 @@ def markdown(verdicts: Sequence[Verdict], about: dict[str, Any]) -> str:
     """A comment for a pull request: the closing line, the table, the reasons, how it was done."""
     rows, notes = shown(verdicts)
     lines = [f"### joulia gate\n\n{_escape(summary(verdicts))}\n"]
+    if compared := sides(about):
+        lines.append(f"{_escape('; '.join(compared))}\n")
     if rows:
         lines += ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
         for verdict in rows:
