@@ -7,6 +7,8 @@ until one does.
 from __future__ import annotations
 
 import json
+import math
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,14 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("joules", "joules of calls (joulia)")
     group.addoption(
         "--joules-window",
-        type=partial(number, float, 0.0),
+        type=seconds,
         default=0.1,
         metavar="SECONDS",
         help="the shortest window of calls; meters may need longer ones (0.1)",
     )
     group.addoption(
         "--joules-windows",
-        type=partial(number, int, 5),
+        type=windows,
         default=7,
         metavar="NUMBER",
         help="windows of a measurement, from 6 (7)",
@@ -49,12 +51,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def number(kind: type, above: float, text: str) -> Any:
-    """A number of a kind above a bound; ValueError, which pytest tells in a line, for others."""
-    value = kind(text)
-    if not above < value < float("inf"):
-        raise ValueError(text)
+def seconds(text: str) -> float:
+    """A window's length; argparse tells what is wrong with another one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise ArgumentTypeError(f"{text} is not allowed. Allowed: seconds above 0, as in 0.5")
     return value
+
+
+def windows(text: str) -> int:
+    """A number of windows; fewer than 6 have no 95 % interval."""
+    if not text.isdecimal() or int(text) < 6:
+        raise ArgumentTypeError(f"{text} is not allowed. Allowed: a whole number from 6")
+    return int(text)
 
 
 class Joules:
@@ -163,24 +175,38 @@ def joules(request: pytest.FixtureRequest, _joules_meters: EnergyMonitor | str) 
 # ---- what was measured -----------------------------------------------------------------------
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    measured = [
-        row
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, rows in report.user_properties
-        if name == PROPERTY
-        for row in rows
-    ]
-    if not measured:
-        return
-    terminalreporter.section("joules a call (median and 95 % interval)")
-    for line in table(measured):
-        terminalreporter.write_line(line)
-    if path := config.getoption("--joules-figures"):
-        lines = [json.dumps(line) for row in measured for line in figure_lines(row)]
-        path.write_text("".join(f"{line}\n" for line in lines))
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Measured(config), "joulia-measured")
+
+
+class Measured:
+    """What the tests of a session measured, from their reports, which pytest-xdist carries on."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.rows: list[dict[str, Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, rows in report.user_properties:
+                if name == PROPERTY and isinstance(rows, list):
+                    self.rows += rows
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.rows:
+            terminalreporter.section("joules a call (median and 95 % interval)")
+            for line in table(self.rows):
+                terminalreporter.write_line(line)
+
+    def pytest_sessionfinish(self) -> None:
+        path = self.config.getoption("--joules-figures")
+        if path is None or hasattr(self.config, "workerinput"):
+            return
+        lines = [json.dumps(line) for row in self.rows for line in figure_lines(row)]
+        try:
+            path.write_text("".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            pytest.exit(f"cannot write {path}: {error.strerror}", returncode=2)
 
 
 def figures(row: dict[str, Any]) -> str:
