@@ -26,7 +26,7 @@ COMMAND = "joulia.gate.command"
 OF_KERNELS = (
     "backend", "size", "shape", "dtype", "ranks", "threads", "wait", "param", "window", "repeats",
 )  # fmt: skip
-OF_COMMANDS = ("build", "figures")
+OF_COMMANDS = ("build", "figures", "metric")
 
 
 class GateCommand(click.Command):
@@ -50,6 +50,11 @@ class GateCommand(click.Command):
     "--figures",
     type=click.Path(path_type=Path),
     help="with a COMMAND: the file of figures that it writes, by its place in the checkout",
+)
+@click.option(
+    "--metric",
+    multiple=True,
+    help="with a COMMAND: what to judge: time, cpu, memory, energy, figures or one's name (all)",
 )
 @arguments.BACKEND
 @arguments.SIZE

@@ -12,6 +12,7 @@ from joulia.errors import JouliaError
 
 if TYPE_CHECKING:
     from joulia.gate.compare import Verdict
+    from joulia.gate.runs import Terms
 
 
 def revisions(
@@ -22,7 +23,7 @@ def revisions(
     from joulia.gate import builds, checkouts, commands, measure
     from joulia.gate.compare import Command
 
-    limits = thresholds(options, about)
+    terms = terms_of(options, about)
     if not words:
         raise JouliaError("no command. Allowed: joulia gate --base REV -- COMMAND [ARGUMENT]...")
     if options["what"]:
@@ -42,7 +43,7 @@ def revisions(
     if options["head"] is None:
         builds.require_clean(root)
     command = Command(words)
-    plan = commands.Plan(command, limits, options["pairs"], 60.0 * options["budget"])
+    plan = commands.Plan(command, terms, options["pairs"], 60.0 * options["budget"])
     about |= {"base": commits[0], "head": commits[1], "interleaved": True}
     about |= {"command": shlex.join(words), "budget_pairs": options["pairs"]}
     if options["build"]:
@@ -81,18 +82,18 @@ def files(
     head = runs.load(paths[1])
     if not head:
         raise JouliaError(f"{paths[1]} holds no runs. Allowed: what `joulia gate --save` wrote")
-    limits = thresholds(options, about)
+    terms = terms_of(options, about)
     runs.require_comparable(base, head)
-    runs.require_known(limits, runs.metrics(base, head))
+    terms.require_known(base, head)
     click.echo(show.NOT_IN_TURN, err=True)
-    comparisons = max(1, runs.compared(base, head))
-    return runs.judge(Command(head[0].command), base, head, limits, comparisons)
+    comparisons = max(1, terms.compared(base, head))
+    return runs.judge(Command(head[0].command), base, head, terms, comparisons)
 
 
-def thresholds(options: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:
-    """The smallest changes that count, of commands."""
+def terms_of(options: dict[str, Any], about: dict[str, Any]) -> Terms:
+    """What is judged, and the smallest changes that count."""
     from joulia.gate import compare, runs
 
     limits = compare.thresholds(options["threshold"], runs.THRESHOLDS, any_name=True)
     about |= {f"threshold_{name}": limit for name, limit in limits.items()}
-    return limits
+    return runs.Terms(limits, options["metric"])

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,16 +23,7 @@ from joulia.gate.checkouts import Checkout, last_line
 from joulia.gate.compare import Command, Verdict
 from joulia.gate.decision import looks
 from joulia.gate.figures import Figure, printed, together, written
-from joulia.gate.runs import (
-    FIGURES,
-    METRICS,
-    Run,
-    compared,
-    is_open,
-    judge,
-    metrics,
-    require_known,
-)
+from joulia.gate.runs import FIGURES, METRICS, Run, Terms, is_open, judge
 from joulia.gate.surroundings import Moment, Surroundings
 from joulia.meters import _nvml_state
 from joulia.parallel.comm import OneRank
@@ -44,13 +35,10 @@ from joulia.system.machine import describe, usable_cores
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run and when to stop: `pairs` and `seconds` are the budget.
-
-    `limits` are thresholds by metric; those of figures that are not named are `limits["figures"]`.
-    """
+    """What to run and judge, and when to stop: `pairs` and `seconds` are the budget."""
 
     command: Command
-    limits: Mapping[str, float]
+    terms: Terms
     pairs: int
     seconds: float
 
@@ -216,14 +204,15 @@ def duel(
     pair fills caches and counts for nothing. `tell(what, done, of)` is called before each run.
     """
     began = time.monotonic()
-    command, limits = plan.command, plan.limits
+    command, terms = plan.command, plan.terms
     h, b = (runner.run(side, metered=False) for side in (head, base))
     if not (b.started or h.started):
         raise JouliaError(f"{h.failure}. Allowed: a program on PATH, or a path in the checkout")
     if b.failure or h.failure:
-        return judge(command, [b], [h], limits, 1), [b], [h]
-    require_known(limits, metrics([b], [h]))
-    runner.begin(min(b.seconds or 0.0, h.seconds or 0.0))
+        return judge(command, [b], [h], terms, 1), [b], [h]
+    terms.require_known([b], [h])
+    if metered := terms.judged("energy"):
+        runner.begin(min(b.seconds or 0.0, h.seconds or 0.0))
     kept: dict[str, list[Run]] = {"base": [], "head": []}
     bases, heads = kept["base"], kept["head"]
     verdicts: list[Verdict] = []
@@ -235,13 +224,13 @@ def duel(
             number = len(bases)
             for side in (base, head) if number % 2 == 0 else (head, base):
                 tell(f"{side.side} {command.label}", number, upto)
-                run = runner.run(side)
+                run = runner.run(side, metered=metered)
                 kept[side.side].append(run)
                 if run.failure:
-                    return judge(command, bases, heads, limits, 1), bases, heads
+                    return judge(command, bases, heads, terms, 1), bases, heads
             late = time.monotonic() - began > plan.seconds
-        comparisons = comparisons or max(1, len(planned) * compared(bases, heads))
-        verdicts = judge(command, bases, heads, limits, comparisons)
+        comparisons = comparisons or max(1, len(planned) * terms.compared(bases, heads))
+        verdicts = judge(command, bases, heads, terms, comparisons)
         if late or not any(map(is_open, verdicts)):
             break
     return verdicts, bases, heads

@@ -29,8 +29,8 @@ SCHEMA = "joulia-gate-run/1"
 METRICS = {"time": "s", "cpu": "s", "memory": "B", "energy": "J"}
 """What every run is measured in, and its unit; a command's own figures come beside these."""
 FIGURES = "figures"
-"""In a threshold: every figure that is not named."""
-THRESHOLDS = {"time": 0.03, "cpu": 0.03, "memory": 0.05, "energy": 0.05, FIGURES: 0.05}
+"""In options: every figure that is not named."""
+THRESHOLDS = {"time": 0.05, "cpu": 0.05, "memory": 0.05, "energy": 0.05, FIGURES: 0.05}
 
 
 @dataclass(frozen=True)
@@ -104,41 +104,64 @@ def require_comparable(base: Runs, head: Runs) -> None:
             raise JouliaError(f"the runs are of different {what}: {names}. Allowed: one")
 
 
-def metrics(base: Runs, head: Runs) -> list[str]:
-    """What is judged: what every run is measured in, then the figures in head's order."""
+@dataclass(frozen=True)
+class Terms:
+    """What of a command is judged, and from which change on."""
+
+    limits: Mapping[str, float]
+    """By metric; those of figures that are not named are `limits["figures"]`."""
+    only: tuple[str, ...] = ()
+    """The metrics to judge, `figures` for all figures; empty for all there is."""
+
+    def limit(self, metric: str) -> float:
+        return self.limits.get(metric, self.limits[FIGURES])
+
+    def judged(self, metric: str) -> bool:
+        """Whether a metric is to be judged."""
+        name = metric if metric in METRICS or metric in self.only else FIGURES
+        return not self.only or name in self.only
+
+    def metrics(self, base: Runs, head: Runs) -> list[str]:
+        """Those to judge: what every run is measured in, then the figures in head's order."""
+        return [metric for metric in known(base, head) if self.judged(metric)]
+
+    def require_known(self, base: Runs, head: Runs) -> None:
+        """JouliaError where a threshold or a choice is of a figure that nobody tells."""
+        names = [*known(base, head), FIGURES]
+        for option, given in (("--threshold", self.limits), ("--metric", self.only)):
+            for name in given:
+                if name not in names:
+                    raise JouliaError(
+                        f"{option} {name}: no such figure. Allowed: {', '.join(names)}"
+                    )
+
+    def compared(self, base: Runs, head: Runs) -> int:
+        """The number of metrics to judge that have figures."""
+        every = (*base, *head)
+        return sum(
+            any(run.value(metric) is not None for run in every)
+            for metric in self.metrics(base, head)
+        )
+
+
+def known(base: Runs, head: Runs) -> list[str]:
+    """Every metric that runs have or may have."""
     own = (name for run in (*head, *base) for name in run.figures)
     return list(dict.fromkeys([*METRICS, *own]))
 
 
-def require_known(limits: Mapping[str, float], names: Sequence[str]) -> None:
-    """JouliaError where a threshold is of a figure that nobody tells."""
-    for name in limits:
-        if name not in (*names, FIGURES):
-            raise JouliaError(
-                f"--threshold {name}: no such figure. Allowed: {', '.join((*names, FIGURES))}"
-            )
-
-
-def compared(base: Runs, head: Runs) -> int:
-    """The number of metrics that have figures."""
-    return sum(
-        any(run.value(metric) is not None for run in (*base, *head))
-        for metric in metrics(base, head)
-    )
-
-
 def judge(
-    command: Command, base: Runs, head: Runs, limits: Mapping[str, float], comparisons: int
+    command: Command, base: Runs, head: Runs, terms: Terms, comparisons: int
 ) -> list[Verdict]:
     """The verdicts for what was measured so far; a failure, on either side, is the only one."""
     broken = [run for side in (base, head) for run in side[-1:] if run.failure]
     if broken:
         reason = "; ".join(f"{run.side} {run.commit[:12]}: {run.failure}" for run in broken)
-        return [Verdict(command, "time", "failed", limits["time"], reason)]
+        return [Verdict(command, "time", "failed", terms.limit("time"), reason)]
     unlike = conditions_differ(base, head)
     drafts = [
-        Verdict(command, metric, "inconclusive", limits.get(metric, limits[FIGURES]))
-        for metric in metrics(base, head)
+        Verdict(command, metric, "inconclusive", terms.limit(metric))
+        for metric in terms.metrics(base, head)
     ]
     return [_judge(draft, base, head, comparisons, unlike) for draft in drafts]
 
