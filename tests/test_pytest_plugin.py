@@ -89,9 +89,9 @@ def test_without_a_meter_a_test_is_skipped_by_name(pytester, tmp_path, monkeypat
     done.stdout.no_fnmatch_line("*joules a call*")
 
 
-def test_a_meter_that_dies_or_is_too_slow_skips_with_the_reason(pytester, node):
-    slow = {"id": "node", "watts": {"package-0": 50.0}, "fails_after": 20}
-    trees.put(node, {"run/joulia/fake-meter.json": json.dumps(slow)})
+def test_a_meter_that_dies_skips_the_test_with_the_reason(pytester, node):
+    mortal = {"id": "node", "watts": {"package-0": 50.0}, "fails_after": 20}
+    trees.put(node, {"run/joulia/fake-meter.json": json.dumps(mortal)})
     pytester.makepyfile("def test_one(joules):\n    joules(sum, range(1000))\n")
     done = pytester.runpytest_inprocess(*QUICK, "-rs")
     done.assert_outcomes(skipped=1)

@@ -60,7 +60,7 @@ def begin_anew(energy: EnergyMonitor, idles: Sequence[Window] = ()) -> None:
 def measure(
     energy: EnergyMonitor, call: Callable[[], Value], window_s: float, windows: int
 ) -> Called[Value]:
-    """Call a function once, then in windows of at least `window_s` seconds.
+    """Call a function once, then in windows, 6 or more, of at least `window_s` seconds.
 
     Windows grow as far as the meters need it. Each begins in work that already runs, as those of
     `joulia run` do, for counters lag. `energy` knows the periods of its meters already.
@@ -84,6 +84,9 @@ def measure(
     if data is None:
         # Its advice is an option of `joulia run`.
         return Called(value, None, (reason or "no joules").partition(" (joulia run ")[0])
+    if len(energy.windows) < FEWEST_WINDOWS:
+        voids = f"{len(energy.voids)} of {windows} windows were void: {energy.voids[0]}"
+        return Called(value, None, voids)
     told = CallEnergy(
         data.median, interval(data), data.watts, statistics.median(seconds), calls, data
     )
