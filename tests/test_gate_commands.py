@@ -73,7 +73,7 @@ BUILD = 'test -z "$GIT_DIR" && git describe --tags > built'
 
 def test_the_slower_commit_is_named_and_hungrier_at_the_same_power(joulia, project, env, tmp_path):
     done = joulia(
-        "gate", "--base", "fast", "--head", "slow", "--build", BUILD, "--pairs", "6",
+        "gate", "--base", "fast", "--head", "slow", "--build", BUILD, "--pairs", "6", "--repeats", "1",
         "--markdown", tmp_path / "gate.md", "--save", tmp_path / "kept",
         "--", *PYTHON, "work.py", cwd=project, env=env,
     )  # fmt: skip
@@ -102,8 +102,8 @@ def test_an_empty_commit_is_the_same(joulia, project, env):
     """Judged by what other programs on the machine hardly disturb, in wide thresholds."""
     chosen = [word for name in ("cpu", "memory", "figures") for word in ("--metric", name)]
     done = joulia(
-        "gate", "--base", "slow", "--build", BUILD, "--pairs", "6", *chosen, "--threshold",
-        "cpu=90%,memory=90%,loops=0.1%", "--json", "--", *PYTHON, "work.py", cwd=project, env=env,
+        "gate", "--base", "slow", "--build", BUILD, "--pairs", "6", "--repeats", "1", *chosen,
+        "--threshold",         "cpu=90%,memory=90%,loops=0.1%", "--json", "--", *PYTHON, "work.py", cwd=project, env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     report = json.loads(done.stdout)
@@ -221,7 +221,7 @@ def one_run(folder: Path, script: str, timeout_s: float = 60.0) -> runs.Run:
     """A run of a Python script in a folder that stands for a checkout."""
     checkout = checkouts.Checkout("head", "c" * 40, "made up", folder, dict(os.environ))
     with Runner(folder, Command((*PYTHON, "-c", script)), timeout_s) as runner:
-        return runner.run(checkout, metered=False)
+        return runner.run(checkout)
 
 
 def test_memory_and_time_are_those_of_all_processes_that_a_command_waits_for(tmp_path):

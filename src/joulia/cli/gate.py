@@ -24,7 +24,7 @@ LONG = ("1", "9")
 
 COMMAND = "joulia.gate.command"
 OF_KERNELS = (
-    "backend", "size", "shape", "dtype", "ranks", "threads", "wait", "param", "window", "repeats",
+    "backend", "size", "shape", "dtype", "ranks", "threads", "wait", "param", "window",
 )  # fmt: skip
 OF_COMMANDS = ("build", "figures", "metric")
 
@@ -65,7 +65,10 @@ class GateCommand(click.Command):
 @arguments.WAIT
 @arguments.PARAM
 @click.option("--window", help="seconds a sample (0.002; 1 where a meter reads joules)")
-@click.option("--repeats", help="samples a process (200; 9 where a meter reads joules)")
+@click.option(
+    "--repeats",
+    help="samples a process (200; 9 where a meter reads joules); of a COMMAND, runs a turn (1 s)",
+)
 @click.option("--pairs", type=click.IntRange(6, 1000), default=40, help="most pairs a case (40)")
 @click.option(
     "--budget",

@@ -43,7 +43,16 @@ def revisions(
     if options["head"] is None:
         builds.require_clean(root)
     command = Command(words)
-    plan = commands.Plan(command, terms, options["pairs"], 60.0 * options["budget"])
+    repeats = options["repeats"]
+    if repeats and not (repeats.isdecimal() and 1 <= int(repeats) <= 10_000):
+        raise JouliaError(f"--repeats {repeats} is not allowed. Allowed: 1 to 10000")
+    plan = commands.Plan(
+        command,
+        terms,
+        options["pairs"],
+        60.0 * options["budget"],
+        int(repeats) if repeats else None,
+    )
     about |= {"base": commits[0], "head": commits[1], "interleaved": True}
     about |= {"command": shlex.join(words), "budget_pairs": options["pairs"]}
     if options["build"]:

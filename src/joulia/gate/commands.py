@@ -32,19 +32,32 @@ from joulia.system import signals
 from joulia.system.clock import raw_clock
 from joulia.system.machine import describe, usable_cores
 
+TURN_S = 1.0
+MOST_REPEATS = 20
+"""A turn of a side is about so long, if it takes no more runs than this: the best of several runs
+is disturbed less, and counters that are slow tell of all together."""
+LONGEST_TURN_S = 60.0
+"""Meters that need longer turns than this give no joules."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run and judge, and when to stop: `pairs` and `seconds` are the budget."""
+    """What to run and judge, and when to stop: `pairs` and `seconds` are the budget.
+
+    `repeats` is how often the command runs in a turn; None chooses it by how long it takes.
+    """
 
     command: Command
     terms: Terms
     pairs: int
     seconds: float
+    repeats: int | None = None
 
 
 class Runner:
     """Runs a command in checkouts, each time in fresh processes; a context that ends its meters.
+
+    Until `begin` a turn is one run without meters.
 
     `figures` is the file of its own figures, by its place in the checkout.
     """
@@ -62,6 +75,8 @@ class Runner:
         self.timeout_s = timeout_s
         self.figures = figures
         self.machine = describe(machine)
+        self.repeats = 1
+        self.metered = False
         with signals.held():  # the threads of meters never take a signal that is meant for this one
             opened = meters.open_all(meters.root(), raw_clock)
             self.energy = EnergyMonitor(OneRank(), everything=True, opened=opened)
@@ -75,18 +90,28 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self.energy.close()
 
-    def begin(self, seconds: float) -> None:
-        """Before the first run with meters; the shortest is to be about so many seconds."""
-        self.energy.give_way(seconds)
-        self.energy.infer_periods()
-        self.energy.idle()
+    def begin(self, seconds: float, repeats: int | None, *, metered: bool) -> None:
+        """Before the first turn that counts, of a command that takes so many seconds.
 
-    def run(self, checkout: Checkout, *, metered: bool = True) -> Run:
-        """One run. JouliaError where it tells a figure that is none."""
-        out, err = self.folder / "stdout", self.folder / "stderr"
-        file = checkout.folder / self.figures if self.figures else None
-        if file:
-            file.unlink(missing_ok=True)  # an old one would be taken for this run's
+        Without `repeats`, a turn takes a second, if the command is not too short, and longer where
+        the meters need it.
+        """
+        self.metered = metered
+        if metered:
+            self.energy.give_way(max(seconds, TURN_S))
+            self.energy.infer_periods()
+        asked_s = max(seconds, min(TURN_S, MOST_REPEATS * seconds))
+        turn_s = self.energy.window_s(asked_s, LONGEST_TURN_S) if metered else asked_s
+        self.repeats = repeats or max(1, round(turn_s / seconds))
+        if metered:
+            self.energy.idle()
+
+    def run(self, checkout: Checkout) -> Run:
+        """A turn of a side. JouliaError where the command tells a figure that is none."""
+        out, err = files = [self.folder / name for name in ("stdout", "stderr")]
+        told = checkout.folder / self.figures if self.figures else None
+        for old in (*files, *([told] if told else [])):
+            old.unlink(missing_ok=True)  # its content would be taken for this turn's
         run = Run(checkout.side, checkout.commit, self.command.words, self.machine.id)
         before = self.surroundings.look()
         energy: Energy | None = None
@@ -96,43 +121,46 @@ class Runner:
         def then(_: float) -> None:
             afterwards.append(self.surroundings.look())
 
-        with started(checkout, [str(self.timeout_s), str(out), str(err)], self.command) as work:
-            if metered:
-                line, energy, reason = self.joules(work, then)
+        limits = [str(self.repeats), str(self.timeout_s)]
+        with started(checkout, [*limits, *map(str, files)], self.command) as work:
+            if self.metered:
+                lines, energy, reason = self.joules(work, then)
             else:
-                line = work()
+                lines = work()
                 then(0.0)
-        word, *numbers = line.split() or ["nothing"]
+        ends = [line.split() or ["nothing"] for line in lines]
+        word, *numbers = ends[-1]
         if word != "ended":
             return replace(run, failure=self.failure(word, numbers), started=word != "error")
-        status, seconds, cpu_s, peak = numbers
-        if code := os.waitstatus_to_exitcode(int(status)):
+        if code := os.waitstatus_to_exitcode(int(numbers[0])):
             how = f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
             return replace(run, failure=how + last_line(err, out))
-        run = replace(
-            run, seconds=float(seconds), cpu_s=float(cpu_s), memory_bytes=float(peak),
-            energy=energy, energy_reason=reason, figures=self.told(checkout, out, file),
+        used = [[float(number) for number in end[2:]] for end in ends]
+        seconds, cpu_s, peaks = zip(*used, strict=True)
+        around = self.surroundings.conditions(before, afterwards[0], sum(seconds), sum(cpu_s))
+        return replace(
+            run, repeats=self.repeats, seconds=min(seconds), cpu_s=min(cpu_s),
+            memory_bytes=min(peaks), energy=energy, energy_reason=reason, conditions=around,
+            figures=self.told(checkout, out, told),
         )  # fmt: skip
-        known = self.surroundings.conditions(before, afterwards[0], float(seconds), float(cpu_s))
-        return replace(run, conditions=known)
 
     def joules(
-        self, work: Callable[[], str], then: Callable[[float], None]
-    ) -> tuple[str, Energy | None, str | None]:
-        """The outcome of some work, its joules, or why there are none; `then` is called after."""
-        rest = self.energy.idles[-1:]  # after the last run, and so before this one
+        self, work: Callable[[], list[str]], then: Callable[[float], None]
+    ) -> tuple[list[str], Energy | None, str | None]:
+        """The outcome of a turn, its joules, or why there are none; `then` is called after it."""
+        rest = self.energy.idles[-1:]  # after the last turn, and so before this one
         begin_anew(self.energy, rest)
-        line, window = window_of(self.energy, work, then)
+        lines, window = window_of(self.energy, work, then)
         if self.energy.active:
             self.energy.keep(window)
-        data, reason = energy_result(self.energy, 1)
+        data, reason = energy_result(self.energy, self.repeats)
         if data is None:
             # Its advice is an option of `joulia run`.
-            return line, None, (reason or "no joules").partition(" (joulia run ")[0]
-        return line, replace(data, unit="J"), None
+            return lines, None, (reason or "no joules").partition(" (joulia run ")[0]
+        return lines, replace(data, unit="J"), None
 
     def failure(self, word: str, numbers: Sequence[str]) -> str:
-        """Why a run did not end, in words."""
+        """Why the command did not end, in words."""
         if word == "error":
             return f"cannot run {self.command.words[0]}: {os.strerror(int(numbers[0]))}"
         if word == "late":
@@ -158,8 +186,11 @@ class Runner:
 @contextlib.contextmanager
 def started(
     checkout: Checkout, arguments: Sequence[str], command: Command
-) -> Iterator[Callable[[], str]]:
-    """A process that is ready to run a command: a call runs it and returns the process's line."""
+) -> Iterator[Callable[[], list[str]]]:
+    """A process that is ready to run a command: a call does, and returns what is told of each run.
+
+    `arguments` are those of `joulia.gate.child` between the parent and the command.
+    """
     starter = subprocess.Popen(
         [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), *arguments, *command.words],
         cwd=checkout.folder,
@@ -172,13 +203,11 @@ def started(
     assert starter.stdout is not None
     said, told = starter.stdin, starter.stdout
 
-    def go() -> str:
-        try:
+    def go() -> list[str]:
+        with contextlib.suppress(BrokenPipeError):
             said.write("go\n")
             said.flush()
-        except BrokenPipeError:
-            return ""
-        return told.readline()
+        return told.readlines() or [""]
 
     try:
         told.readline()
@@ -198,21 +227,21 @@ def duel(
     runner: Runner,
     tell: Callable[[str, int, int], None],
 ) -> tuple[list[Verdict], list[Run], list[Run]]:
-    """Run in turn until all is settled; verdicts, and all runs of both sides that count.
+    """Take turns until all is settled; verdicts, and all runs of both sides that count.
 
     The order within pairs alternates: base head, head base. A run of each side before the first
-    pair fills caches and counts for nothing. `tell(what, done, of)` is called before each run.
+    pair fills caches and counts for nothing. `tell(what, done, of)` is called before each turn.
     """
     began = time.monotonic()
     command, terms = plan.command, plan.terms
-    h, b = (runner.run(side, metered=False) for side in (head, base))
+    h, b = (runner.run(side) for side in (head, base))
     if not (b.started or h.started):
         raise JouliaError(f"{h.failure}. Allowed: a program on PATH, or a path in the checkout")
     if b.failure or h.failure:
         return judge(command, [b], [h], terms, 1), [b], [h]
     terms.require_known([b], [h])
-    if metered := terms.judged("energy"):
-        runner.begin(min(b.seconds or 0.0, h.seconds or 0.0))
+    shortest_s = min(run.seconds for run in (b, h) if run.seconds)
+    runner.begin(shortest_s, plan.repeats, metered=terms.judged("energy"))
     kept: dict[str, list[Run]] = {"base": [], "head": []}
     bases, heads = kept["base"], kept["head"]
     verdicts: list[Verdict] = []
@@ -224,7 +253,7 @@ def duel(
             number = len(bases)
             for side in (base, head) if number % 2 == 0 else (head, base):
                 tell(f"{side.side} {command.label}", number, upto)
-                run = runner.run(side, metered=metered)
+                run = runner.run(side)
                 kept[side.side].append(run)
                 if run.failure:
                     return judge(command, bases, heads, terms, 1), bases, heads

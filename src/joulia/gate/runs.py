@@ -35,7 +35,11 @@ THRESHOLDS = {"time": 0.05, "cpu": 0.05, "memory": 0.05, "energy": 0.05, FIGURES
 
 @dataclass(frozen=True)
 class Run:
-    """A command run once in the checkout of a revision; figures are None where it failed."""
+    """A turn of a revision: its command run in its checkout, once or several times in a row.
+
+    Disturbances only add, so each figure is that of the best run; joules are the mean of all. They
+    are None where the command failed.
+    """
 
     side: str
     """`base` or `head`."""
@@ -49,6 +53,8 @@ class Run:
     """Why it did not end well, in words."""
     started: bool = True
     """Whether there was such a program at all."""
+    repeats: int = 1
+    """How often it ran in this turn."""
     seconds: float | None = None
     """From its start to its end, s."""
     cpu_s: float | None = None
@@ -56,7 +62,7 @@ class Run:
     memory_bytes: float | None = None
     """Peak memory of the largest of those processes, B."""
     energy: Energy | None = None
-    """Joules of the run (`unit` is `J`); None where they were not measured."""
+    """Joules of a run (`unit` is `J`); None where they were not measured."""
     energy_reason: str | None = None
     """Why there are no joules."""
     conditions: Conditions | None = None
