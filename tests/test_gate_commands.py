@@ -73,8 +73,8 @@ BUILD = 'test -z "$GIT_DIR" && git describe --tags > built'
 
 def test_the_slower_commit_is_named_and_hungrier_at_the_same_power(joulia, project, env, tmp_path):
     done = joulia(
-        "gate", "--base", "fast", "--head", "slow", "--build", BUILD, "--pairs", "6", "--repeats", "1",
-        "--markdown", tmp_path / "gate.md", "--save", tmp_path / "kept",
+        "gate", "--base", "fast", "--head", "slow", "--build", BUILD, "--pairs", "6",
+        "--repeats", "1", "--markdown", tmp_path / "gate.md", "--save", tmp_path / "kept",
         "--", *PYTHON, "work.py", cwd=project, env=env,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr + done.stdout
@@ -103,7 +103,8 @@ def test_an_empty_commit_is_the_same(joulia, project, env):
     chosen = [word for name in ("cpu", "memory", "figures") for word in ("--metric", name)]
     done = joulia(
         "gate", "--base", "slow", "--build", BUILD, "--pairs", "6", "--repeats", "1", *chosen,
-        "--threshold",         "cpu=90%,memory=90%,loops=0.1%", "--json", "--", *PYTHON, "work.py", cwd=project, env=env,
+        "--threshold", "cpu=90%,memory=90%,loops=0.1%", "--json", "--", *PYTHON, "work.py",
+        cwd=project, env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     report = json.loads(done.stdout)
@@ -156,6 +157,7 @@ def test_a_command_that_fails_is_one_line_and_exit_code_4(joulia, project, env, 
         (["--base", "fast", "--threshold", "tim=3%", "--", "true"], "--threshold tim: no such"),
         (["--base", "fast", "--metric", "loop", "--", "true"], "--metric loop: no such figure"),
         (["--base", "fast", "--threshold", "time=0%", "--", "true"], "--threshold time=0%"),
+        (["--base", "fast", "--repeats", "0", "--", "true"], "--repeats 0 is not allowed"),
         (["--base", "fast", "--figures", "../out", "--", "true"], "--figures ../out"),
         (["--base", "fast", "--figures", "out", "--", "true"], "cannot read the figures in out"),
         (["--base", "fast", "--", "echo", '{"name": "time", "value": 1}'],

@@ -67,7 +67,8 @@ class GateCommand(click.Command):
 @click.option("--window", help="seconds a sample (0.002; 1 where a meter reads joules)")
 @click.option(
     "--repeats",
-    help="samples a process (200; 9 where a meter reads joules); of a COMMAND, runs a turn (1 s)",
+    help="samples a process (200; 9 where a meter reads joules), or runs of a COMMAND in its turn "
+    "(as many as take 1 s, 20 at most, or what meters need)",
 )
 @click.option("--pairs", type=click.IntRange(6, 1000), default=40, help="most pairs a case (40)")
 @click.option(

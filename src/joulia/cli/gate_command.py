@@ -43,16 +43,8 @@ def revisions(
     if options["head"] is None:
         builds.require_clean(root)
     command = Command(words)
-    repeats = options["repeats"]
-    if repeats and not (repeats.isdecimal() and 1 <= int(repeats) <= 10_000):
-        raise JouliaError(f"--repeats {repeats} is not allowed. Allowed: 1 to 10000")
-    plan = commands.Plan(
-        command,
-        terms,
-        options["pairs"],
-        60.0 * options["budget"],
-        int(repeats) if repeats else None,
-    )
+    budget = options["pairs"], 60.0 * options["budget"], repeats_of(options["repeats"])
+    plan = commands.Plan(command, terms, *budget)
     about |= {"base": commits[0], "head": commits[1], "interleaved": True}
     about |= {"command": shlex.join(words), "budget_pairs": options["pairs"]}
     if options["build"]:
@@ -76,6 +68,15 @@ def revisions(
         for side, runs in zip(builds.SIDES, (base, head), strict=True):
             measure.save(options["save"] / f"{side}.jsonl", runs)
     return verdicts
+
+
+def repeats_of(text: str | None) -> int | None:
+    """How often the command runs in a turn; None where nobody says it."""
+    if text is None:
+        return None
+    if not (text.isdecimal() and 1 <= int(text) <= 10_000):
+        raise JouliaError(f"--repeats {text} is not allowed. Allowed: a number from 1 to 10000")
+    return int(text)
 
 
 def files(

@@ -109,8 +109,8 @@ class Runner:
     def run(self, checkout: Checkout) -> Run:
         """A turn of a side. JouliaError where the command tells a figure that is none."""
         out, err = files = [self.folder / name for name in ("stdout", "stderr")]
-        told = checkout.folder / self.figures if self.figures else None
-        for old in (*files, *([told] if told else [])):
+        own = checkout.folder / self.figures if self.figures else None
+        for old in (*files, *([own] if own else [])):
             old.unlink(missing_ok=True)  # its content would be taken for this turn's
         run = Run(checkout.side, checkout.commit, self.command.words, self.machine.id)
         before = self.surroundings.look()
@@ -141,7 +141,7 @@ class Runner:
         return replace(
             run, repeats=self.repeats, seconds=min(seconds), cpu_s=min(cpu_s),
             memory_bytes=min(peaks), energy=energy, energy_reason=reason, conditions=around,
-            figures=self.told(checkout, out, told),
+            figures=self.told(checkout, out, own),
         )  # fmt: skip
 
     def joules(
