@@ -240,6 +240,26 @@ def test_memory_and_time_are_those_of_all_processes_that_a_command_waits_for(tmp
     assert small.memory_bytes < 30e6  # nothing of this process, which holds NumPy
 
 
+def test_a_turn_is_as_many_runs_as_take_a_second_and_its_best(tmp_path):
+    checkout = checkouts.Checkout("head", "c" * 40, "made up", tmp_path, dict(os.environ))
+    script = (
+        "from pathlib import Path; log = Path('log'); log.open('a').write('.')\n"
+        'n = len(log.read_text()); print(\'{"name": "n", "value": %d}\' % n)\n'
+        "assert n < 5, 'enough'"
+    )
+    with Runner(tmp_path, Command((*PYTHON, "-c", script)), 60.0) as runner:
+        counts = []
+        for seconds, repeats in ((0.01, None), (0.4, None), (5.0, None), (5.0, 3)):
+            runner.begin(seconds, repeats, metered=False)
+            counts.append(runner.repeats)
+        assert counts == [20, 2, 1, 3]
+        run = runner.run(checkout)
+        assert (run.repeats, run.figures["n"].value) == (3, 1.0)
+        failed = runner.run(checkout)
+    assert failed.failure == "exit code 1: AssertionError: enough"
+    assert (tmp_path / "log").read_text() == "....."  # the turn ended there
+
+
 def test_what_a_command_leaves_running_ends_with_it(tmp_path):
     script = (
         "import subprocess; child = subprocess.Popen(['sleep', '60']);"
