@@ -71,6 +71,33 @@ def test_a_page_works_as_it_is_written(page, tmp_path):
             assert line in output, f"{command}\n{output}"
 
 
+def test_the_gates_example_is_as_it_is_written(tmp_path):
+    """docs/gate.md in a project that is not joulia."""
+    text = (DOCS / "gate.md").read_text()
+    for name, content in files(text):
+        (tmp_path / name).write_text(content)
+    who = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    env = (
+        os.environ
+        | dict.fromkeys(who, "somebody")
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "JOULIA_ROOT": str(tmp_path / "root"),
+            "JOULIA_CACHE_DIR": str(tmp_path / "cache"),
+        }
+    )
+    steps = commands(text)
+    assert len(steps) == 5
+    for command, expected in steps:
+        done = subprocess.run(
+            command.replace("joulia gate", f"{sys.executable} -m joulia gate"),
+            shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        for line in expected:
+            assert line in done.stdout, f"{command}\n{done.stdout}{done.stderr}"
+
+
 def test_the_page_of_meters_has_a_row_for_each():
     rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "meters.md").read_text(), re.MULTILINE)
     own = {

@@ -14,7 +14,7 @@ import joulia
 HOME = Path(joulia.__file__).parent
 
 FLOORS = (
-    ("cli", "results", "__init__", "__main__"),
+    ("cli", "results", "pytest_plugin", "__init__", "__main__"),
     ("report", "setup", "gate", "submit"),
     ("analysis",),
     ("runner", "measure"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +30,19 @@ def test_every_kernel_and_bridge_came_with_the_package():
     assert (home / "juliapkg.json").is_file()
     assert (home / "JouliaKernels" / "src" / "JouliaKernels.jl").is_file()
     assert (home / "py.typed").is_file()
+
+
+def test_pytest_finds_the_plug_in_and_warns_of_nothing(tmp_path):
+    (tmp_path / "test_one.py").write_text("def test_one():\n    pass\n")
+    script = (
+        "import joulia, pytest, sys\n"
+        "sys.exit(pytest.main(['--fixtures', '-W', 'error', '-p', 'no:cacheprovider']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^joules -- .*joulia/pytest_plugin\.py:\d+$", done.stdout, re.MULTILINE)
 
 
 def test_nothing_called_kernels_or_bridges_is_importable_at_the_top():

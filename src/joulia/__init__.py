@@ -1,4 +1,7 @@
-"""joulia: time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks."""
+"""joulia: time and energy of simulation kernels through Python, Julia and OCCA, over MPI ranks.
+
+PYTEST_DONT_REWRITE: pytest would warn of it where it is imported before its plug-in is.
+"""
 
 __version__: str
 

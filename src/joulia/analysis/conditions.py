@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from joulia.analysis.labels import label
 from joulia.records.conditions import Conditions
@@ -65,6 +65,16 @@ def differences(
     What one side does not tell is unknown, and no difference; nor is what is `apart`.
     """
     sides = [[facts(record) for record in side if record.conditions] for side in (base, other)]
+    return differing(sides[0], sides[1], apart)
+
+
+def differing(
+    base: Sequence[Mapping[str, str]],
+    other: Sequence[Mapping[str, str]],
+    apart: Collection[str] = (),
+) -> list[str]:
+    """The same of what is known of each record or run of the two sides, in words by name."""
+    sides = (base, other)
     lines = []
     for name in dict.fromkeys(name for side in sides for each in side for name in each):
         values = [sorted({each[name] for each in side if name in each}) for side in sides]
@@ -77,19 +87,30 @@ def facts(record: Record) -> dict[str, str]:
     """What matters of a record's conditions, as far as it is known, in words by name."""
     known = record.conditions
     assert known is not None
-    limits = sorted({gpu.power_limit_w for gpu in known.gpus if gpu.power_limit_w is not None})
     # A limit that was asked for is part of the case: what is compared, not a condition of it.
-    asked = record.case.power_limit_w is not None
+    apart = LIMITS if record.case.power_limit_w is not None else ()
+    words = {name: word for name, word in told(known).items() if name not in apart}
+    if record.case.cores > 1:
+        words["wait"] = record.case.wait
+    return words | {
+        name: known.wait.get(name, "unset") for name in WAITING if matters(name, record)
+    }
+
+
+LIMITS = ("power limit", "GPU power limit")
+
+
+def told(known: Conditions) -> dict[str, str]:
+    """What conditions say of the machine, as far as it is known, in words by name."""
+    limits = sorted({gpu.power_limit_w for gpu in known.gpus if gpu.power_limit_w is not None})
     words = {
         "governor": known.governor,
         "turbo": None if known.turbo is None else ("off", "on")[known.turbo],
         "threads a core": None if known.smt is None else str(known.smt),
-        "power limit": None if asked else _watts(known.package_limits_w),
-        "GPU power limit": None if asked else _watts(limits),
+        "power limit": _watts(known.package_limits_w),
+        "GPU power limit": _watts(limits),
         "CPU quota": f"{known.quota_cores:g} cores" if known.quota_cores else "none",
         "huge pages": known.huge_pages,
-        "wait": record.case.wait if record.case.cores > 1 else None,
-        **{name: known.wait.get(name, "unset") for name in WAITING if matters(name, record)},
     }
     return {name: word for name, word in words.items() if word is not None}
 

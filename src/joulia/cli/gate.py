@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from joulia.cli import arguments
 from joulia.errors import JouliaError
@@ -22,11 +22,40 @@ LONG = ("1", "9")
 """The same where joules are read: meters need long windows."""
 
 
-@click.command()
-@click.argument("what", nargs=-1, metavar="[KERNEL...] | BASE.jsonl HEAD.jsonl")
+COMMAND = "joulia.gate.command"
+OF_KERNELS = (
+    "backend", "size", "shape", "dtype", "ranks", "threads", "wait", "param", "window",
+)  # fmt: skip
+OF_COMMANDS = ("build", "figures", "metric")
+
+
+class GateCommand(click.Command):
+    """What stands behind `--` is a command of the user's, and no argument of the gate's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[COMMAND] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=GateCommand)
+@click.argument("what", nargs=-1, metavar="[KERNEL... | BASE.jsonl HEAD.jsonl | -- COMMAND]")
 @click.option("--base", help="the revision to compare with: a commit, branch or tag")
 @click.option("--head", help="the revision to judge (HEAD, in a clean tree)")
 @click.option("--threshold", help="smallest change that counts (time=3%,energy=5%)")
+@click.option("--build", help="with a COMMAND: what the shell runs in each checkout first")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    help="with a COMMAND: the file of figures that it writes, by its place in the checkout",
+)
+@click.option(
+    "--metric",
+    multiple=True,
+    help="with a COMMAND: what to judge: time, cpu, memory, energy, figures or one's name (all)",
+)
 @arguments.BACKEND
 @arguments.SIZE
 @arguments.SHAPE
@@ -36,7 +65,11 @@ LONG = ("1", "9")
 @arguments.WAIT
 @arguments.PARAM
 @click.option("--window", help="seconds a sample (0.002; 1 where a meter reads joules)")
-@click.option("--repeats", help="samples a process (200; 9 where a meter reads joules)")
+@click.option(
+    "--repeats",
+    help="samples a process (200; 9 where a meter reads joules), or runs of a COMMAND in its turn "
+    "(as many as take 1 s, 20 at most, or what meters need)",
+)
 @click.option("--pairs", type=click.IntRange(6, 1000), default=40, help="most pairs a case (40)")
 @click.option(
     "--budget",
@@ -54,12 +87,16 @@ LONG = ("1", "9")
 def gate(**options: Any) -> int:
     """Did a change make anything slower or hungrier?
 
-    With --base, builds two revisions and measures their cases in turn. With two results files of
-    `joulia run --no-resume`, compares what they hold. Exit codes: 0 fine, 1 regression, 2 bad
-    input, 3 inconclusive, 4 failed or nothing measured.
+    With --base, builds two revisions and measures their cases in turn; with a COMMAND as well, two
+    revisions of any git project, on which it runs in turn. With two results files of
+    `joulia run --no-resume` or of --save, compares what they hold. Exit codes: 0 fine, 1
+    regression, 2 bad input, 3 inconclusive, 4 failed or nothing measured.
     """
+    context = click.get_current_context()
+    command = context.meta.get(COMMAND)
+    require_apart(context, command)
     try:
-        return judge(options)
+        return judge(options, command)
     except (JouliaError, click.ClickException):
         raise
     except Exception:
@@ -68,26 +105,38 @@ def gate(**options: Any) -> int:
         return 4
 
 
-def judge(options: dict[str, Any]) -> int:
+def require_apart(context: click.Context, command: tuple[str, ...] | None) -> None:
+    """JouliaError for options of kernels beside a command, and for options of commands without."""
+    others, why = (
+        (OF_COMMANDS, "goes with a COMMAND, behind --")
+        if command is None
+        else (OF_KERNELS, "goes with kernels of joulia, not with a COMMAND")
+    )
+    for name in others:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise JouliaError(f"--{name} {why}")
+
+
+def judge(options: dict[str, Any], command: tuple[str, ...] | None) -> int:
     """Compare, tell, and the exit code."""
     from joulia import registry
     from joulia.gate import compare, show
 
-    # Imported now: a checkout that changes while the gate runs does not reach it.
-    registry.kernels()
+    about: dict[str, Any] = {}
+    if command is not None:
+        from joulia.cli import gate_command
 
-    limits = compare.thresholds(options["threshold"])
-    about: dict[str, Any] = {"threshold_time": limits["time"], "threshold_energy": limits["energy"]}
-    if options["base"]:
-        verdicts = revisions(options, limits, about)
+        verdicts = gate_command.revisions(options, command, about)
     else:
-        verdicts = files(options, limits, about)
+        # Imported now: a checkout that changes while the gate runs does not reach it.
+        registry.kernels()
+        verdicts = (revisions if options["base"] else files)(options, about)
     if options["markdown"]:
         write(options["markdown"], show.markdown(verdicts, about))
     if options["as_json"]:
         click.echo(json.dumps(show.as_json(verdicts, about)))
     else:
-        show.table(verdicts)
+        show.table(verdicts, about)
     return compare.exit_code(verdicts)
 
 
@@ -98,43 +147,47 @@ def write(path: Path, text: str) -> None:
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None
 
 
-def files(
-    options: dict[str, Any], limits: dict[str, float], about: dict[str, Any]
-) -> list[Verdict]:
+def files(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     """Verdicts from two results files."""
-    from joulia.gate import compare
+    from joulia.cli import gate_command
+    from joulia.gate import compare, show
     from joulia.records import store
 
     if len(options["what"]) != 2 or options["head"]:
         raise JouliaError(
-            "nothing to compare. Allowed: joulia gate --base REV [--head REV] [KERNEL...], or "
-            "joulia gate BASE.jsonl HEAD.jsonl"
+            "nothing to compare. Allowed: joulia gate --base REV [--head REV] [KERNEL...], "
+            "joulia gate --base REV [--head REV] -- COMMAND, or joulia gate BASE.jsonl HEAD.jsonl"
         )
     paths = [Path(name) for name in options["what"]]
+    about |= {"base": str(paths[0]), "head": str(paths[1]), "interleaved": False}
+    if (verdicts := gate_command.files(options, paths, about)) is not None:
+        return verdicts
+    limits = thresholds(options, about)
     base, head = (store.load(path) for path in paths)
     for path, records in zip(paths, (base, head), strict=True):
         if not records:
             raise JouliaError(f"{path} holds no record. Allowed: files that `joulia run` wrote")
-    about |= {"base": str(paths[0]), "head": str(paths[1]), "interleaved": False}
-    click.echo(
-        "joulia: these records were not measured in turn: what changed on the machine between the "
-        "two files counts as a change of the code",
-        err=True,
-    )
+    click.echo(show.NOT_IN_TURN, err=True)
     return compare.verdicts(base, head, limits)
 
 
-def revisions(
-    options: dict[str, Any], limits: dict[str, float], about: dict[str, Any]
-) -> list[Verdict]:
-    """Verdicts from two revisions, built, measured in turn and cleaned away."""
-    from rich.progress import Progress, TimeElapsedColumn
+def thresholds(options: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:
+    """The smallest changes that count, of cases."""
+    from joulia.gate import compare
 
-    from joulia.analysis.terminal import console
-    from joulia.cli.progress import bar_column, name_column
+    limits = compare.thresholds(options["threshold"])
+    about |= {"threshold_time": limits["time"], "threshold_energy": limits["energy"]}
+    return limits
+
+
+def revisions(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
+    """Verdicts from two revisions, built, measured in turn and cleaned away."""
+    from joulia.cli.gate_work import at_work
     from joulia.gate import builds, measure
 
+    limits = thresholds(options, about)
     root = builds.repository(Path.cwd())
+    builds.require_joulia(root)
     commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]
     if options["head"] is None:
         builds.require_clean(root)
@@ -145,41 +198,19 @@ def revisions(
     )
     about |= {"base": commits[0], "head": commits[1], "interleaved": True}
     about |= {"window_s": method[1], "repeats": method[3], "budget_pairs": options["pairs"]}
-    err = console(stderr=True)
-    columns = (name_column(), bar_column(err), TimeElapsedColumn())
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with (
-            Progress(
-                *columns, console=err, transient=True, expand=True, disable=not err.is_terminal
-            ) as progress,
-            builds.workshop() as folder,
-        ):
-            task = progress.add_task("")
-
-            def tell(what: str, done: int | None = None, of: int | None = None) -> None:
-                progress.update(task, description=what, completed=done, total=of)
-
-            sides = {}
-            for side, commit in zip(builds.SIDES, commits, strict=True):
-                tell(f"building {side} {commit[:12]}")
-                sides[side] = builds.build(root, side, commit, folder)
-                about[f"{side}_subject"] = sides[side].subject
-            tell("looking for cases, warming caches")
-            runner = measure.Runner(folder, options["timeout"], options["machine"])
-            verdicts, base, head = measure.duel(sides["base"], sides["head"], plan, runner, tell)
-    except KeyboardInterrupt:
-        click.echo("joulia: interrupted; the two builds are removed", err=True)
-        raise SystemExit(130) from None
+    with at_work() as (folder, tell):
+        sides = {}
+        for side, commit in zip(builds.SIDES, commits, strict=True):
+            tell(f"building {side} {commit[:12]}")
+            sides[side] = builds.build(root, side, commit, folder)
+            about[f"{side}_subject"] = sides[side].subject
+        tell("looking for cases, warming caches")
+        runner = measure.Runner(folder, options["timeout"], options["machine"])
+        verdicts, base, head = measure.duel(sides["base"], sides["head"], plan, runner, tell)
     if options["save"]:
         for side, records in zip(builds.SIDES, (base, head), strict=True):
             measure.save(options["save"] / f"{side}.jsonl", records)
     return verdicts
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """A polite kill cleans up like Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def metered() -> bool:

@@ -45,17 +45,23 @@ def git(repository: Path, *arguments: str) -> str:
         raise JouliaError("git is not here. Allowed: two results files instead") from None
 
 
-def repository(start: Path) -> Path:
-    """The root of the git checkout of joulia that holds `start`."""
+def repository(start: Path, allowed: str = "a checkout of joulia, or two results files") -> Path:
+    """The root of the git checkout that holds `start`, and what git says where there is none."""
     try:
-        root = Path(git(start, "rev-parse", "--show-toplevel"))
-    except subprocess.CalledProcessError:
-        raise JouliaError(
-            f"{start} is in no git repository. Allowed: a checkout of joulia, or two results files"
-        ) from None
+        return Path(git(start, "rev-parse", "--show-toplevel"))
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or [""]
+        why = "" if "not a git repository" in said[0] else f" ({said[0]})"
+        raise JouliaError(f"{start} is in no git repository{why}. Allowed: {allowed}") from None
+
+
+def require_joulia(root: Path) -> None:
+    """JouliaError where a checkout is of another project."""
     if not (root / "src" / "joulia").is_dir():
-        raise JouliaError(f"{root} is no checkout of joulia: it has no src/joulia")
-    return root
+        raise JouliaError(
+            f"{root} is no checkout of joulia: it has no src/joulia. Allowed: a checkout of "
+            "joulia, or joulia gate --base REV -- COMMAND in any project"
+        )
 
 
 def resolve(root: Path, revision: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,10 +22,54 @@ Sides = tuple[Sequence[Record], Sequence[Record]]
 
 
 @dataclass(frozen=True)
+class Command:
+    """A command of any project: what is judged in the place of a case."""
+
+    words: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The command as one types it, cut where it is long."""
+        line = shlex.join(self.words)
+        return line if len(line) <= LONGEST_LABEL else line[: LONGEST_LABEL - 3] + "..."
+
+    def to_json(self) -> dict[str, Any]:
+        return {"command": list(self.words)}
+
+
+LONGEST_LABEL = 60
+
+
+@dataclass(frozen=True)
+class Power:
+    """Does head draw another power than base, or do its joules follow its seconds? W."""
+
+    verdict: str
+    """`more`, `less`, `same` or `inconclusive`: no alarm by itself, whatever it is."""
+    base: float
+    """The median of the pairs."""
+    head: float
+    change: float
+    interval: tuple[float, float]
+
+    @property
+    def sentence(self) -> str:
+        low, high = self.interval
+        figures = f"({self.change:+.1%}, {low:+.1%} to {high:+.1%})"
+        words = {
+            "more": f"more power {figures}: joules do not follow seconds alone",
+            "less": f"less power {figures}: joules do not follow seconds alone",
+            "same": f"the same power {figures}: joules follow seconds",
+            "inconclusive": f"no clear difference in power {figures}",
+        }
+        return words[self.verdict]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """One case and metric. `base` and `head` are the best figures of the two sides, in `unit`."""
 
-    case: Case
+    case: Case | Command
     metric: str
     verdict: str
     threshold: float
@@ -36,6 +82,8 @@ class Verdict:
     interval: tuple[float, float] | None = None
     pairs: int = 0
     more_pairs: int | None = None
+    power: Power | None = None
+    """Of joules: whether watts differ."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"case": self.case.to_json()}
@@ -120,24 +168,36 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
     if not whole:
         return Verdict(case, metric, *nothing(sides, metric, threshold))
     base, head = [b for b, _ in whole], [h for _, h in whole]
-    unlike = conditions_differ(pairs, metric)
     energy = pairs[0][0].energy if metric == "energy" else None
-    common: dict[str, Any] = {
-        "unit": METRICS[metric],
-        "source": energy.source if energy else None,
-        "base": min(base),
-        "head": min(head),
-        "pairs": len(whole),
-    }
+    draft = Verdict(
+        case, metric, "inconclusive", threshold, unit=METRICS[metric],
+        source=energy.source if energy else None, base=min(base), head=min(head), pairs=len(whole),
+    )  # fmt: skip
+    judged = decided(draft, base, head, comparisons, conditions_differ(pairs, metric))
+    if metric == "time" or judged.change is None:
+        return judged
+    watts = [(b.energy.watts, h.energy.watts) for b, h in pairs if b.energy and h.energy]
+    return replace(judged, power=power_of(watts, threshold, comparisons))
+
+
+def decided(
+    draft: Verdict,
+    base: Sequence[float],
+    head: Sequence[float],
+    comparisons: int,
+    unlike: Sequence[str],
+) -> Verdict:
+    """The verdict over paired costs, all positive; `draft` is what is known of it beforehand.
+
+    `unlike` is in what the conditions of the two sides differ: then there is none.
+    """
+    pairs, threshold = len(base), draft.threshold
     if unlike:
         reason = f"{CONDITIONS_DIFFER}: {'; '.join(unlike)}"
-        return Verdict(case, metric, CONDITIONS_DIFFER, threshold, reason, **common)
-    if len(whole) < FEWEST:
-        return Verdict(
-            case, metric, "inconclusive", threshold,
-            f"{len(whole)} pair{'s' * (len(whole) > 1)} of processes, at least {FEWEST} are needed",
-            more_pairs=FEWEST - len(whole), **common,
-        )  # fmt: skip
+        return replace(draft, verdict=CONDITIONS_DIFFER, reason=reason)
+    if pairs < FEWEST:
+        reason = f"{pairs} pair{'s' * (pairs > 1)} of processes, at least {FEWEST} are needed"
+        return replace(draft, reason=reason, more_pairs=FEWEST - pairs)
     decision = decide(base, head, threshold, comparisons)
     reason = ""
     if decision.verdict == "inconclusive":
@@ -147,11 +207,20 @@ def judge(case: Case, sides: Sides, metric: str, threshold: float, comparisons: 
             if decision.more_pairs
             else "the change is as large as the threshold: more pairs would not settle it"
         )
-    return Verdict(
-        case, metric, decision.verdict, threshold, reason,
+    return replace(
+        draft, verdict=decision.verdict, reason=reason,
         change=decision.change, interval=decision.interval, more_pairs=decision.more_pairs,
-        **common,
     )  # fmt: skip
+
+
+def power_of(watts: Sequence[tuple[float, float]], threshold: float, comparisons: int) -> Power:
+    """What the watts of the pairs, base and head, say: by the rules of every other metric."""
+    base, head = zip(*watts, strict=True)
+    decision = decide(base, head, threshold, comparisons)
+    words = {"regression": "more", "improvement": "less"}
+    verdict = words.get(decision.verdict, decision.verdict)
+    middles = statistics.median(base), statistics.median(head)
+    return Power(verdict, *middles, decision.change, decision.interval)
 
 
 CONDITIONS_DIFFER = "conditions differ"
@@ -170,9 +239,14 @@ def conditions_differ(pairs: Sequence[tuple[Record, Record]], metric: str) -> li
         sum(conditions.disturbed_share(record) >= enough for record in side) / len(side)
         for side in (base, head)
     ]
-    if abs(shares[0] - shares[1]) > 0.5:
-        unlike.append(f"disturbed processes {shares[0]:.0%} | {shares[1]:.0%}".replace("%", " %"))
-    return unlike
+    return unlike + disturbed_alone(*shares)
+
+
+def disturbed_alone(base: float | None, head: float | None) -> list[str]:
+    """That one side's processes were disturbed and the other's not, from the shares of them."""
+    if base is None or head is None or abs(base - head) <= 0.5:
+        return []
+    return [f"disturbed processes {base:.0%} | {head:.0%}".replace("%", " %")]
 
 
 def nothing(sides: Sides, metric: str, threshold: float) -> tuple[str, float, str]:
@@ -204,19 +278,25 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return 3 if outcomes & {"inconclusive", CONDITIONS_DIFFER} else 0
 
 
-def thresholds(text: str | None) -> dict[str, float]:
-    """From `time=3%,energy=5%`; what is not named keeps its default."""
-    limits = dict(THRESHOLDS)
+def thresholds(
+    text: str | None, defaults: Mapping[str, float] = THRESHOLDS, *, any_name: bool = False
+) -> dict[str, float]:
+    """From `time=3%,energy=5%`; what is not named keeps its default.
+
+    With `any_name` a metric may be one that is known only when a command has told it.
+    """
+    limits = dict(defaults)
     for part in filter(None, (text or "").split(",")):
-        name, _, value = part.partition("=")
+        name, _, value = part.rpartition("=")
         try:
             number = float(value.rstrip("%")) / (100.0 if value.endswith("%") else 1.0)
         except ValueError:
             number = 0.0
-        if name not in METRICS or not 0.0 < number < 1.0:
+        if not (name in defaults or (any_name and name)) or not 0.0 < number < 1.0:
+            names = " and ".join(f"{metric}=P%" for metric in defaults)
             raise JouliaError(
-                f"--threshold {part} is not allowed. Allowed: time=P% and energy=P%, P above 0, as "
-                "in time=3%,energy=5%"
+                f"--threshold {part} is not allowed. Allowed: {names}, P above 0, as in "
+                "time=3%,energy=5%"
             )
         limits[name] = number
     return limits

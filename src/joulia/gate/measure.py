@@ -23,6 +23,7 @@ from joulia.gate.compare import (
     require_comparable,
 )
 from joulia.gate.decision import looks
+from joulia.gate.runs import Run
 from joulia.records import store
 from joulia.records.record import Record
 from joulia.runner.arguments import of_case
@@ -184,8 +185,8 @@ def pair(
             return
 
 
-def save(path: Path, records: Sequence[Record]) -> None:
-    """Keep the records of a side, for `joulia gate BASE.jsonl HEAD.jsonl` later."""
+def save(path: Path, records: Sequence[Record] | Sequence[Run]) -> None:
+    """Keep the records or the runs of a side, for `joulia gate BASE.jsonl HEAD.jsonl` later."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(r.to_json()) + "\n" for r in records))

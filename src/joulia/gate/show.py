@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -10,8 +10,8 @@ from rich.text import Text
 from joulia.analysis.labels import chosen, label
 from joulia.analysis.record_table import CASE, VERDICT, case_cells
 from joulia.analysis.terminal import Cell, Column, Grid, console, draw
-from joulia.analysis.units import quantity
-from joulia.gate.compare import METRICS, Verdict, exit_code
+from joulia.analysis.units import digits, quantity
+from joulia.gate.compare import Command, Verdict, exit_code
 from joulia.gate.decision import VERDICTS
 
 COLOURS = {
@@ -23,12 +23,14 @@ COLOURS = {
     "failed": "bold red",
     "nothing measured": "dim",
 }
+NOT_IN_TURN = (
+    "joulia: these were not measured in turn: what changed on the machine between the two files "
+    "counts as a change of the code"
+)
 HEADINGS = ("verdict", "case", "metric", "base", "head", "change", "interval", "pairs")
 """Of the table in a pull request's comment."""
-COLUMNS = (
-    VERDICT,
-    *CASE,
-    Column("metric", right=False),
+FIGURES = (
+    Column("metric", right=False, least=20),
     Column("source", drop=2, right=False),
     Column("base", drop=3),
     Column("head", drop=4),
@@ -36,7 +38,18 @@ COLUMNS = (
     Column("interval", drop=5),
     Column("pairs", drop=1),
 )
+COLUMNS = (VERDICT, *CASE, *FIGURES)
 """Of the table in a terminal: the case in columns of its own, of which few differ."""
+OF_A_COMMAND = (VERDICT, *FIGURES)
+"""The same where all rows are of one command."""
+SCALED = ("s", "J", "W", "B", "Hz", "B/s", "flop/s")
+"""Units that take a prefix; a command may have others."""
+
+
+def name(verdict: Verdict) -> str:
+    """The case or the command, as people read it."""
+    case = verdict.case
+    return case.label if isinstance(case, Command) else label(case)
 
 
 def change(verdict: Verdict) -> str:
@@ -52,20 +65,25 @@ def interval(verdict: Verdict) -> str:
 
 def cells(verdict: Verdict) -> list[str]:
     """Base, head, change, interval and pairs."""
-    unit = verdict.unit.partition("/")[0]
+    unit = verdict.unit.removesuffix("/step")
     return [
-        quantity(verdict.base, unit) if verdict.base else "",
-        quantity(verdict.head, unit) if verdict.head else "",
+        "" if verdict.base is None else amount(verdict.base, unit),
+        "" if verdict.head is None else amount(verdict.head, unit),
         change(verdict),
         interval(verdict),
         str(verdict.pairs or ""),
     ]
 
 
+def amount(value: float, unit: str) -> str:
+    """A figure in a unit that may be any."""
+    return quantity(value, unit) if unit in SCALED else f"{digits(value)} {unit}".rstrip()
+
+
 def shown(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     """What gets a row; and, each once, why a metric was measured nowhere."""
     notes: dict[str, None] = {}
-    for metric in METRICS:
+    for metric in dict.fromkeys(v.metric for v in verdicts):
         of_metric = [v for v in verdicts if v.metric == metric]
         if of_metric and all(v.verdict == "nothing measured" for v in of_metric):
             notes |= {f"{metric}: nothing measured: {v.reason}": None for v in of_metric}
@@ -73,38 +91,65 @@ def shown(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     return rows, list(notes)
 
 
-def table(verdicts: Sequence[Verdict]) -> None:
-    """One row a case and metric on stdout, reasons below, and a closing line."""
+def sides(about: Mapping[str, Any]) -> list[str]:
+    """Which revisions are compared, a line each; none of two files."""
+    return [
+        f"{side}: {about[side][:12]} {about[f'{side}_subject']}"
+        for side in ("base", "head")
+        if f"{side}_subject" in about
+    ]
+
+
+def table(verdicts: Sequence[Verdict], about: Mapping[str, Any]) -> None:
+    """What is compared, one row a case and metric on stdout, reasons below, and a closing line."""
     out = console()
+    for line in sides(about):
+        out.print(line, markup=False)
     rows, notes = shown(verdicts)
     if rows:
-        draw(out, Grid(COLUMNS, [row(v) for v in rows], "`joulia gate --markdown FILE`"))
-    for verdict in rows:
-        if verdict.reason:
-            out.print(f"{label(verdict.case)}, {verdict.metric}: {verdict.reason}", markup=False)
-    for note in notes:
-        out.print(note, markup=False)
+        columns = OF_A_COMMAND if isinstance(rows[0].case, Command) else COLUMNS
+        draw(out, Grid(columns, [row(v) for v in rows], "`joulia gate --markdown FILE`"))
+    for line in [*remarks(rows), *notes]:
+        out.print(line, markup=False)
     out.print(summary(verdicts), markup=False)
 
 
+def remarks(rows: Sequence[Verdict]) -> list[str]:
+    """Below the rows: the reason of each that has one, and whether watts differ."""
+    regressed = any(v.verdict == "regression" for v in rows)
+    reasons = [
+        f"{name(v)}, {v.metric}: {v.reason}"
+        for v in rows
+        if v.reason and (regressed or v.verdict != "failed")  # else the closing line has it
+    ]
+    powers = [f"{name(v)}: {v.power.sentence}" for v in rows if v.power]
+    return reasons + powers
+
+
 def row(verdict: Verdict) -> list[Cell]:
-    """A verdict under `COLUMNS`."""
+    """A verdict under `COLUMNS`, or under `OF_A_COMMAND`."""
     case = verdict.case
-    kernel = " ".join([case.kernel, *chosen(case.kernel, case.params)])
     judged = Text(verdict.verdict, style=COLOURS[verdict.verdict])
-    metric = verdict.metric, verdict.source or ""
-    return [judged, *case_cells(case, kernel), *metric, *cells(verdict)]
+    figures = verdict.metric, verdict.source or "", *cells(verdict)
+    if isinstance(case, Command):
+        return [judged, *figures]
+    kernel = " ".join([case.kernel, *chosen(case.kernel, case.params)])
+    return [judged, *case_cells(case, kernel), *figures]
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """One line: every regression by name, else what there was."""
+    """One line: every regression by name, else what failed, else what there was."""
     regressions = [v for v in verdicts if v.verdict == "regression"]
     if regressions:
-        return "Regression: " + "; ".join(
-            f"{label(v.case)}: {v.metric} {change(v)} ({interval(v)})" for v in regressions
-        )
-    counts = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
-    tally = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        worse: dict[str, list[str]] = {}
+        for v in regressions:
+            worse.setdefault(name(v), []).append(f"{v.metric} {change(v)} ({interval(v)})")
+        return "Regression: " + "; ".join(f"{n}: {', '.join(m)}" for n, m in worse.items())
+    failures = dict.fromkeys(f"{name(v)}: {v.reason}" for v in verdicts if v.verdict == "failed")
+    if failures:
+        return "Failed: " + "; ".join(failures)
+    counts = {word: sum(v.verdict == word for v in verdicts) for word in VERDICTS}
+    tally = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     return f"No regression: {tally or 'nothing measured'}"
 
 
@@ -122,19 +167,18 @@ def markdown(verdicts: Sequence[Verdict], about: dict[str, Any]) -> str:
     """A comment for a pull request: the closing line, the table, the reasons, how it was done."""
     rows, notes = shown(verdicts)
     lines = [f"### joulia gate\n\n{_escape(summary(verdicts))}\n"]
+    if compared := sides(about):
+        lines.append(f"{_escape('; '.join(compared))}\n")
     if rows:
         lines += ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
         for verdict in rows:
             judged = verdict.verdict
             strong = f"**{judged}**" if judged in ("regression", "failed") else judged
             metric = verdict.metric + (f" ({verdict.source})" if verdict.source else "")
-            plain = [_escape(cell) for cell in (label(verdict.case), metric, *cells(verdict))]
+            plain = [_escape(cell) for cell in (name(verdict), metric, *cells(verdict))]
             lines.append("| " + " | ".join([strong, *plain]) + " |")
         lines.append("")
-    lines += [
-        f"- {_escape(label(v.case))}, {v.metric}: {_escape(v.reason)}" for v in rows if v.reason
-    ]
-    lines += [f"- {_escape(note)}" for note in notes]
+    lines += [f"- {_escape(line)}" for line in [*remarks(rows), *notes]]
     details = ", ".join(f"{k} {v}" for k, v in about.items() if isinstance(v, str | int | float))
     lines.append(f"\n<sub>{_escape(details)}</sub>")
     return "\n".join(lines) + "\n"
