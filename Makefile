@@ -10,7 +10,7 @@ PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorde
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test test-fast emulator check format wheel-test clean
+.PHONY: bench test test-fast emulator check format wheel-test install-test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -77,6 +77,12 @@ wheel-test: $(VENV)/.installed
 	mkdir -p build/wheel/away && cp -r tests pyproject.toml build/wheel/away/
 	cd build/wheel/away && "$(CURDIR)/build/wheel/venv/bin/python" $(PYTEST) \
 	  -k "not ($(ELSEWHERE))" $(PACKAGED:%=tests/test_%.py)
+
+# The wheel and the sdist in a clean environment of every Python that is here, and all extras.
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+
+install-test:
+	tests/install.sh $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
 
 import joulia
 from joulia import registry
@@ -51,3 +54,18 @@ def test_nothing_called_kernels_or_bridges_is_importable_at_the_top():
     for folder in beside:
         assert not (Path(folder) / "kernels").exists(), folder
         assert not (Path(folder) / "bridges").exists(), folder
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.skipif(not (ROOT / "CITATION.cff").is_file(), reason="in the source tree only")
+def test_the_version_is_one_wherever_it_is_told():
+    """The package has it from pyproject.toml alone; who cites or reads about it sees the same."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    cited = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited == [version]
+    date = re.findall(r'^date-released: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    told = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert told[0] == "Unreleased"
+    assert told[1] == f"{version}, {date[0]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from joulia.errors import JouliaError
@@ -22,5 +22,10 @@ def load_all(paths: Iterable[str | Path]) -> list[Record]:
         raise JouliaError(
             f"{', '.join(map(str, given))}: no record. Allowed: files that `joulia run` wrote"
         )
+    return standing(records)
+
+
+def standing(records: Sequence[Record]) -> list[Record]:
+    """The records without what was skipped or failed and has been measured as well."""
     measured = {record.id for record in records if record.status == "valid"}
     return [r for r in records if r.status == "valid" or r.id not in measured]

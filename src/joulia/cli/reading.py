@@ -1,10 +1,12 @@
-"""Commands that read records: show, compare, report, export."""
+"""Commands that read records: show, compare, report, export, verify-bundle."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +28,18 @@ def read(files: tuple[Path, ...]) -> list[Record]:
     """The records of all files; a torn line is told on stderr."""
     from joulia.analysis.files import load_all
 
+    with warnings_told():
+        return load_all(files)
+
+
+@contextlib.contextmanager
+def warnings_told() -> Iterator[None]:
+    """Warnings as lines on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        records = load_all(files)
+        yield
     for warning in caught:
         click.echo(f"joulia: {warning.message}", err=True)
-    return records
 
 
 @click.command()
@@ -110,16 +118,11 @@ def report(files: tuple[Path, ...], output: Path, baseline: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def show_(file: Path) -> None:
     """Print the records of FILE as a table."""
-    import warnings
-
     from joulia.analysis.record_table import show
     from joulia.records import store
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", store.TornLine)
+    with warnings_told():
         records = store.load(file)
-    for warning in caught:
-        click.echo(f"joulia: {warning.message}", err=True)
     if not records:
         raise JouliaError(f"{file} holds no record. Allowed: files that `joulia run` wrote")
     show(records)
@@ -127,17 +130,79 @@ def show_(file: Path) -> None:
 
 @click.command()
 @FILES
+@click.option("--to", "form", help="csv, parquet, github-action-benchmark or bencher (csv)")
 @click.option(
-    "--to", "form", default="csv", help="csv, parquet, github-action-benchmark or bencher (csv)"
+    "--bundle",
+    is_flag=True,
+    help="a results archive instead: records, report, environment, checksums, in one .tar",
 )
 @click.option("--output", "-o", required=True, type=arguments.NewFile(), help="a file")
-def export(files: tuple[Path, ...], form: str, output: Path) -> None:
-    """Records as CSV or Parquet, or as what continuous-benchmark dashboards read."""
+def export(files: tuple[Path, ...], form: str | None, bundle: bool, output: Path) -> None:
+    """Records as CSV or Parquet, as what continuous-benchmark dashboards read, or as an archive.
+
+    An archive (--bundle) can be checked by whoever gets it: `joulia verify-bundle`. (`joulia
+    bundle` is another thing: joulia itself, for machines without a network.)
+    """
+    if bundle:
+        if form is not None:
+            raise JouliaError(f"--bundle is a format itself. Allowed: --bundle or --to {form}")
+        archive(files, output)
+        return
     from joulia.analysis import export as exporting
 
     records = read(files)
-    exporting.export(records, form, output)
+    exporting.export(records, form or "csv", output)
     click.echo(f"{len(records)} records: {output}")
 
 
-COMMANDS = (show_, compare, report, export)
+def archive(files: tuple[Path, ...], output: Path) -> None:
+    """Write a results archive, and tell its checksum."""
+    from joulia.report import archive
+
+    with warnings_told():
+        written = archive.write(files, output)
+    if written.unlike:
+        click.echo(
+            "joulia: the environment here is not that of the records, and the archive says so: "
+            + "; ".join(written.unlike),
+            err=True,
+        )
+    click.echo(f"{written.records} records: {output}")
+    click.echo(f"sha256 {written.sha256}")
+
+
+@click.command(name="verify-bundle")
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--sha256", help="the archive's checksum, as published beside it")
+def verify_bundle(archive: Path, sha256: str | None) -> int:
+    """Check a results archive of `joulia export --bundle`: may its figures be believed?
+
+    Every checksum; every record: its id, its checks, medians and rates recomputed; the report,
+    written anew from the records. A line a problem, and exit code 1 where there is one.
+    """
+    from joulia.report import archive_check
+
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise JouliaError(f"--sha256 {sha256} is not allowed. Allowed: 64 hexadecimal digits")
+    verdict = archive_check.verify(archive, sha256)
+    for note in verdict.notes:
+        click.echo(f"joulia: {printable(note)}", err=True)
+    for problem in verdict.problems:
+        click.echo(printable(problem))
+    if verdict.problems:
+        return 1
+    valid = sum(record.status == "valid" for record in verdict.records)
+    click.echo(
+        f"{archive}: {len(verdict.records)} records ({valid} valid) hold together, and the report "
+        "is theirs"
+    )
+    click.echo(f"sha256 {verdict.sha256}")
+    return 0
+
+
+def printable(text: str) -> str:
+    """In one line, and without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+COMMANDS = (show_, compare, report, export, verify_bundle)

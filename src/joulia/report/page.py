@@ -33,10 +33,12 @@ def build(
     *,
     baseline: str | None = None,
     now: datetime.datetime | None = None,
+    archived: bool = False,
 ) -> str:
     """The report as HTML; `now` is the time of writing that it names, the present by default.
 
-    Records of `joulia frontier` have their own section and stand in no comparison.
+    Records of `joulia frontier` have their own section and stand in no comparison. An `archived`
+    report names the time of its last record instead: the same records give the same bytes.
     """
     steady = [r for r in records if r.settings.until is None]
     problems = comparisons(steady, baseline)
@@ -44,10 +46,13 @@ def build(
     series = Series(r.case.backend for r in records)
     advices = [advice.advise(p) for p in advice.main_problems(problems)]
     moment = now or datetime.datetime.now(datetime.UTC)
+    written = f"Written {moment:%Y-%m-%d %H:%M} UTC"
+    if archived:
+        written = f"Of records until {max(r.started_at for r in records)}, written"
     drawn = sections(problems, series, records)
     context = {
         "version": version(),
-        "written": moment.strftime("%Y-%m-%d %H:%M UTC"),
+        "written": written,
         "several": figures.several_machines(problems),
         "counts": counts(records),
         "advices": advices,
