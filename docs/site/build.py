@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ PAGES = (
     "plugins/*/*.md",
     "plugins/*/*.png",
 )
-"""What the site takes from the checkout, at the same place: links between pages stay as they are."""
+"""What the site takes from the checkout, at the same place, so that links between pages hold."""
 
 
 def lay_out(source: Path, asv: Path | None) -> None:
@@ -55,17 +54,14 @@ def lay_out(source: Path, asv: Path | None) -> None:
 
 
 def copy(path: Path, target: Path) -> None:
-    """A page as the site has it: the README is its front page."""
+    """A file of the checkout; where a page links to the README, it links to the front page."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix != ".md":
         shutil.copy(path, target)
         return
+    up = "../" * (len(path.relative_to(ROOT).parts) - 1)
     text = path.read_text(encoding="utf-8")
-    front = re.sub(r"\]\(((?:\.\./)*)README\.md(#[^)]*)?\)", r"](\1index.md\2)", text)
-    at_top = len(path.relative_to(ROOT).parts) - 1
-    leads_to_front = "../" * at_top + "index.md"
-    kept = text if f"]({leads_to_front}" not in front else front
-    target.write_text(kept, encoding="utf-8")
+    target.write_text(text.replace(f"]({up}README.md", f"]({up}index.md"), encoding="utf-8")
 
 
 def write_report(path: Path) -> None:
