@@ -10,7 +10,7 @@ PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorde
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test test-fast emulator check format wheel-test install-test clean
+.PHONY: bench test test-fast emulator check format site wheel-test install-test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make test-fast  run those that take a minute: no MPI, no compiler"
 	@echo "make check   lint and types"
+	@echo "make site    the documentation as pages, in build/site"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -60,6 +61,11 @@ check: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pages, with asv's where `asv publish` left them; LINKS=--links also asks every other site.
+site: $(VENV)/.installed
+	$(BIN)/python docs/site/build.py build/site $(LINKS) \
+	  $$(test -f .asv/html/index.html && echo --asv .asv/html)
 
 # The tests against the built wheel, in a clean environment and away from the checkout, and under
 # the other MPI: the checkout's tests run on MPICH, these on Open MPI. They are the tests that a

@@ -104,11 +104,12 @@ class Browser:
         elif method == "Page.loadEventFired":
             self.loaded = True
 
-    def open(self, path: Path) -> None:
+    def open(self, page: Path | str) -> None:
+        """A file, or an address of a server on this machine."""
         self.loaded = False
         self.problems.clear()
         self.requests.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not self.loaded:
             self.receive()
         self.ask("new Promise(r => requestAnimationFrame(() => setTimeout(r, 50)))")

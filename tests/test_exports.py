@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,61 @@ def test_dashboards_get_what_was_measured_and_nothing_modelled(loaded, tmp_path)
     assert set(numba) == {"time-per-step"}
     per_step = numpy_["time-per-step"]
     assert per_step["lower_value"] < per_step["value"] < per_step["upper_value"]
+
+
+BENCHER = {
+    "$schema": "http://json-schema.org/draft-07/schema",
+    "type": "object",
+    "patternProperties": {
+        ".+": {
+            "type": "object",
+            "patternProperties": {
+                ".+": {
+                    "type": "object",
+                    "properties": {
+                        name: {"type": "number"} for name in ("value", "lower_value", "upper_value")
+                    },
+                    "required": ["value"],
+                }
+            },
+        }
+    },
+}
+"""The schema of Bencher Metric Format (https://bencher.dev/docs/reference/bencher-metric-format)."""
+ACTION = {
+    "$schema": "http://json-schema.org/draft-07/schema",
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "unit": {"type": "string"},
+            "value": {"type": "number"},
+            # What its extractRangeInfo takes for a number; another text is shown and not drawn.
+            "range": {"type": "string", "pattern": r"(\+-|±)\s*\d.+"},
+            "extra": {"type": "string"},
+        },
+        "required": ["name", "unit", "value"],
+    },
+}
+"""What github-action-benchmark reads as customSmallerIsBetter (its README and src/extract.ts)."""
+
+
+def test_dashboards_draw_joules_with_the_error_of_the_meter(tmp_path):
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    few = record("numba", [1e-3, 1.1e-3], energy=[5.0, 5.0])  # too few for an interval of a median
+    assert few.energy.ci95 is None
+    off = replace(few, energy=replace(few.energy, uncertainty_rel=0.05))
+    loaded = results.Results((*RECORDS, off))
+    bencher = json.loads(loaded.export(tmp_path / "b.json", "bencher").read_text())
+    jsonschema.validate(bencher, BENCHER)
+    joules = [measures["energy-per-step"] for measures in bencher.values()][-1]
+    assert joules == {"value": 5.0, "lower_value": 4.75, "upper_value": 5.25}
+    assert "lower_value" not in list(bencher.values())[-1]["time-per-step"]
+    action = json.loads(loaded.export(tmp_path / "a.json", "github-action-benchmark").read_text())
+    jsonschema.validate(action, ACTION)
+    (energy,) = [entry for entry in action if entry["value"] == 5.0]
+    assert float(energy["range"].removeprefix("± ")) == pytest.approx(0.25)
 
 
 def test_the_command_and_what_it_refuses(joulia, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 from joulia.analysis.compare import startup_joules, startup_seconds
 from joulia.analysis.tables import csv_text
 from joulia.errors import JouliaError, suggest
-from joulia.records.parts import Summary
+from joulia.records.parts import Energy, Summary
 from joulia.records.record import Record
 
 FORMATS = ("csv", "parquet", "github-action-benchmark", "bencher")
@@ -114,13 +114,27 @@ def metrics(record: Record) -> list[tuple[str, str, Summary]]:
     return medians
 
 
+def bounds(part: Summary) -> tuple[float, float] | None:
+    """What a dashboard draws around a median: its 95 % interval, None where there is none.
+
+    Of joules it is at least as wide as the 95 % error of a window with the meter's gain error, as
+    in joulia's own tables.
+    """
+    if not isinstance(part, Energy):
+        return part.ci95
+    off = part.uncertainty_rel * part.median
+    low, high = part.ci95 or (part.median, part.median)
+    return min(low, part.median - off), max(high, part.median + off)
+
+
 def github_action_benchmark(records: Sequence[Record]) -> str:
     """`customSmallerIsBetter` of github-action-benchmark."""
     entries = []
     for record in records:
         for name, unit, part in metrics(record):
-            low, high = part.ci95 or (None, None)
-            half = f"± {(high - low) / 2.0:.3g}" if low is not None and high is not None else None
+            ends = bounds(part)
+            # Its reader wants at least two characters after the sign.
+            half = f"± {(ends[1] - ends[0]) / 2.0:.2e}" if ends else None
             entries.append(
                 {
                     "name": label(record, name),
@@ -139,8 +153,8 @@ def bencher(records: Sequence[Record]) -> str:
     for record in records:
         for name, _, part in metrics(record):
             value = {"value": part.median}
-            if part.ci95:
-                value |= {"lower_value": part.ci95[0], "upper_value": part.ci95[1]}
+            if ends := bounds(part):
+                value |= {"lower_value": ends[0], "upper_value": ends[1]}
             benchmarks.setdefault(record.case.label, {})[f"{name}-per-step"] = value
     return json.dumps(benchmarks, indent=1) + "\n"
 

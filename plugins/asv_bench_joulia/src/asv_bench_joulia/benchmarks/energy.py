@@ -17,13 +17,29 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from asv_runner.benchmarks._base import Benchmark, _get_first_attr, _unique_param_ids
 
-SOURCES = ("counter", "sampled", "counter+sampled")
-"""How joules can be measured: a parameter of every benchmark, so that no series mixes them."""
+NO_METER = "none"
+"""The source where nothing can be measured: one row, NaN, with its reason."""
+
+
+@cache
+def source(gpus: bool) -> str:
+    """How joules are measured here: `counter`, `sampled` or `counter+sampled`.
+
+    A parameter of every benchmark, so that no series mixes them.
+    """
+    from joulia.energy import EnergyMonitor
+
+    energy = EnergyMonitor(everything=gpus)
+    try:
+        return "+".join(sorted({domain.source for domain in energy.account.counted})) or NO_METER
+    finally:
+        energy.close()
 
 
 class EnergyBenchmark(Benchmark):  # type: ignore[misc]
@@ -53,9 +69,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
         self.gpus = bool(setting("gpus", False))
         self._source = ""
         self._current_params: tuple[Any, ...] = ()
-        # Under a fake tree of meters, in tests, joules are made up: a series of their own.
-        fake = ["fake"] if "JOULIA_ROOT" in os.environ else []
-        self._params: list[Any] = [*self._params, [*SOURCES, *fake]]
+        self._params: list[Any] = [*self._params, [source(self.gpus)]]
         self.param_names: list[str] = [*self.param_names, "source"]
         self.params = _unique_param_ids(self._params)
 
@@ -67,11 +81,7 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
 
     def run(self, *param: Any) -> Any:
         """Samples in joules a call, or NaN with its reason in the side record."""
-        measurement = self._measure(lambda: self.func(*param))
-        if measurement is None:
-            # the meters here are of another kind: another series has the figures
-            return math.nan
-        figures, number, reason = measurement
+        figures, number, reason = self._measure(lambda: self.func(*param))
         energy = None if figures is None else dataclasses.asdict(figures)
         self._keep({"number": number, "energy": energy, "reason": reason})
         if figures is None:
@@ -79,20 +89,14 @@ class EnergyBenchmark(Benchmark):  # type: ignore[misc]
             return math.nan
         return {"samples": list(figures.samples), "number": number}
 
-    def _measure(self, call: Callable[[], object]) -> tuple[Any, int, str | None] | None:
-        """(joulia's `Energy`, calls a window, None) or (None, calls a window, the reason).
-
-        None where the meters are not of this series' kind.
-        """
+    def _measure(self, call: Callable[[], object]) -> tuple[Any, int, str | None]:
+        """(joulia's `Energy`, calls a window, None) or (None, calls a window, the reason)."""
         from joulia.energy import EnergyMonitor, energy_result
 
         energy = EnergyMonitor(tolerance=self.tolerance, everything=self.gpus)
         try:
-            source = "+".join(sorted({domain.source for domain in energy.account.counted}))
-            if not source:
+            if not energy.account.counted:
                 return None, 0, energy_result(energy, 1)[1]
-            if source != self._source:
-                return None
             call()  # what happens once, imports and compilation, is not what a call costs
             energy.infer_periods()
             window_s = energy.window_s(self.window_s, self.longest_s)
