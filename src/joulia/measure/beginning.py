@@ -15,6 +15,9 @@ from joulia.records.starts import MeteredStart
 from joulia.simulation.run import Run, set_up
 from joulia.system import cuda, waiting
 
+NOT_ASKED = "not asked for (--no-joules)"
+"""Why there are no joules where no meter is read."""
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -40,8 +43,9 @@ def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
     energy = EnergyMonitor(
         comm,
         tolerance=settings.energy_tolerance,
-        device=device(case),
+        device=device(case) if settings.joules else None,
         window_s=settings.window_s,
+        opened=None if settings.joules else ([], {}),
     )
     energy.infer_periods()
     meter = StartMeter(energy)
@@ -60,7 +64,7 @@ def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
         run.versions, os.environ, case.wait, threads=case.threads, ranks=comm.size
     )
     energy.spins = waiting.spins(waits)
-    start = meter.start(run.cache)
+    start = meter.start(run.cache) if settings.joules else NOT_ASKED
     if isinstance(start, str):
         return Begun(run, energy, first_s, None, start, waits)
     return Begun(run, energy, first_s, start, None, waits)
