@@ -58,20 +58,20 @@ DEVICE ?=
 BUNDLE ?=
 GPU_OUTPUT ?= results/gpu
 GPU_EXTRAS ?= mpich gpu-test $(if $(findstring opencl,$(DEVICE)),opencl,cuda$(CUDA) jax-cuda$(CUDA))
-comma := ,
 empty :=
+GPU_ENVIRONMENT = $(subst $(empty) $(empty),+,$(strip $(GPU_EXTRAS)))
 UNPACKED := build/bundle/joulia-bundle
 OFFLINE := $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
 
-gpu: $(VENV)/.installed-gpu
+gpu: $(VENV)/.installed-$(GPU_ENVIRONMENT)
 	$(BIN)/python -m joulia gpu $(DEVICE:%=--device %) --minutes $(MINUTES) --output $(GPU_OUTPUT) \
 	  $(if $(BUNDLE),--occa $(UNPACKED)/occa.tar.gz)
 
-$(VENV)/.installed-gpu: $(BIN)/python pyproject.toml
+$(VENV)/.installed-$(GPU_ENVIRONMENT): $(BIN)/python pyproject.toml
 	$(if $(BUNDLE),mkdir -p build/bundle && tar xf $(BUNDLE) -C build/bundle)
 	$(BIN)/python -m pip install --quiet $(OFFLINE) 'setuptools>=77'
 	$(BIN)/python -m pip install $(OFFLINE) --no-build-isolation \
-	  --editable '.[$(subst $(empty) $(empty),$(comma),$(strip $(GPU_EXTRAS)))]'
+	  --editable ".[$$(echo '$(GPU_ENVIRONMENT)' | tr + ,)]"
 	@touch $@
 
 gpu-bundle: $(VENV)/.installed

@@ -10,20 +10,8 @@ import importlib.metadata
 import pytest
 
 from joulia.bridges import _occa_library, _occa_opencl, occa
-from joulia.case import DTYPES
 
 from .conftest import require
-from .programs_run import PROGRAMS, program
-from .promises import COMPLETE
-from .test_ranks import (
-    GRIDS,
-    ODD,
-    cases,
-    different,
-    digests,
-    require_mpi_gives,
-    require_threads_give,
-)
 
 
 def test_a_record_tells_the_opencl(measured):

@@ -20,8 +20,8 @@ RESERVE_S, RESERVE = 20.0, 0.2
 """Seconds of a part that are kept for the report; at most this share of it."""
 RATES = ("--window", "0.2", "--repeats", "5", "--timeout", "240", "--no-joules")
 """How rates are measured: everything is verified and timed before anybody waits for a meter."""
-JOULES = ("--window", "1", "--repeats", "3")
-"""How joules are measured; a GPU's counter stretches its windows to what its generation needs."""
+JOULES_REPEATS = 3
+"""Windows of a case with joules: on a GPU since Ampere each takes 6 s."""
 GO_ON = 3
 """The exit code where steps are left for another part."""
 
@@ -38,6 +38,12 @@ GO_ON = 3
 @click.option("--minutes", type=arguments.POSITIVE, default=9.0, help="a part's length (9)")
 @click.option("--size", help="tiny, small, medium or large (what fills a GPU)")
 @click.option("--dtype", default="float64,float32", help="precisions (both)")
+@click.option(
+    "--window",
+    type=arguments.POSITIVE,
+    default=1.0,
+    help="seconds a sample with joules, which a GPU's counter stretches to its needs (1)",
+)
 @click.option("--again", is_flag=True, help="begin anew: run also the steps that are done")
 @click.option(
     "--occa", type=click.Path(path_type=Path), help="OCCA's source archive (fetched from PyPI)"
@@ -89,6 +95,7 @@ def steps_of(
     backends: Sequence[str],
     size: str | None,
     dtype: str,
+    window: float,
     occa: Path | None,
     tests: Path | None,
 ) -> list[Step]:
@@ -101,8 +108,10 @@ def steps_of(
     from joulia.system.interpreter import HOLDS_JOULIA, python
 
     named = [b.name for name in backends for b in registry.backend(name)]
-    for kernel in kernels:
+    for kernel in kernels or registry.kernels():
         registry.kernel(kernel)
+        if size and size not in registry.kernel(kernel).kernel.sizes:
+            raise suggest("size", size, list(registry.kernel(kernel).kernel.sizes))
     dtypes = arguments.listed(dtype)
     for name in dtypes:
         if name not in DTYPES:
@@ -113,18 +122,19 @@ def steps_of(
     joulia = python("-m", "joulia")
     folder = tests or HOLDS_JOULIA.parent / "tests"
 
-    def run(name: str, precision: str, how: tuple[str, ...]) -> Step:
+    def run(name: str, precision: str, how: Sequence[str]) -> Step:
         what = ["--size", size] if size else ["--preset", "gpu"]
         chosen = [part for backend in named for part in ("-b", backend)]
         command = [*joulia, "run", *kernels, *what, *chosen, "--dtype", precision, *how]
         return Step(
             f"{name} {precision}",
             (*command, "--output", str(output / RECORDS)),
-            absent=meters_missing if how is JOULES else lambda: None,
+            absent=meters_missing if how is joules else lambda: None,
             resumes=True,
             told=lambda log: f"{counts(output / RECORDS, precision)} ({last_of(log)})",
         )
 
+    joules = ["--window", f"{window:g}", "--repeats", f"{JOULES_REPEATS}"]
     source = ["--source", str(occa)] if occa else []
     build = Step("occa", (*joulia, "prepare", "occa", "--build-only", *source))
     every = [run("rates", precision, RATES) for precision in dtypes]
@@ -139,7 +149,7 @@ def steps_of(
             )
         )
     calibration = Step("calibration", (*joulia, "doctor", "--calibrate"), absent=meters_missing)
-    return [build, *every, calibration, *(run("joules", name, JOULES) for name in dtypes)]
+    return [build, *every, calibration, *(run("joules", name, joules) for name in dtypes)]
 
 
 def meters_missing() -> str | None:
