@@ -212,6 +212,12 @@ def source_lines(entry: Entry) -> dict[str, Any]:
     }
 
 
+def idle_share(entry: Entry) -> float | None:
+    """The largest share of the windows in which a GPU that it uses had no work."""
+    devices = entry.record.energy.devices if entry.record.energy else {}
+    return max((use.idle_share for use in devices.values()), default=None)
+
+
 COLUMNS = (
     Column(
         "backend",
@@ -244,9 +250,21 @@ COLUMNS = (
     of_figure(
         "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 12, metered
     ),
+    of_figure(
+        "J/step (node)", "node_energy_j_per_step", lambda e: e.node_energy,
+        lambda f: with_error(f, "J"), 12, lambda entries: any(e.node_energy for e in entries),
+    ),
     of_difference("times less J", "energy", lambda e: e.energy_difference, 11, metered),
     of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
     of_difference("times the W", "power", lambda e: e.power_ratio, 4, metered),
+    Column(
+        "GPU idle",
+        lambda e: "" if (share := idle_share(e)) is None else f"{share:.0%}",
+        lambda e: "" if (share := idle_share(e)) is None else share,
+        lambda e: {"gpu_idle_share": idle_share(e)},
+        drop=3,
+        when=lambda entries: any(idle_share(e) is not None for e in entries),
+    ),
     of_figure(
         "J s", "energy_delay_j_s", lambda e: e.delay_product,
         lambda f: with_error(f, "J s"), 2, metered,
