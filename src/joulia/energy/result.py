@@ -112,10 +112,7 @@ def unused(energy: EnergyMonitor, steps: int) -> tuple[Summary | None, str | Non
     if any(errors_of(energy, w, every).sigma_rel > energy.tolerance for w in energy.windows):
         slowest = max(energy.periods[domain.key] for domain in every)
         need = uncertainty.window_needed(slowest, energy.tolerance)
-        return (
-            None,
-            f"the windows are too short for their counters (joulia run --window {need:.2g})",
-        )
+        return None, f"windows too short for their counters (joulia run --window {need:.2g})"
     return stats.summary([window.total(beside) / steps for window in energy.windows]), None
 
 
