@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
+from joulia import registry
 from joulia.case import Case, Settings
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.starts import StartMeter
@@ -75,6 +77,9 @@ def device(case: Case) -> str | None:
 
     Where the driver does not answer, the runtime itself says better why.
     """
+    bridge: Any = registry.bridge(case.bridge)
+    if told := getattr(bridge, "gpu_of", lambda case: None)(case):
+        return str(told)
     try:
         return cuda.current().uuid if case.on_gpu else None
     except Unavailable:
