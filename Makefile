@@ -57,6 +57,8 @@ MINUTES ?= 9
 DEVICE ?=
 BUNDLE ?=
 GPU_OUTPUT ?= results/gpu
+# More of `joulia gpu`: kernels, --size, --dtype, --again.
+GPU_OPTIONS ?=
 GPU_EXTRAS ?= mpich gpu-test $(if $(findstring opencl,$(DEVICE)),opencl,cuda$(CUDA) jax-cuda$(CUDA))
 empty :=
 GPU_ENVIRONMENT = $(subst $(empty) $(empty),+,$(strip $(GPU_EXTRAS)))
@@ -65,7 +67,7 @@ OFFLINE := $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
 
 gpu: $(VENV)/.installed-$(GPU_ENVIRONMENT)
 	$(BIN)/python -m joulia gpu $(DEVICE:%=--device %) --minutes $(MINUTES) --output $(GPU_OUTPUT) \
-	  $(if $(BUNDLE),--occa $(UNPACKED)/occa.tar.gz)
+	  $(if $(BUNDLE),--occa $(UNPACKED)/occa.tar.gz) $(GPU_OPTIONS)
 
 $(VENV)/.installed-$(GPU_ENVIRONMENT): $(BIN)/python pyproject.toml
 	$(if $(BUNDLE),mkdir -p build/bundle && tar xf $(BUNDLE) -C build/bundle)

@@ -25,6 +25,16 @@ def test_a_record_tells_the_opencl(measured):
     assert record["parallel"]["through"] == "host buffers"
 
 
+def test_a_kernel_with_one_okl_for_all_devices_is_valid_on_each(plugins, measured):
+    """A third party's, without the source for GPUs that joulia's own have beside it."""
+    require("occa:opencl")
+    records = measured(
+        "cooling", "-b", "occa:serial", "-b", "occa:opencl", "--size", "tiny", env=plugins
+    )
+    reasons = [(record["reasons"], record["stderr"]) for record in records]
+    assert [record["status"] for record in records] == ["valid", "valid"], reasons
+
+
 def test_what_its_compiler_says_is_in_the_record(measured):
     require("occa:opencl")
     env = {"OCCA_OPENCL_COMPILER_FLAGS": "-cl-std=CL9.9"}
