@@ -10,7 +10,7 @@ PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorde
 # The tests start hundreds of processes: bytecode is kept, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test test-fast emulator check format site wheel-test install-test clean
+.PHONY: bench test test-fast gpu gpu-bundle emulator check format site wheel-test install-test clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,12 +19,13 @@ help:
 	@echo "make test-fast  run those that take a minute: no MPI, no compiler"
 	@echo "make check   lint and types"
 	@echo "make site    the documentation as pages, in build/site"
+	@echo "make gpu     build, test, calibrate and measure on a GPU, in parts of MINUTES=9"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "joulia needs Python 3.11 or newer; name one with PYTHON=..."; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "on Debian and Ubuntu: apt install python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(if $(BUNDLE),,$(BIN)/python -m pip install --quiet --upgrade pip)
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml
 	@echo "Installing joulia and an MPI into $(VENV)"
@@ -48,6 +49,36 @@ FAST := arguments cli code_digest compare energy_accounting energy_estimate ener
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python $(PYTEST) -q -k "not numba and not occa and not triad" $(FAST:%=tests/test_%.py)
+
+# All that is to be seen of a GPU, in parts: `make gpu` goes on until it says that it is finished.
+# BUNDLE=FILE (of `make gpu-bundle`) needs no network; DEVICE=occa:opencl tries all this without a
+# GPU; CUDA is the runtimes' major version.
+CUDA ?= 12
+MINUTES ?= 9
+DEVICE ?=
+BUNDLE ?=
+GPU_OUTPUT ?= results/gpu
+# More of `joulia gpu`: kernels, --size, --dtype, --again.
+GPU_OPTIONS ?=
+GPU_EXTRAS ?= mpich gpu-test $(if $(findstring opencl,$(DEVICE)),opencl,cuda$(CUDA) jax-cuda$(CUDA))
+empty :=
+GPU_ENVIRONMENT = $(subst $(empty) $(empty),+,$(strip $(GPU_EXTRAS)))
+UNPACKED := build/bundle/joulia-bundle
+OFFLINE := $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
+
+gpu: $(VENV)/.installed-$(GPU_ENVIRONMENT)
+	$(BIN)/python -m joulia gpu $(DEVICE:%=--device %) --minutes $(MINUTES) --output $(GPU_OUTPUT) \
+	  $(if $(BUNDLE),--occa $(UNPACKED)/occa.tar.gz) $(GPU_OPTIONS)
+
+$(VENV)/.installed-$(GPU_ENVIRONMENT): $(BIN)/python pyproject.toml
+	$(if $(BUNDLE),mkdir -p build/bundle && tar xf $(BUNDLE) -C build/bundle)
+	$(BIN)/python -m pip install --quiet $(OFFLINE) 'setuptools>=77'
+	$(BIN)/python -m pip install $(OFFLINE) --no-build-isolation \
+	  --editable ".[$$(echo '$(GPU_ENVIRONMENT)' | tr + ,)]"
+	@touch $@
+
+gpu-bundle: $(VENV)/.installed
+	$(BIN)/joulia bundle $(GPU_EXTRAS:%=--extra %) --output joulia-gpu.tar
 
 # The networks of the kernel `emulator`, trained anew: minutes on two cores.
 emulator: $(VENV)/.installed

@@ -16,7 +16,7 @@ ROOT = "Kokkos_ROOT"
 """The variable that names a site's, as CMake has it."""
 OLDEST = 30400
 """The first version that the sources compile with."""
-SPACES = {"serial": "Serial", "openmp": "OpenMP"}
+SPACES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "Cuda"}
 
 
 @dataclass(frozen=True)

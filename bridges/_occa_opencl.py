@@ -296,6 +296,7 @@ class OccaOpenCLOps(OccaDeviceOps):
     """Buffers have no address that MPI could take: messages go through host memory."""
 
     through = "host buffers"
+    addressable = False
 
     def array(self, host: Host) -> DeviceArray:
         # Where there is no room OCCA would end the process.

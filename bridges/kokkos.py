@@ -16,6 +16,7 @@ from joulia.errors import Unavailable
 from joulia.kernel import Kernel
 
 SUFFIX = "_kokkos.cpp"
+UNPROVEN = "no GPU has run it, and the fields are not in its memory yet"
 VARIABLES = (*cpp.VARIABLES, "KOKKOS_")
 
 
@@ -45,8 +46,10 @@ class KokkosCpp(_compilers.Language):
         return tuple(
             Device(
                 device,
-                threads=device != "serial",
+                threads=device == "openmp",
                 missing=self.missing(device),
+                gpu=device == "cuda",
+                unproven=UNPROVEN if device == "cuda" else "",
                 aside="kokkos:openmp's code on one thread" if device == "serial" else "",
             )
             for device in SPACES
@@ -58,12 +61,16 @@ class KokkosCpp(_compilers.Language):
             kokkos = find()
         except Unavailable as error:
             return error
-        if device in kokkos.enabled:
-            return None
-        return Unavailable(
-            f"the Kokkos in {kokkos.include.parent} was built without {SPACES[device]}",
-            f"build it with Kokkos_ENABLE_{device.upper()}, or unset Kokkos_ROOT",
-        )
+        if device not in kokkos.enabled:
+            remedy = f"name one that was built with Kokkos_ENABLE_{device.upper()}: Kokkos_ROOT"
+            return Unavailable(
+                f"the Kokkos in {kokkos.include.parent} was built without {SPACES[device]}", remedy
+            )
+        if device == "cuda":
+            return Unavailable(
+                "joulia's Kokkos sources compute in host memory so far", "use occa:cuda"
+            )
+        return None
 
     def start(self, case: Case) -> dict[str, str]:
         return {"kokkos": find().version} | super().compiled_with(case)

@@ -12,7 +12,7 @@ from typing import Any
 
 from joulia.arrays import Host
 from joulia.bridge import Device, HostOps, Ops, Source, rows, variables
-from joulia.bridges import _compilers, _occa_cuda, _occa_opencl
+from joulia.bridges import _compilers, _occa_cuda, _occa_hip, _occa_opencl
 from joulia.bridges._compilers import optimised, version_line
 from joulia.bridges._occa_calls import hand_over, remembering
 from joulia.bridges._occa_device import MOVES as DEVICE_MOVES
@@ -34,19 +34,24 @@ from joulia.system.machine import cpu_model
 from joulia.system.places import cache_dir
 
 SUFFIX = ".okl"
-SUFFIXES = {"cuda": ("_gpu.okl", SUFFIX), "opencl": ("_gpu.okl", SUFFIX)}
+SUFFIXES = dict.fromkeys(("cuda", "hip", "opencl"), ("_gpu.okl", SUFFIX))
 VARIABLES = (
     "OCCA_", *_compilers.VARIABLES, "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS",
-    "CL_CONFIG_", "POCL_",
+    "CL_CONFIG_", "POCL_", "HIP_", "HIPCC_", "ROCM_",
 )  # fmt: skip
 """OCCA's own, and those that its compilers and OpenCL's runtimes read."""
 HEADERS = Path(__file__).parent
 """Where `_occa_math.h` is, which all kernels may include; their own headers lie beside them."""
 SHARED = HEADERS.parent / "kernels"
 """Where headers are that several of joulia's own kernels include."""
-MODES = {"serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA", "opencl": "OpenCL"}
-IN_DEVICE_MEMORY = {"cuda": _occa_cuda, "opencl": _occa_opencl}
+MODES = {
+    "serial": "Serial", "openmp": "OpenMP", "cuda": "CUDA", "hip": "HIP", "opencl": "OpenCL",
+}  # fmt: skip
+IN_DEVICE_MEMORY: dict[str, Any] = {"cuda": _occa_cuda, "hip": _occa_hip, "opencl": _occa_opencl}
 """Modes whose fields lie in a device's own memory."""
+OPS: dict[str, type[OccaDeviceOps]] = {
+    "cuda": OccaDeviceOps, "hip": _occa_hip.OccaHipOps, "opencl": _occa_opencl.OccaOpenCLOps,
+}  # fmt: skip
 REALS = {"float64": "double", "float32": "float"}
 MOVES = Path(__file__).with_name("_occa_moves.okl")
 
@@ -71,7 +76,7 @@ FUSING = ("__FP_FAST_FMA", "__FMA__", "__ARM_FEATURE_FMA", "__powerpc64__")
 """What compilers predefine where the machine multiplies and adds in one instruction."""
 
 
-FUSED = {"cuda": "fma{}", "opencl": "fma"}
+FUSED = {"cuda": "fma{}", "hip": "fma{}", "opencl": "fma"}
 """A multiply-add by its name where it is not a C++ compiler's; in OpenCL's C it is of any type."""
 SUFFIX_OF = {"float64": "", "float32": "f"}
 
@@ -107,7 +112,19 @@ def devices() -> tuple[Device, ...]:
             missing=missing or _occa_cuda.missing(),
             unproven=_occa_cuda.UNPROVEN,
         ),
+        Device(
+            "hip",
+            gpu=True,
+            threads=False,
+            missing=missing or _occa_hip.missing(),
+            unproven=_occa_hip.UNPROVEN,
+        ),
     )
+
+
+def gpu_of(case: Case) -> str | None:
+    """The PCI bus id of the GPU that computes a case, where CUDA's driver does not know it."""
+    return _occa_hip.bus_id() if case.device == "hip" else None
 
 
 # ---- a started device ----------------------------------------------------------------------
@@ -265,8 +282,7 @@ def load(kernel: Kernel, source: Source, case: Case) -> Ops:
     if case.device in IN_DEVICE_MEMORY:
         needed = DEVICE_MOVES if kernel.halo.width else ()
         moves = {name: build(MOVES, name, shared) for name in needed}
-        kind = _occa_opencl.OccaOpenCLOps if case.device == "opencl" else OccaDeviceOps
-        ops = kind(functions, _state["device"], moves)
+        ops = OPS[case.device](functions, _state["device"], moves)
     else:
         copy_rows = build(MOVES, "copy_rows", shared) if kernel.halo.width else None
         ops = OccaOps(functions, case.threads, copy_rows)

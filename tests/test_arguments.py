@@ -20,7 +20,7 @@ OTHER: dict[str, Any] = {
     "window_s": 0.123456789, "repeats": 11, "timeout_s": 31.5, "cold": True, "overlap": False,
     "energy_tolerance": 0.035, "profile": "laptop", "carbon": "123", "oversubscribe": True,
     "decompose": (2, 1, 1), "launcher": "mpiexec", "gpu_exchange": "host", "until": 0.1,
-    "machine": "ac922",
+    "machine": "ac922", "joules": False,
 }  # fmt: skip
 """For every field of Settings a value that is not its default."""
 

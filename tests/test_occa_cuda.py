@@ -10,19 +10,15 @@ import pytest
 import stand_in
 
 from joulia.bridges import _occa_library
-from joulia.case import DTYPES
 
 from .conftest import require
 from .programs_run import (
     PROGRAMS,
     boxes_of_all,
-    fields,
     measured_together,
     program,
-    require_same_bits,
 )
 from .promises import COMPLETE
-from .test_ranks import Grids, cases, different, digests
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +105,6 @@ def test_a_record_tells_the_gpu(gpu, measured):
     assert record["parallel"]["gpus"][0]["capability"] == [9, 0]
 
 
-def test_a_kernel_with_one_okl_for_all_devices_is_valid_on_each(gpu, plugins, measured):
-    """A third party's, without the source for GPUs that joulia's own have beside it."""
-    records = measured(
-        "cooling", "-b", "occa:serial", "-b", "occa:cuda", "--size", "tiny", env=gpu | plugins
-    )
-    reasons = [(record["reasons"], record["stderr"]) for record in records]
-    assert [record["status"] for record in records] == ["valid", "valid"], reasons
-
-
 BOXED = [
     ("heat", "float64", "7x13x70", ()),
     ("column", "float64", "7x13x70", ("flux=0.1",)),
@@ -143,28 +130,6 @@ def boxed(gpu):
 def test_neither_boxes_nor_the_order_of_threads_change_a_bit(case, boxed):
     seen = {digest for digests in boxed for digest in digests[case]}
     assert len(seen) == 1, seen
-
-
-CUT: Grids = [
-    ("heat", (13, 10, 7), {}),
-    ("tracer", (12, 10, 13), {}),
-    ("euler", (5, 3, 2), {"p": 2}),
-    ("boussinesq", (8, 12, 16), {"cycles": 1}),
-]
-
-
-def test_four_ranks_give_the_same_bits_as_one(gpu, tmp_path):
-    """In one process, and one kernel under a real mpiexec.
-
-    Messages are packed on the device and sent from pinned host memory.
-    """
-    chosen = cases([(CUT, DTYPES[:1])])
-    seen = digests(tmp_path, "occa:cuda", 1, 4, env=gpu, chosen=chosen)
-    assert all(len(cuts) >= 3 for cuts in seen.values())
-    assert different(seen, seen) == []
-    case = {"kernel": "euler", "shape": "5x3x2", "steps": 3, "params": ("p=2",), "env": gpu}
-    alone = fields(tmp_path, "occa:cuda", 1, **case)
-    require_same_bits(alone, fields(tmp_path, "occa:cuda", 4, **case))
 
 
 MUTATIONS = [
@@ -210,11 +175,3 @@ def test_an_occa_without_cuda_is_a_reason_with_a_remedy(bare, measured):
     assert record["status"] == "skipped"
     assert "joulia's OCCA was built without CUDA" in record["reasons"][0]
     assert "`joulia prepare occa` where the CUDA toolkit is" in record["reasons"][0]
-
-
-def test_a_cold_start_compiles_and_a_warm_one_does_not(gpu, measured):
-    case = ("heat", "-b", "occa:cuda", "--size", "tiny")
-    *_, warm = [measured(*case, "--no-resume", env=gpu)[-1] for _ in range(2)]
-    cold = measured(*case, "--cold", env=gpu)[-1]
-    assert warm["startup"]["cache"] == "warm", warm["startup"]
-    assert cold["startup"]["cache"] == "cold", cold["startup"]

@@ -10,71 +10,8 @@ import importlib.metadata
 import pytest
 
 from joulia.bridges import _occa_library, _occa_opencl, occa
-from joulia.case import DTYPES
 
 from .conftest import require
-from .programs_run import PROGRAMS, program
-from .promises import COMPLETE
-from .test_ranks import (
-    GRIDS,
-    ODD,
-    cases,
-    different,
-    digests,
-    require_mpi_gives,
-    require_threads_give,
-)
-
-AFTER_THE_PRIMITIVES = """
-import gc
-from pathlib import Path
-import pytest
-from joulia.bridges import _occa_opencl
-
-# More than there is at once is said, and the process goes on.
-largest = _occa_opencl.chosen().largest
-with pytest.raises(MemoryError, match="GB at once"):
-    ops.array(np.broadcast_to(np.float64(0), largest // 8 + 1))
-assert (ops.host(a) == values[:, ::-1]).all()
-
-# What goes is free again.
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-once = np.ones(1 << 23)
-ops.array(once)
-before = resident()
-for _ in range(12):
-    ops.array(once)
-    gc.collect()
-assert resident() - before < 2 * once.nbytes
-
-# A step returns before its work is done, and what is asked for next waits for it.
-u = rng.random((66, 66, 2050))
-before, after = ops.array(u), ops.array(np.zeros_like(u))
-for _ in range(10):
-    ops.diffuse((1, 65, 1, 65, 1, 2049), before, after, 0.1, 0.1, 0.1)
-inner = u[1:-1, 1:-1, 1:-1]
-around = sum(np.roll(u, n, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for n in (1, -1))
-assert np.allclose(ops.host(after)[1:-1, 1:-1, 1:-1], inner + 0.1 * (around - 6 * inner))
-"""
-
-
-def test_the_primitives_of_device_memory():
-    require("occa:opencl")
-    shared = (PROGRAMS / "primitives.py").read_text()
-    program({}, "-c", shared + AFTER_THE_PRIMITIVES, "occa:opencl")
-
-
-def test_no_cut_changes_a_bit(tmp_path):
-    """Every kernel on 1 to 4 ranks in cuts along every axis, on 2 threads, and under mpiexec."""
-    require("occa:opencl")
-    chosen = cases([(GRIDS, DTYPES), (ODD, DTYPES[:1])])
-    seen = digests(tmp_path, "occa:opencl", 1, 4, chosen=chosen)
-    assert {name.split()[0] for name, cuts in seen.items() if len(cuts) >= 7} >= set(COMPLETE)
-    assert different(seen, seen) == []
-    require_mpi_gives(seen, tmp_path, "occa:opencl", 2)
-    require_threads_give(seen, tmp_path, "occa:opencl", cases([(GRIDS, DTYPES[:1])]))
 
 
 def test_a_record_tells_the_opencl(measured):
@@ -86,6 +23,16 @@ def test_a_record_tells_the_opencl(measured):
     assert software["opencl_device"]
     assert software["opencl_driver"]
     assert record["parallel"]["through"] == "host buffers"
+
+
+def test_a_kernel_with_one_okl_for_all_devices_is_valid_on_each(plugins, measured):
+    """A third party's, without the source for GPUs that joulia's own have beside it."""
+    require("occa:opencl")
+    records = measured(
+        "cooling", "-b", "occa:serial", "-b", "occa:opencl", "--size", "tiny", env=plugins
+    )
+    reasons = [(record["reasons"], record["stderr"]) for record in records]
+    assert [record["status"] for record in records] == ["valid", "valid"], reasons
 
 
 def test_what_its_compiler_says_is_in_the_record(measured):

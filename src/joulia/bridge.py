@@ -26,7 +26,8 @@ class Device:
     """A place where a runtime computes: present, or missing with a reason and a remedy.
 
     `unproven` says what was never seen working there, for people who consider using it. `gpu` says
-    that an NVIDIA GPU computes, one a rank, instead of the processor's cores. A place's bounds are
+    that a GPU computes, one a rank, instead of the processor's cores: NVIDIA's, which joulia asks
+    the driver for, or another that the bridge tells by `gpu_of(case)`. A place's bounds are
     measured on the device with the largest `ceiling` that can run there; 0 is never asked. `aside`
     says why the quick preset leaves a device out where no backend is named.
     """
@@ -61,7 +62,8 @@ class Bridge(Protocol):
     What else decides which code runs is part of a record's identity, and a bridge may name it:
     `PACKAGES`, the distributions that compile or run it; `VARIABLES`, how the environment variables
     begin that change it; and `compiled_with(case)`, a dictionary of what they do not tell
-    (compilers, flags), cheap like `devices()`.
+    (compilers, flags), cheap like `devices()`. For a GPU that is not NVIDIA's, `gpu_of(case)` may
+    tell the PCI bus id by which meters know it.
     """
 
     SUFFIX: str

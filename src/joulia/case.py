@@ -188,9 +188,14 @@ class Settings:
     """An end time to which the problem is solved as well, and its error recorded."""
     machine: str | None = None
     """What the user calls the machine; null: its hardware names it."""
+    joules: bool = True
+    """Whether meters are read, for which windows are as long as these need."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        data = asdict(self)
+        if self.joules:  # as in the first versions' records, whose ids stay what they are
+            del data["joules"]
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:

@@ -37,6 +37,8 @@ class DeviceOps(Ops):
     block.
     """
 
+    addressable = True
+    """Whether arrays have an address that an MPI could take."""
     directly = False
     """Whether messages lie in device memory, which MPI must then be able to take."""
 

@@ -301,6 +301,16 @@ def backends() -> list[str]:
     return [backend.name for backend in every_backend()]
 
 
+def gpu_backends() -> list[str]:
+    """Those that compute on a GPU, here or not, with tuned sources."""
+    return [
+        Backend(name, device.name).name
+        for name, module in bridges().items()
+        for device in module.devices()
+        if device.gpu
+    ]
+
+
 def backend(name: str) -> list[Backend]:
     """What a --backend names; tuned sources where it names no variant.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joulia import registry
-from joulia.analysis import conditions
+from joulia.analysis import conditions, node
 from joulia.analysis.columns import percent, steps
 from joulia.analysis.compare import (
     CONDITIONS_DIFFER,
@@ -68,8 +69,7 @@ def advise(problem: Problem) -> Advice:
     best, *others = problem.entries
     against = differences(best, others, lambda e: e.record.time)
     rivals = tuple(e for e in others if not clearly_worse(against[id(e)]))
-    metered = [e for e in problem.entries if e.energy]
-    thrifty = min(metered, key=lambda e: e.energy.value if e.energy else 0.0, default=None)
+    thrifty = thriftiest(problem.entries)
     lines = [choice(best, rivals, others), *beside(problem, best, others)]
     lines += joules(best, thrifty)
     lines += drawn(problem, best)
@@ -135,11 +135,23 @@ def beside(problem: Problem, best: Entry, others: Sequence[Entry]) -> list[str]:
     return [f"{line}: {digits(ratio.value)} times as fast as {base.label}{interval}."]
 
 
+def thriftiest(entries: Sequence[Entry]) -> Entry | None:
+    """The entry of the least joules of the same parts; None where not all cover the same."""
+    metered = [(e, e.record.energy) for e in entries if e.record.energy]
+    samples = node.alike([energy for _, energy in metered]) if metered else None
+    if samples is None:
+        return None
+    medians = [statistics.median(each) for each in samples]
+    return metered[medians.index(min(medians))][0]
+
+
 def joules(best: Entry, thrifty: Entry | None) -> list[str]:
     """Who uses the least measured energy; empty where nobody's was measured."""
     if thrifty is None or thrifty.energy is None:
         return []
-    per_step = f"{quantity(thrifty.energy.value, 'J')} a step"
+    both = [e.record.energy for e in (thrifty, best) if e.record.energy]
+    least, *others = [statistics.median(each) for each in node.alike(both) or []]
+    per_step = f"{quantity(least, 'J')} a step"
     if thrifty is best:
         return [f"It also uses the least energy measured, {per_step}."]
     if best.energy is not None and not clearly_worse(
@@ -147,8 +159,8 @@ def joules(best: Entry, thrifty: Entry | None) -> list[str]:
     ):
         return [f"No backend clearly uses less energy than {best.label}."]
     extra = ""
-    if best.energy is not None:
-        extra = f", {digits(best.energy.value / thrifty.energy.value)} times less than {best.label}"
+    for other in others:
+        extra = f", {digits(other / least)} times less than {best.label}"
     return [f"{thrifty.label} uses the least energy measured, {per_step}{extra}."]
 
 

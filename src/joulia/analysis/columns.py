@@ -212,6 +212,12 @@ def source_lines(entry: Entry) -> dict[str, Any]:
     }
 
 
+def idle_share(entry: Entry) -> float | None:
+    """The largest share of the windows in which a GPU that it uses had no work."""
+    devices = entry.record.energy.devices if entry.record.energy else {}
+    return max((use.idle_share for use in devices.values()), default=None)
+
+
 COLUMNS = (
     Column(
         "backend",
@@ -234,19 +240,31 @@ COLUMNS = (
         lambda e: "" if e.lines is None else f"{e.lines:.0f}",
         lambda e: "" if e.lines is None else e.lines,
         source_lines,
-        drop=13,
+        drop=15,
         when=lambda entries: any(e.lines is not None for e in entries),
     ),
     of_figure(
-        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 9,
+        "of bound", "fraction_of_bound", lambda e: e.fraction, percent, 10,
         lambda entries: any(e.fraction for e in entries),
     ),
     of_figure(
-        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 12, metered
+        "J/step", "energy_j_per_step", lambda e: e.energy, lambda f: with_error(f, "J"), 14, metered
     ),
-    of_difference("times less J", "energy", lambda e: e.energy_difference, 11, metered),
-    of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 3, metered),
-    of_difference("times the W", "power", lambda e: e.power_ratio, 4, metered),
+    of_figure(
+        "J/step (node)", "node_energy_j_per_step", lambda e: e.node_energy,
+        lambda f: with_error(f, "J"), 13, lambda entries: any(e.node_energy for e in entries),
+    ),
+    of_difference("times less J", "energy", lambda e: e.energy_difference, 12, metered),
+    of_figure("power", "power_w", lambda e: e.power, lambda f: with_error(f, "W"), 4, metered),
+    of_difference("times the W", "power", lambda e: e.power_ratio, 5, metered),
+    Column(
+        "GPU idle",
+        lambda e: "" if (share := idle_share(e)) is None else f"{share:.0%}",
+        lambda e: "" if (share := idle_share(e)) is None else share,
+        lambda e: {"gpu_idle_share": idle_share(e)},
+        drop=3,
+        when=lambda entries: any(idle_share(e) is not None for e in entries),
+    ),
     of_figure(
         "J s", "energy_delay_j_s", lambda e: e.delay_product,
         lambda f: with_error(f, "J s"), 2, metered,
@@ -257,14 +275,14 @@ COLUMNS = (
     ),
     of_figure(
         "≈ J/step (modelled)", "estimate_j_per_step", lambda e: e.estimate,
-        estimated, 8, lambda entries: any(e.estimate for e in entries),
+        estimated, 9, lambda entries: any(e.estimate for e in entries),
     ),
     Column(
         "start-up",
         startup,
         lambda e: e.startup,
         lambda e: {"startup_s": e.startup, "cold_startup_s": e.cold_startup},
-        drop=7,
+        drop=8,
     ),
     Column(
         "start-up J",
@@ -274,11 +292,11 @@ COLUMNS = (
             **spread_out("startup_j", e.startup_energy),
             **spread_out("cold_startup_j", e.cold_startup_energy),
         },
-        drop=6,
+        drop=7,
         when=lambda entries: any(e.startup_energy or e.cold_startup_energy for e in entries),
     ),
-    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 10),
-    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 5, metered),
+    of_break_even("pays off in time after", "time", lambda e: e.break_even_time, 11),
+    of_break_even("pays off in J after", "energy", lambda e: e.break_even_energy, 6, metered),
 )  # fmt: skip
 """All that a comparison tells of an entry: the one list behind table, Markdown, CSV and page."""
 

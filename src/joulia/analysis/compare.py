@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from joulia.analysis import conditions, power, ranksum
+from joulia.analysis import conditions, node, power, ranksum
 from joulia.analysis.break_even import BreakEven, break_even
 from joulia.analysis.labels import chosen
 from joulia.analysis.power import LEVEL, MARGIN, PowerRatio
@@ -54,6 +54,8 @@ class Entry:
     cold_startup_energy: Uncertain | None
     estimate: Uncertain | None
     spread: float
+    node_energy: Uncertain | None = None
+    """With the joules of GPUs that idled beside it; None where there were none."""
     is_baseline: bool = False
     time_difference: Difference | None = None
     energy_difference: Difference | None = None
@@ -210,6 +212,9 @@ def entry(record: Record, repeated: Sequence[Record], cold: Sequence[Record]) ->
         cold_startup_energy=startup_joules(cold[-1]) if cold else None,
         estimate=Uncertain(model.median, model.low, model.high) if model else None,
         spread=spread,
+        node_energy=Uncertain.of(node.whole(record.energy))
+        if record.energy and record.energy.unused
+        else None,
     )
 
 
@@ -289,13 +294,9 @@ def differences(
     ratios: dict[int, Ratio] = {}
     for entry in others:
         compared = part(entry)
-        if (
-            reference
-            and compared
-            and source(reference) == source(compared)
-            and min(*compared.samples, *reference.samples) > 0
-        ):
-            ratios[id(entry)] = ranksum.ratio(reference.samples, compared.samples)
+        pair = both_samples(reference, compared) if reference and compared else None
+        if pair and min(*pair[0], *pair[1]) > 0:
+            ratios[id(entry)] = ranksum.ratio(pair[0], pair[1])
     corrected = dict(zip(ratios, ranksum.holm([r.p for r in ratios.values()]), strict=True))
     result: dict[int, Difference | None] = {}
     for entry in others:
@@ -327,9 +328,13 @@ def conditions_differ(base: Entry, entry: Entry) -> str | None:
     return f"{CONDITIONS_DIFFER}: {'; '.join(unlike)}" if unlike else None
 
 
-def source(part: Timing | Energy) -> str | None:
-    """How joules were measured: those of different sources are not compared."""
-    return part.source if isinstance(part, Energy) else None
+def both_samples(
+    one: Timing | Energy, other: Timing | Energy
+) -> Sequence[tuple[float, ...]] | None:
+    """The samples of two; of joules those that cover the same parts, None where none do."""
+    if isinstance(one, Energy) and isinstance(other, Energy):
+        return node.alike([one, other])
+    return [one.samples, other.samples]
 
 
 def verdict(ratio: Ratio, p: float, margin: float) -> str:
@@ -348,7 +353,7 @@ def break_even_joules(entry: Entry, base: Entry) -> BreakEven | None:
     if entry.energy is None or base.energy is None or entry.power is None or base.power is None:
         return None
     energy, base_energy = entry.record.energy, base.record.energy
-    if energy is None or base_energy is None or energy.source != base_energy.source:
+    if energy is None or base_energy is None or not node.same([energy, base_energy]):
         return None
     return break_even(*startup_bounds(entry), entry.energy, *startup_bounds(base), base.energy)
 

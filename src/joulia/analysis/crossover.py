@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joulia.analysis import power, ranksum
-from joulia.analysis.compare import Entry, Problem, conditions_differ, verdict
+from joulia.analysis import ranksum
+from joulia.analysis.compare import Entry, Problem, both_samples, conditions_differ, verdict
 from joulia.analysis.power import MARGIN
 from joulia.analysis.ranksum import Ratio
 from joulia.analysis.uncertain import Uncertain
 from joulia.case import Shape
 from joulia.errors import JouliaError, suggest
-from joulia.records.parts import Summary
+from joulia.records.parts import Energy, Timing
 
 OVER = ("size",)
 """What a comparison goes over."""
-METRICS: dict[str, Callable[[Entry], Summary | None]] = {
+METRICS: dict[str, Callable[[Entry], Timing | Energy | None]] = {
     "time": lambda e: e.record.time,
     "energy": lambda e: e.record.energy,
 }
@@ -48,7 +48,8 @@ class Crossing:
 class Pair:
     """Two backends on as many cores (`question` is `backend`), or one on more `ranks`, `threads`.
 
-    A backend that was measured on one thread only stands beside others on any number of threads.
+    A backend that was measured on one thread only stands beside others on any number of threads,
+    and a GPU beside the most cores that another backend was measured on.
 
     `clear` counts the sizes at which they clearly differ. Without a crossing, `ahead` needs less at
     all of those, which may not be all `shapes`; where there are none, `reason` is the verdict.
@@ -77,6 +78,7 @@ class Contender:
     bridge: str
     ranks: int
     threads: int
+    on_gpu: bool
     rest: tuple[Any, ...]
     entries: dict[int, tuple[Shape, Entry]]
 
@@ -116,7 +118,8 @@ def _contenders(sweep: Sequence[Problem]) -> list[Contender]:
     known: dict[tuple[Any, ...], Contender] = {}
     for problem, entry in ((p, e) for p in sweep for e in p.entries):
         case, overlap = entry.record.case, entry.record.settings.overlap
-        what = (case.backend, case.bridge, case.ranks, case.threads, (case.cap, overlap))
+        where = (case.backend, case.bridge, case.ranks, case.threads, case.on_gpu)
+        what = (*where, (case.cap, overlap))
         contender = known.setdefault(what, Contender(*what, entries={}))
         contender.entries[math.prod(problem.shape)] = (problem.shape, entry)
     return [known[what] for what in sorted(known, key=lambda what: what[:4])]
@@ -125,8 +128,17 @@ def _contenders(sweep: Sequence[Problem]) -> list[Contender]:
 def _compared(sweep: Sequence[Problem], baseline: str | None) -> Iterator[Pair]:
     contenders = _contenders(sweep)
     threaded = {c.backend for c in contenders if c.threads > 1}
+    most = {
+        backend: max(c.ranks * c.threads for c in contenders if c.backend == backend)
+        for backend in {c.backend for c in contenders}
+    }
     for one, other in itertools.combinations(contenders, 2):
-        question = _question(one, other, threaded)
+        if one.on_gpu != other.on_gpu:
+            processor = other if one.on_gpu else one
+            whole = processor.ranks * processor.threads == most[processor.backend]
+            question = "backend" if whole else None
+        else:
+            question = _question(one, other, threaded)
         names = (one.backend, one.bridge, other.backend, other.bridge)
         if question is None or (question == "backend" and baseline not in (None, *names)):
             continue
@@ -155,10 +167,9 @@ def _pair(
     for cells in sorted(one.entries.keys() & other.entries.keys()):
         (shape, a), (_, b) = one.entries[cells], other.entries[cells]
         first, second = METRICS[metric](a), METRICS[metric](b)
-        if first is None or second is None or min(*first.samples, *second.samples) <= 0.0:
-            continue
-        if metric == "time" or power.same_parts(a.record, b.record):
-            sizes.append((cells, shape, a, b, ranksum.ratio(first.samples, second.samples)))
+        samples = both_samples(first, second) if first and second else None
+        if samples and min(*samples[0], *samples[1]) > 0.0:
+            sizes.append((cells, shape, a, b, ranksum.ratio(samples[0], samples[1])))
     if len(sizes) < 2:
         return None
     corrected = ranksum.holm([ratio.p for *_, ratio in sizes])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from joulia import registry
+from joulia.analysis import node
 from joulia.analysis.compare import Entry, Problem
 from joulia.records.record import Record
 
@@ -112,6 +113,9 @@ def efficiency(
     if not costs:
         return None
     if kind == "application":
+        metered = [e.record.energy for e in problem.entries if e.record.energy]
+        if metric == "energy" and not node.same(metered):
+            return None
         every = [c for c in map(cost, problem.entries) if c]
         return min(every) / min(costs)
     if metric == "time":

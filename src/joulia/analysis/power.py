@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from joulia.analysis import ranksum
+from joulia.analysis import node, ranksum
 from joulia.analysis.uncertain import Uncertain
 from joulia.analysis.units import digits
 from joulia.records.record import Record
@@ -64,9 +64,7 @@ def same_parts(base: Record, other: Record) -> bool:
     """Whether the same parts of the machine were measured, in the same way."""
     if base.energy is None or other.energy is None:
         return False
-    return base.energy.source == other.energy.source and set(base.energy.counted) == set(
-        other.energy.counted
-    )
+    return node.same([base.energy, other.energy])
 
 
 def ratios(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from joulia.analysis import conditions, terminal
+from joulia.analysis import conditions, node, terminal
 from joulia.analysis.columns import COLUMNS, columns
 from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
@@ -50,6 +50,7 @@ def notes(problem: Problem) -> list[str]:
         if e.spread > 0.0
     ]
     lines += conditions.notes([e.record for e in problem.entries])
+    lines += coverage(problem)
     prices = "; ".join(tuning.sentence for tuning in tunings(problem))
     return lines + ([prices] if prices else []) + powers(problem) + refusals(problem)
 
@@ -75,6 +76,18 @@ def refusals(problem: Problem) -> list[str]:
             if difference and difference.verdict.startswith(CONDITIONS_DIFFER)
         )
     )
+
+
+def coverage(problem: Problem) -> list[str]:
+    """Where joules do not count the same parts as the baseline's: what a ratio of them covers, or
+    why there is none."""
+    base, told = problem.baseline, []
+    for entry in problem.entries:
+        if base is None or base.record.energy is None or entry.record.energy is None:
+            continue
+        energies, names = [base.record.energy, entry.record.energy], [base.label, entry.label]
+        told += [node.refused(energies, names), node.beside(energies, names)]
+    return [line for line in told if line]
 
 
 def no_joules(problems: Sequence[Problem]) -> list[str]:

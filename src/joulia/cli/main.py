@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from joulia.cli import changes, gate, measuring, meter, reading, setting_up, sites
+from joulia.cli import changes, gate, gpu, measuring, meter, reading, setting_up, sites
 from joulia.errors import JouliaError, Unavailable, Unstable
 
 
@@ -114,6 +114,6 @@ def main() -> None:
         say_once(line)
 
 
-for _module in (measuring, meter, reading, setting_up, sites, gate, changes):
+for _module in (measuring, meter, reading, setting_up, sites, gate, changes, gpu):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 @arguments.VARIANT
 @arguments.SIZE
 @arguments.SHAPE
-@click.option("--dtype", default="float64", help="float64, float32, or both as a list")
+@click.option("--dtype", help="float64, float32, or both as a list (float64; full, gpu: both)")
 @click.option("--ranks", default="1", help="MPI ranks; a list sweeps (1)")
 @click.option("--threads", help="threads a rank; a list sweeps (a physical core each)")
 @arguments.WAIT
 @arguments.PARAM
-@click.option("--preset", help="quick or full: a ready-made matrix")
-@arguments.repeats(None, "9; quick: 7")
-@arguments.window(None, "0.5; quick: 0.2")
+@click.option("--preset", help="quick, full or gpu: a ready-made matrix")
+@arguments.repeats(None, "9; quick: 7, gpu: 5")
+@arguments.window(None, "0.5; quick, gpu: 0.2")
 @arguments.timeout()
 @click.option(
     "--energy-tolerance",
     type=click.FloatRange(0.0, 100.0, min_open=True),
     default=2.0,
     help="per cent (one sigma) up to which joules are given; longer windows where needed (2)",
+)
+@click.option(
+    "--no-joules", is_flag=True, help="read no meter, and wait for none: quick where they are slow"
 )
 @click.option("--profile", help="machine profile, or a .toml file, for the estimate without meters")
 @click.option("--carbon", help="CO2e from a grid's intensity: g/kWh, or a site's .toml file")
@@ -81,7 +84,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     from joulia.energy import carbon, estimate
     from joulia.errors import suggest
     from joulia.parallel.launchers import LAUNCHERS
-    from joulia.runner.plan import QUICK
+    from joulia.runner.plan import MEASURED_WITH
 
     if options["profile"]:
         estimate.load(options["profile"])
@@ -95,7 +98,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     measuring = {"window_s": options["window"], "repeats": options["repeats"]}
     measuring = {name: value for name, value in measuring.items() if value is not None}
     return Settings(
-        **((QUICK if options["preset"] == "quick" else {}) | measuring),
+        **(MEASURED_WITH.get(options["preset"], {}) | measuring),
         timeout_s=options["timeout"],
         cold=options["cold"],
         overlap=options["overlap"],
@@ -110,19 +113,22 @@ def settings_of(options: dict[str, Any]) -> Settings:
         gpu_exchange=options["gpu_exchange"],
         until=options["until"],
         machine=options["machine"],
+        joules=not options["no_joules"],
     )
 
 
 def requests_of(options: dict[str, Any]) -> list[Request]:
     """What a run is asked to measure."""
+    from joulia.case import DTYPES
     from joulia.runner.plan import Request, preset
 
     if options["preset"]:
         if options["size"] or options["shape"]:
             raise JouliaError("--preset names the sizes itself. Allowed: --preset or --size")
         waits = arguments.waits(options["wait"])
-        variants = arguments.listed(options["variant"])
-        requests = preset(options["preset"], options["kernels"], options["backend"], variants)
+        variants, dtypes = (arguments.listed(options[name]) for name in ("variant", "dtype"))
+        chosen = (options["kernels"], options["backend"], variants, dtypes)
+        requests = preset(options["preset"], *chosen)
         return [replace(request, waits=waits) for request in requests]
     return [
         Request(
@@ -130,7 +136,7 @@ def requests_of(options: dict[str, Any]) -> list[Request]:
             backends=options["backend"],
             sizes=arguments.listed(options["size"]),
             shapes=[arguments.shape(s) for s in arguments.listed(options["shape"])],
-            dtypes=arguments.listed(options["dtype"]),
+            dtypes=arguments.listed(options["dtype"]) or DTYPES[:1],
             ranks=arguments.integers("ranks", options["ranks"]),
             threads=arguments.integers("threads", options["threads"])
             if options["threads"]

@@ -45,7 +45,8 @@ def doctor(as_json: bool, calibrate: bool) -> int:
     type=click.Path(path_type=Path),
     help="a bundle of `joulia bundle`: install and prepare all that it holds, without a network",
 )
-def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
+@click.option("--build-only", is_flag=True, help="build, and compile no kernel beforehand")
+def prepare(what: str, source: Path | None, bundled: Path | None, build_only: bool) -> int:
     """Make WHAT ready before an allocation starts.
 
     WHAT is occa, julia, numba, c++, fortran, kokkos or all.
@@ -54,14 +55,14 @@ def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
         from joulia.errors import JouliaError
         from joulia.setup.bundle import install
 
-        if what != "all" or source:
+        if what != "all" or source or build_only:
             raise JouliaError(
                 "--from prepares all of a bundle. Allowed: joulia prepare --from FILE"
             )
         return install(bundled)
     from joulia.setup.prepare import prepare as prepare_
 
-    return prepare_(what, source)
+    return prepare_(what, source, build_only=build_only)
 
 
 @click.command()

@@ -49,6 +49,8 @@ class Account:
     problem: str | None = None
     notes: tuple[str, ...] = ()
     """What the total holds beside the case's own."""
+    unused: tuple[Seen, ...] = ()
+    """GPUs that no rank uses, where they lie in nothing that counts: what the node draws beside."""
 
     @property
     def scope(self) -> str:
@@ -85,6 +87,7 @@ def account(
     left_out: list[str] = []
     problems: list[str] = []
     notes: list[str] = []
+    unused: list[Seen] = []
     for node in sorted({user.node for user in users}):
         here = [domain for domain in unique if domain.node == node]
         used, trouble = _devices(here, [user for user in users if user.node == node])
@@ -97,6 +100,7 @@ def account(
             problems += trouble
         elif not chosen:
             problems.append(_nothing(node, here))
+        unused += _unused(here, chosen)
         counted += chosen
         left_out += missing
         left_out += [text for domain in chosen for text in domain.not_covered]
@@ -107,6 +111,7 @@ def account(
         shared,
         problems[0] if problems else None,
         () if everything else tuple(dict.fromkeys(notes)),
+        tuple(unused),
     )
 
 
@@ -133,6 +138,24 @@ def _neighbours(domain: Seen, used: Collection[str]) -> list[str]:
         return []
     named = ", ".join(others) if len(others) < 3 else f"{others[0]} and {len(others) - 1} more"
     return [f"the joules of {domain.device} hold those of {named}, which this case does not use"]
+
+
+APART = ("package", "dram", "gpu")
+"""Kinds of domains that certainly hold no other GPU."""
+
+
+def _unused(here: Sequence[Seen], chosen: Sequence[Seen]) -> list[Seen]:
+    """GPUs beside what counts on a node; none where something that counts may hold them."""
+    if any(domain.kind not in APART for domain in chosen):
+        return []
+    held = {gpu for domain in chosen for gpu in _held(domain)}
+    beside: list[Seen] = []
+    for domain in here:
+        if domain.kind == "gpu" and domain.device and not domain.unattributable:
+            if not _held(domain) & held:
+                beside.append(domain)
+            held |= _held(domain)  # a second meter of the same GPU
+    return beside
 
 
 def _devices(here: Sequence[Seen], users: Sequence[User]) -> tuple[set[str], list[str]]:

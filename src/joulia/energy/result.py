@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 
 from joulia.energy import uncertainty
+from joulia.energy.accounting import Seen
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Key, Window
 from joulia.energy.uncertainty import Part, Spread
@@ -40,6 +42,7 @@ def energy_result(
     random_rel = math.hypot(max(spread.random95_rel for spread in spreads), phases or 0.0)
     idle = idle_watts(energy)
     above, reason = net(energy, steps, totals, idle)
+    beside, beside_reason = unused(energy, steps)
     data = Energy(
         **vars(summary),
         unit="J/step",
@@ -76,6 +79,9 @@ def energy_result(
         net_reason=reason,
         net_ci95=net_interval(energy, steps, above, summary, random_rel) if above else None,
         phases_rel=phases,
+        unused=beside,
+        unused_domains=tuple(":".join(d.key) for d in energy.account.unused) if beside else (),
+        unused_reason=beside_reason,
     )
     return replace(data, flags=tuple(flags(energy, data, bytes_per_step))), None
 
@@ -92,7 +98,28 @@ def absent(energy: EnergyMonitor) -> str | None:
     return None
 
 
-def errors_of(energy: EnergyMonitor, window: Window) -> Spread:
+def unused(energy: EnergyMonitor, steps: int) -> tuple[Summary | None, str | None]:
+    """Joules a step of GPUs that no rank used, in each window; or None and why, where there are.
+
+    Together with the total they must be as sure as that was asked to be.
+    """
+    beside = energy.account.unused
+    if not beside:
+        return None, None
+    if any(not window.joules.get(d.key, 0.0) > 0.0 for window in energy.windows for d in beside):
+        return None, "their counters were not read, or stood still, in some window"
+    every = (*energy.account.counted, *beside)
+    if any(errors_of(energy, w, every).sigma_rel > energy.tolerance for w in energy.windows):
+        slowest = max(energy.periods[domain.key] for domain in every)
+        need = uncertainty.window_needed(slowest, energy.tolerance)
+        return None, f"windows too short for their counters (joulia run --window {need:.2g})"
+    return stats.summary([window.total(beside) / steps for window in energy.windows]), None
+
+
+def errors_of(
+    energy: EnergyMonitor, window: Window, domains: Sequence[Seen] | None = None
+) -> Spread:
+    """The errors of a window's total, or of the sum of these domains."""
     parts = [
         Part(
             window.joules[domain.key],
@@ -101,7 +128,7 @@ def errors_of(energy: EnergyMonitor, window: Window) -> Spread:
             domain.systematic_rel,
             window.ends_w.get(domain.key),
         )
-        for domain in energy.account.counted
+        for domain in domains or energy.account.counted
     ]
     return uncertainty.spread(parts, window.seconds)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
+from joulia import registry
 from joulia.case import Case, Settings
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.starts import StartMeter
@@ -14,6 +16,9 @@ from joulia.records.record import Measured
 from joulia.records.starts import MeteredStart
 from joulia.simulation.run import Run, set_up
 from joulia.system import cuda, waiting
+
+NOT_ASKED = "not asked for (--no-joules)"
+"""Why there are no joules where no meter is read."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
     energy = EnergyMonitor(
         comm,
         tolerance=settings.energy_tolerance,
-        device=device(case),
+        device=device(case) if settings.joules else None,
         window_s=settings.window_s,
+        opened=None if settings.joules else ([], {}),
     )
     energy.infer_periods()
     meter = StartMeter(energy)
@@ -60,7 +66,7 @@ def begin(case: Case, settings: Settings, comm: Comm) -> Begun:
         run.versions, os.environ, case.wait, threads=case.threads, ranks=comm.size
     )
     energy.spins = waiting.spins(waits)
-    start = meter.start(run.cache)
+    start = meter.start(run.cache) if settings.joules else NOT_ASKED
     if isinstance(start, str):
         return Begun(run, energy, first_s, None, start, waits)
     return Begun(run, energy, first_s, start, None, waits)
@@ -71,6 +77,9 @@ def device(case: Case) -> str | None:
 
     Where the driver does not answer, the runtime itself says better why.
     """
+    bridge: Any = registry.bridge(case.bridge)
+    if told := getattr(bridge, "gpu_of", lambda case: None)(case):
+        return str(told)
     try:
         return cuda.current().uuid if case.on_gpu else None
     except Unavailable:

@@ -11,7 +11,7 @@ import numpy as np
 
 from joulia.case import Case, Settings
 from joulia.energy.result import energy_result
-from joulia.measure.beginning import begin
+from joulia.measure.beginning import NOT_ASKED, begin
 from joulia.measure.calibrate import calibrate
 from joulia.measure.conditions import Watch
 from joulia.measure.exchange_cost import choose_overlap, parallel, waiting_share
@@ -109,6 +109,7 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
 
     declared = run.kernel.work(case)
     joules, reason = energy_result(energy, steps, declared.bytes)
+    reason = reason if settings.joules else NOT_ASKED
     energy.close()
     work = DeclaredWork(declared.bytes, declared.flops, run.kernel.updates_a_step(case))
     times = stats.summary(samples)

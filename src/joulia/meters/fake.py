@@ -1,8 +1,9 @@
 """A meter that makes its joules up, for tests: constant power by domain, on the clock it is given.
 
 It is there only where a file `run/joulia/fake-meter.json` lies under the root, such as
-`{"id": "node-a", "watts": {"package-0": 50.0}}`. `fails_after` (reads) makes it die, `period_s`
-makes it update in steps, `kind` says what its domains cover (package), `device` whose they are.
+`{"id": "node-a", "watts": {"package-0": 50.0}}`, or a list of several. `fails_after` (reads) makes
+it die, `period_s` makes it update in steps, `kind` says what its domains cover (package), `device`
+whose they are.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class FakeMeter(Base):
 def open(root: Path, clock: Clock) -> list[FakeMeter]:
     """The meter of the file; nothing where there is none, for nobody misses it."""
     try:
-        spec = json.loads((root / FILE).read_text())
+        given = json.loads((root / FILE).read_text())
     except OSError:
         return []
-    return [FakeMeter(spec, clock)]
+    return [FakeMeter(spec, clock) for spec in (given if isinstance(given, list) else [given])]

@@ -54,12 +54,19 @@ def shared(case: Case, comm: Comm) -> list[tuple[cuda.Gpu, tuple[int, ...]]]:
     ]
 
 
-def sends_directly(asked: str, comm: Comm) -> bool:
+def sends_directly(asked: str, comm: Comm, addressable: bool = True) -> bool:
     """Whether messages lie in device memory: as asked, else where MPI says that it takes them.
 
-    Raises Unavailable where it was asked for and MPI does not say so.
+    Raises Unavailable where it was asked for and MPI does not say so, or where the device's memory
+    has no address that MPI could take.
     """
     if comm.size == 1 or asked == "host":
+        return False
+    if not addressable:
+        if asked == "device":
+            raise Unavailable(
+                "this device's memory has no address that MPI could take", "--gpu-exchange host"
+            )
         return False
     able = cuda_aware()
     if asked == "device" and not able:

@@ -147,6 +147,12 @@ class Energy(Summary):
     phases_rel: float | None = None
     """Where a GPU's meter looks at a part of each update period only: the largest relative
     difference of a window, at a phase of its own, from the median. In `uncertainty_rel`."""
+    unused: Summary | None = None
+    """J/step of the node's GPUs that no rank used, in the same windows; not in the total."""
+    unused_domains: tuple[str, ...] = ()
+    """The domains of `unused`, as `meter:domain`."""
+    unused_reason: str | None = None
+    """Why there is no `unused` although the meters show such GPUs."""
     carbon: Carbon | None = None
     """CO2e, where the user named a grid."""
     flags: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ def of_settings(settings: Settings) -> list[str]:
         if (value := getattr(settings, name)) != getattr(default, name):
             parts += [f"--{name.replace('_', '-')}", value]
     parts += ["--until", repr(settings.until)] if settings.until else []
+    parts += ["--no-joules"] * (not settings.joules)
     return parts
 
 

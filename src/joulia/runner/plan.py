@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from joulia import registry
 from joulia.case import DTYPES, TUNED, Backend, Case, Shape, Value
@@ -36,41 +37,70 @@ class Request:
     """Whether devices that the quick preset leaves out are measured."""
 
 
-PRESETS = ("quick", "full")
-
-
-QUICK = {"window_s": 0.15, "repeats": 7}
-"""What the quick preset measures with where the user names nothing else."""
+PRESETS = ("quick", "full", "gpu")
+MEASURED_WITH: dict[str, dict[str, Any]] = {
+    "quick": {"window_s": 0.15, "repeats": 7},
+    "gpu": {"window_s": 0.2, "repeats": 5},
+}
+"""What presets measure with where the user names nothing else."""
+GPU_BYTES = 1 << 28
+"""What the fields of the GPU preset hold at least in float64: above four times a GPU's cache."""
 
 
 def preset(
-    name: str, kernels: Sequence[str], backends: Sequence[str], variants: Sequence[str] = ()
+    name: str,
+    kernels: Sequence[str],
+    backends: Sequence[str],
+    variants: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
 ) -> list[Request]:
-    """The requests of a preset: `quick` is one size a kernel on 1 and 2 ranks, `full` sweeps."""
+    """The requests of a preset, in the precisions that are named or its own.
+
+    `quick` is one size a kernel on 1 and 2 ranks, `full` sweeps, `gpu` is one size a kernel that a
+    GPU has enough work in, on 1 rank, on every backend of GPUs where none is named.
+    """
+    if name == "full":
+        sizes, ranks = ("small", "medium"), (1, 2)
+        return [
+            Request(
+                kernels, backends, sizes, dtypes=dtypes or DTYPES, ranks=ranks, variants=variants
+            )
+        ]
+    every = kernels or list(registry.kernels())
     if name == "quick":
         return [
             Request(
-                [name],
+                [kernel],
                 backends,
-                sizes=(registry.kernel(name).kernel.quick,),
+                sizes=(registry.kernel(kernel).kernel.quick,),
+                dtypes=dtypes or DTYPES[:1],
                 ranks=(1, 2),
                 variants=variants,
                 aside=bool(backends),
             )
-            for name in kernels or registry.kernels()
+            for kernel in every
         ]
-    if name == "full":
+    if name == "gpu":
+        named = list(backends) or registry.gpu_backends()
         return [
             Request(
-                kernels,
-                backends,
-                sizes=("small", "medium"),
-                dtypes=DTYPES,
-                ranks=(1, 2),
+                [kernel],
+                named,
+                shapes=(large_enough(registry.kernel(kernel).kernel),),
+                dtypes=dtypes or DTYPES,
                 variants=variants,
             )
+            for kernel in every
         ]
     raise suggest("preset", name, list(PRESETS))
+
+
+def large_enough(kernel: Kernel) -> Shape:
+    """Its size `medium`, the last axis doubled until the fields hold GPU_BYTES."""
+    shape = kernel.sizes["medium"]
+    while kernel.bytes_held(registry.case(kernel.name, ("numpy", "cpu"), shape)) < GPU_BYTES:
+        shape = (*shape[:-1], 2 * shape[-1])
+    return shape
 
 
 def plan(requests: Iterable[Request]) -> list[Planned]:

@@ -31,10 +31,11 @@ OPTIONAL = {"julia", "c++", "fortran", "kokkos"}
 """What is named where it is not there, and is no failure of `joulia prepare all`."""
 
 
-def prepare(what: str, source: Path | None = None) -> int:
+def prepare(what: str, source: Path | None = None, *, build_only: bool = False) -> int:
     """Prepare one part or `all`; 0 where everything asked for is ready, 1 where some is not.
 
     With `all`, what is optional everywhere is named where it is not there, and is no failure.
+    With `build_only`, runtimes are built and no kernel is compiled beforehand.
     """
     if what not in (*WHAT, "all"):
         raise suggest("part to prepare", what, [*WHAT, "all"])
@@ -48,7 +49,8 @@ def prepare(what: str, source: Path | None = None) -> int:
                         BUILT[part](out, source)
                     else:
                         require_here(part)
-                    warm(part, out)
+                    if not build_only:
+                        warm(part, out)
                 except Unavailable as error:
                     out.print(f"{part}: not ready: {error.reason}", style="yellow", markup=False)
                     if error.remedy:

@@ -270,7 +270,7 @@ def set_up(
         loading = clock() - began
     after("load")
     if isinstance(ops, DeviceOps):
-        ops.directly = sends_directly(gpu_exchange, comm)
+        ops.directly = sends_directly(gpu_exchange, comm, ops.addressable)
     exchange = exchange_of(kernel, case, ops, tile, parts, comm, overlap=overlap)
     # Halos start as NaN: an exchange that forgets one shows in the first step.
     for link in [*exchange.local, *exchange.remote]:
