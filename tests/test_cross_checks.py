@@ -318,7 +318,7 @@ def test_an_error_that_nobody_foresaw_ends_one_cross_check(tmp_path: Path) -> No
 
     checks = CrossChecks(VirtualClock(), [Odd()])
     (row,) = checks.between(checks.read(), checks.read())
-    assert row.reason == "ZeroDivisionError: in a driver"
+    assert row.reason == "odd: ZeroDivisionError: in a driver"
 
 
 def meter(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

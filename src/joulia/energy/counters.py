@@ -120,11 +120,12 @@ def still(periods: Mapping[Key, float | None], seen: Iterable[Seen]) -> dict[Key
     return {key: STILL for key, period_s in periods.items() if period_s is None and key in optional}
 
 
-def impossible(window: Window, kinds: Mapping[Key, str]) -> dict[Key, str]:
-    """The domains of a window that tell more than anything of their kind draws, and how much."""
+def impossible(window: Window, seen: Iterable[Seen]) -> dict[Key, str]:
+    """The domains of a window that tell more than what they cover draws, and how much."""
+    bounds = {domain.key: domain.most_w for domain in seen}
     reasons = {}
     for key, joules in window.joules.items():
-        most_w = MOST_WATTS.get(kinds.get(key, "node"), MOST_WATTS["node"])
+        most_w = bounds.get(key, MOST_WATTS["node"])
         if joules > most_w * (window.seconds + LATE_S):
             reasons[key] = (
                 f"{joules:.4g} J in {window.seconds:.2g} s, more than {most_w:g} W can be"

@@ -383,7 +383,7 @@ class EnergyMonitor:
         readers = [part for reads, part, _ in parts if reads]
         whole = union(readers)
         errors = {key: reason for _, _, part in parts for key, reason in part.items()}
-        mad = counters.impossible(whole, {domain.key: domain.kind for domain in self.seen})
+        mad = counters.impossible(whole, self.seen)
         for key in mad:
             del whole.joules[key]
         errors |= mad
