@@ -216,6 +216,21 @@ def test_one_unreadable_package_of_two_is_no_total(open_tree: Path) -> None:
         rapl.open(open_tree, VirtualClock())
 
 
+def test_a_package_that_alone_is_readable_counts_and_what_is_closed_is_named(
+    open_tree: Path,
+) -> None:
+    """`mode class/powercap/intel-rapl:0/energy_uj = 0444` (CodeCarbon, issue 244; by chmod in
+    MangoHud, issue 1382): core and dram below it stay root's."""
+    trees.intel(open_tree)
+    for key in ("intel-rapl:0:0", "intel-rapl:0:1"):
+        (open_tree / "sys/class/powercap" / key / "energy_uj").chmod(0)
+    with AsNobody():
+        (meter,) = rapl.open(open_tree, VirtualClock())
+    assert kinds(meter) == {"package-0": "package"}
+    assert meter.not_covered[0] == "package-0-dram (unreadable)"
+    assert not any("counts none" in text or "core" in text for text in meter.not_covered)
+
+
 def test_absent_on_a_virtual_machine(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="virtual machine") as caught:
         rapl.open(trees.virtual_machine(tmp_path), VirtualClock())

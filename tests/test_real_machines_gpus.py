@@ -16,7 +16,7 @@ from virtual import Curve, LocalSampler, VirtualClock
 from windows import Steady, energy, gpus, measured, window, written_energy
 
 from joulia import meters
-from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, rapl
+from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, nvml, rapl
 
 EIGHT = [FakeGpu(f"GPU-{i:02d}aaaaaa-0000", f"00000000:{i + 16:02x}:00.0") for i in range(8)]
 
@@ -319,6 +319,44 @@ def test_a_pynvml_of_another_distribution_ends_only_nvml(
     assert _nvml_state.state_reader("GPU-1") is None, "conditions go without it too"
 
 
+class Bytes(FakeNvml):
+    """pynvml 8.0.4 (gpuopenanalytics): names of devices are bytes, which ctypes' c_char_p asks for,
+    and a field is a number without a scope."""
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: Any) -> FakeGpu:
+        return super().nvmlDeviceGetHandleByUUID(self._checked(uuid))
+
+    def nvmlDeviceGetHandleByPciBusId(self, bus_id: Any) -> FakeGpu:
+        return super().nvmlDeviceGetHandleByPciBusId(self._checked(bus_id))
+
+    def nvmlDeviceGetFieldValues(self, gpu: FakeGpu, fields: Any) -> list[Any]:
+        raise TypeError("an integer is required (got type tuple)")
+
+    @staticmethod
+    def _checked(name: Any) -> str:
+        if not isinstance(name, bytes):
+            raise TypeError("bytes or integer address expected instead of str instance")
+        return name.decode()
+
+
+def test_an_older_binding_counts_and_shows_the_gpu() -> None:
+    clock = VirtualClock(2.0)
+    a100 = FakeGpu("GPU-1", "00000000:17:00.0", "NVIDIA A100-SXM4-40GB", Curve(300.0), 0.1)
+    library = Bytes(clock, [a100])
+    (meter,) = nvml.open(Path("/"), clock, library, LocalSampler)
+    monitor = energy(clock, [meter], device="GPU-1")
+    window(monitor, clock, 6.0)
+    assert measured(monitor)["watts"] == pytest.approx(300.0, rel=0.03)
+    for name in ("GPU-1", "00000000:17:00.0"):
+        read = _nvml_state.state_reader(name, library)
+        assert read is not None
+        assert read().clock_hz == 1.38e9
+    assert nvml.power_reader("GPU-1", ["gpu"], library)() == {"gpu": pytest.approx(300.0)}
+    monkey = FakeNvml(clock, [a100])
+    monkey.nvmlDeviceGetHandleByUUID = None  # type: ignore[assignment,method-assign]
+    assert _nvml_state.state_reader("GPU-1", monkey) is None, "conditions go without it"
+
+
 class Wild(Steady):
     """A meter whose library fails as nobody foresaw."""
 
@@ -357,10 +395,12 @@ def test_an_unknown_error_at_the_start_is_named(
         raise ZeroDivisionError("float division by zero")  # Zeus, PR 203, on odd dies
 
     monkeypatch.setattr(amdsmi, "open", bad)
+    monkeypatch.setattr(hwmon, "open", lambda root, clock: None)
     trees.intel(tmp_path)
     opened, missing = meters.open_all(tmp_path, VirtualClock())
     assert opened
     assert missing["amdsmi"].reason == "amdsmi: ZeroDivisionError: float division by zero"
+    assert missing["hwmon"].reason.startswith("hwmon: TypeError")
 
 
 def test_packages_count_beside_seven_of_eight(tmp_path: Path) -> None:

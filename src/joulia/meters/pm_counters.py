@@ -28,7 +28,7 @@ SYSTEMATIC_REL = 0.05
 KINDS = {"energy": "node", "cpu_energy": "package", "memory_energy": "dram"}
 """Everything else (`cpu0_energy`, `accel0_energy`, ...) lies inside these or beside them."""
 SOCKETS = 4
-"""The most that a node has whose processors are told in one figure (four Grace Hopper: EX254n)."""
+"""The most whose processors are told in one figure: four GH200 in a node of Alps."""
 TRIES = 3
 """A scan takes microseconds of each 100 ms: it hardly falls into a reading twice."""
 
