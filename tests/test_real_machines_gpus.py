@@ -16,7 +16,7 @@ from virtual import Curve, LocalSampler, VirtualClock
 from windows import Steady, energy, gpus, measured, window, written_energy
 
 from joulia import meters
-from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, nvml, rapl
+from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, nvml, occ, rapl
 
 EIGHT = [FakeGpu(f"GPU-{i:02d}aaaaaa-0000", f"00000000:{i + 16:02x}:00.0") for i in range(8)]
 
@@ -375,6 +375,14 @@ class Wild(Steady):
         raise RuntimeError("not open")
 
 
+class Untold(Wild):
+    """It does not know what it measures."""
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        raise KeyError("devices")
+
+
 def test_an_unknown_error_ends_one_meter_and_not_the_run() -> None:
     clock = VirtualClock()
     monitor = energy(clock, [Wild(clock), Steady(clock)], everything=False)
@@ -396,11 +404,14 @@ def test_an_unknown_error_at_the_start_is_named(
 
     monkeypatch.setattr(amdsmi, "open", bad)
     monkeypatch.setattr(hwmon, "open", lambda root, clock: None)
+    monkeypatch.setattr(occ, "open", lambda root, clock: [Untold(VirtualClock())])
     trees.intel(tmp_path)
     opened, missing = meters.open_all(tmp_path, VirtualClock())
     assert opened
     assert missing["amdsmi"].reason == "amdsmi: ZeroDivisionError: float division by zero"
     assert missing["hwmon"].reason.startswith("hwmon: TypeError")
+    assert missing["occ"].reason == "occ: KeyError: 'devices'"
+    assert not any(isinstance(meter, Untold) for meter in opened)
 
 
 def test_packages_count_beside_seven_of_eight(tmp_path: Path) -> None:

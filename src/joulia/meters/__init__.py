@@ -246,9 +246,19 @@ def domain_id(root: Path, path: str) -> str:
     return f"{node_id(root) or socket.gethostname()}/{path}"
 
 
+DESCRIBED = ("device", "bus_id", "covers", "unattributable", "not_covered", "poll_s")
+"""What is read from a meter without asking it, where it has it."""
+
+
 def _opened(module: Any, root: Path, clock: Clock) -> list[Meter]:
-    """A module's meters. A plug-in that returns no list fails here, and not those after it."""
-    return [*module.open(root, clock)]
+    """A module's meters. What a plug-in's lack, or cannot tell, fails here, and nothing later."""
+    found: list[Meter] = [*module.open(root, clock)]
+    for meter in found:
+        if not isinstance(meter.id, str) or not isinstance(meter.source, str):
+            raise TypeError("its id and source are no text")
+        for name in DESCRIBED:
+            getattr(meter, name, None)
+    return found
 
 
 def is_cross_check(module: object) -> bool:
