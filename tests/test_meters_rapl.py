@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,29 @@ def test_several_wraps_between_polls_add_up(tmp_path: Path) -> None:
         last = meter.read()["package-0"]
     assert last - start == pytest.approx(280.0 * clock.now, rel=1e-9)
     assert meter.wraps == int(280e6 * clock.now) // 65_712_999_613 > 5
+
+
+def test_the_thread_that_polls_and_the_window_read_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the slower of the two adds up an older value: a step back, and the window void."""
+    (meter,) = rapl.open(trees.intel(tmp_path), VirtualClock())
+    number, others = rapl.number, []
+
+    def slow(path: Path) -> int:
+        raw = number(path)
+        if not others and threading.current_thread() is threading.main_thread():
+            trees.set_uj(tmp_path, "intel-rapl:0", 3_000_000)
+            others.append(threading.Thread(target=meter.read))
+            others[0].start()
+            others[0].join(0.05)  # it must wait for this one
+        return raw
+
+    meter.read()
+    monkeypatch.setattr(rapl, "number", slow)
+    assert meter.read()["package-0"] == 0.0
+    others[0].join()
+    assert meter.read()["package-0"] == pytest.approx(2.0)
 
 
 def test_a_missed_poll_is_an_error_and_not_a_guess(tmp_path: Path) -> None:

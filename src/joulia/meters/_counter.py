@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from joulia.errors import Unavailable
 from joulia.meters import MOST_WATTS, Clock
@@ -49,7 +50,16 @@ class Accumulator:
 
     def update(self, raw_j: float) -> float:
         """The joules so far, given the counter's present value in joules."""
+        return self.read(lambda: raw_j)
+
+    def read(self, counter: Callable[[], float]) -> float:
+        """The joules so far, given what reads the counter: by one thread at a time.
+
+        Of two that read and add up in turn, the slower one would come with the older value, which
+        looks like a step back.
+        """
         with self.lock:
+            raw_j = counter()
             before, at = self.raw, self.at
             # Whatever this step turns out to be, the next one begins here.
             self.raw, self.at = raw_j, self.clock()

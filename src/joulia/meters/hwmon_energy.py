@@ -78,7 +78,7 @@ class HwmonEnergy(Base):
         )
 
     def _joules(self, counter: Counter) -> float:
-        return self.sums[counter.name].update(number(counter.file) * 1e-6)
+        return self.sums[counter.name].read(lambda: number(counter.file) * 1e-6)
 
 
 def open(root: Path, clock: Clock) -> list[HwmonEnergy]:

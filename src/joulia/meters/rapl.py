@@ -46,7 +46,7 @@ class Zone:
         self.sum = Accumulator(name, range_j, clock, most_w)
 
     def joules(self) -> float:
-        return self.sum.update(number(self.file) * 1e-6)
+        return self.sum.read(lambda: number(self.file) * 1e-6)
 
 
 class Rapl(Base):
