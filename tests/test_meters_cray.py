@@ -81,6 +81,22 @@ def test_a_dead_accelerator_leaves_the_node(tmp_path: Path) -> None:
     assert "holds '' instead of joules" in monitor.read_errors[0]
 
 
+def test_a_node_counter_that_stands_still_leaves_its_parts(tmp_path: Path) -> None:
+    """On LUMI's tree; that the node's counter is dead is made up, as psys is on laptops."""
+    clock = VirtualClock()
+    cray = trees_cray.CrayEx(tmp_path)
+    cray.watts = {"energy": 0}
+    cray.run(clock)
+    monitor = energy(clock, list(pm_counters.open(tmp_path, clock)))
+    assert [domain.domain for domain in monitor.account.counted] == ["energy"]
+    monitor.infer_periods()
+    window(monitor, clock, 5.0)
+    data = measured(monitor)
+    assert data["watts"] == pytest.approx(250.0 + 71.0, rel=0.02)
+    (line,) = [text for text in data["not_covered"] if "pm_counters:energy: " in text]
+    assert "stands still; what the node has beside the parts that count" in line
+
+
 def test_four_processors_in_one_figure_may_draw_more_than_one(tmp_path: Path) -> None:
     """Alps' nodes of four GH200 have cpu0_energy to cpu3_energy and their sum (CSCS' documentation,
     "pm_counters for a GH200 node"): 1.2 kW of four Grace are no fault, and 12 kW are."""

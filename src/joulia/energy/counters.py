@@ -112,12 +112,19 @@ def moves(values: Sequence[float]) -> bool:
 
 
 def still(periods: Mapping[Key, float | None], seen: Iterable[Seen]) -> dict[Key, str]:
-    """What a processor names and does not count: memory, the platform. Unknown, not 0 J.
+    """What is named and not counted: memory, the platform, a node whose parts count. Not 0 J.
 
     `periods` are those between updates, None where there was none.
     """
-    optional = {domain.key for domain in seen if domain.kind in ("dram", "platform")}
-    return {key: STILL for key, period_s in periods.items() if period_s is None and key in optional}
+    kinds = {domain.key: domain.kind for domain in seen}
+    alive = {meter for (meter, _), period_s in periods.items() if period_s is not None}
+    reasons = {}
+    for key in (key for key, period_s in periods.items() if period_s is None):
+        if kinds.get(key) in ("dram", "platform"):
+            reasons[key] = STILL
+        elif kinds.get(key) == "node" and key[0] in alive:
+            reasons[key] = f"{STILL}; what the node has beside the parts that count"
+    return reasons
 
 
 def impossible(window: Window, seen: Iterable[Seen]) -> dict[Key, str]:
