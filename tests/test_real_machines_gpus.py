@@ -240,6 +240,26 @@ def test_one_gpu_of_eight_that_tells_nothing_leaves_seven(
     assert any(reason in text for text in data["not_covered"]), "the loss is named"
 
 
+@pytest.mark.parametrize("used", [None, EIGHT[3].uuid])
+def test_a_counter_that_is_frozen_leaves_seven_or_is_no_figure(used: str | None) -> None:
+    """A driver that tells one number for ever; the fault is made up, the GPUs are those above."""
+    clock = VirtualClock(2.0)
+    frozen = Curve(0.0)
+    cards = [
+        FakeGpu(gpu.uuid, gpu.bus_id, **{"curve": frozen} if i == 3 else {})
+        for i, gpu in enumerate(EIGHT)
+    ]
+    monitor = energy(clock, gpus(clock, *cards), device=used, everything=used is None)
+    monitor.infer_periods()
+    window(monitor, clock, 4.0)
+    if used:
+        assert "stood still" in str(written_energy(monitor, 1)[1])
+        return
+    data = measured(monitor)
+    assert data["watts"] == pytest.approx(7 * 250.0, rel=0.01)
+    assert f"{EIGHT[3].uuid}:gpu: its counter stands still" in data["not_covered"]
+
+
 def test_a_case_on_the_lost_gpu_says_so() -> None:
     clock = VirtualClock(2.0)
     opened = gpus(clock, EIGHT[0], FakeGpu("GPU-gone", "00000000:02:00.0", lost=True))

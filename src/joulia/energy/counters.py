@@ -111,16 +111,21 @@ def moves(values: Sequence[float]) -> bool:
     return len(steps) >= LEAST_MOVES and len(set(steps)) >= LEAST_STEPS
 
 
-def still(periods: Mapping[Key, float | None], seen: Iterable[Seen]) -> dict[Key, str]:
+def still(
+    periods: Mapping[Key, float | None], seen: Iterable[Seen], *, everything: bool = False
+) -> dict[Key, str]:
     """What is named and not counted: memory, the platform, a node whose parts count. Not 0 J.
 
-    `periods` are those between updates, None where there was none.
+    `periods` are those between updates, None where there was none. Where `everything` counts, a
+    GPU's dead counter leaves the others; a case that computes on it has no joules.
     """
     kinds = {domain.key: domain.kind for domain in seen}
     alive = {meter for (meter, _), period_s in periods.items() if period_s is not None}
     reasons = {}
     for key in (key for key, period_s in periods.items() if period_s is None):
-        if kinds.get(key) in ("dram", "platform"):
+        if kinds.get(key) in ("dram", "platform") or (
+            everything and alive and kinds.get(key) in ("gpu", "module")
+        ):
             reasons[key] = STILL
         elif kinds.get(key) == "node" and key[0] in alive:
             reasons[key] = f"{STILL}; what the node has beside the parts that count"
