@@ -340,8 +340,12 @@ def test_a_pynvml_of_another_distribution_ends_only_nvml(
 
 
 class Bytes(FakeNvml):
-    """pynvml 8.0.4 (gpuopenanalytics): names of devices are bytes, which ctypes' c_char_p asks for,
-    and a field is a number without a scope."""
+    """nvidia-ml-py 10.418.84: names of devices are bytes, which ctypes' c_char_p asks for (until
+    11.495.46), a field is a number without a scope, and MIG is not known."""
+
+    @property
+    def nvmlDeviceGetMigMode(self) -> Any:  # type: ignore[override]
+        raise AttributeError("module 'pynvml' has no attribute 'nvmlDeviceGetMigMode'")
 
     def nvmlDeviceGetHandleByUUID(self, uuid: Any) -> FakeGpu:
         return super().nvmlDeviceGetHandleByUUID(self._checked(uuid))

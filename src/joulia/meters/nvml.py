@@ -126,8 +126,8 @@ def _text(value: Any) -> str:
 def describe(library: Any, handle: Any) -> Gpu:
     try:
         mig = library.nvmlDeviceGetMigMode(handle)[0] == 1
-    except library.NVMLError:
-        mig = False  # not a GPU that can be divided
+    except (library.NVMLError, AttributeError):
+        mig = False  # not a GPU that can be divided, or a binding that is older than those
     return Gpu(
         _text(library.nvmlDeviceGetUUID(handle)),
         _text(library.nvmlDeviceGetPciInfo(handle).busId),
@@ -137,7 +137,7 @@ def describe(library: Any, handle: Any) -> Gpu:
 
 
 def handle_of(library: Any, device: str) -> Any:
-    """The handle of the GPU with this UUID or PCI bus id, which older bindings take as bytes."""
+    """The handle of the GPU with this UUID or PCI bus id, which bindings before 2022 take as bytes."""
     by_uuid = bus_key(device) is None
     find = library.nvmlDeviceGetHandleByUUID if by_uuid else library.nvmlDeviceGetHandleByPciBusId
     try:
@@ -153,7 +153,7 @@ def field_watts(library: Any, handle: Any, field: int, scope: int) -> float | No
     except library.NVMLError as error:
         raise Unavailable(f"NVML: {error}") from None
     except TypeError:
-        return None  # a binding that knows no scopes, such as pynvml 8
+        return None  # a binding that knows no scopes, such as nvidia-ml-py 10
     if value.nvmlReturn != 0:
         return None
     return float(value.value.uiVal) * 1e-3
