@@ -137,7 +137,7 @@ def describe(library: Any, handle: Any) -> Gpu:
 
 
 def handle_of(library: Any, device: str) -> Any:
-    """The handle of the GPU with this UUID or PCI bus id, which bindings before 2022 take as bytes."""
+    """The handle of the GPU with this UUID or PCI bus id, which older bindings take as bytes."""
     by_uuid = bus_key(device) is None
     find = library.nvmlDeviceGetHandleByUUID if by_uuid else library.nvmlDeviceGetHandleByPciBusId
     try:
