@@ -340,8 +340,9 @@ def test_a_pynvml_of_another_distribution_ends_only_nvml(
 
 
 class Bytes(FakeNvml):
-    """nvidia-ml-py 10.418.84: names of devices are bytes, which ctypes' c_char_p asks for (so it
-    is up to 11.495.46 and in pynvml 11.0.0, which hides joulia's), a field is a number without a scope, and MIG is not known."""
+    """nvidia-ml-py 10.418.84: names of devices are bytes, which ctypes' c_char_p asks for, a field
+    is a number without a scope, and MIG is not known. Names are bytes up to 11.495.46, and in
+    pynvml 11.0.0, a package that hides the module of joulia's own dependency."""
 
     @property
     def nvmlDeviceGetMigMode(self) -> Any:  # type: ignore[override]
