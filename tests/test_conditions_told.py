@@ -43,7 +43,7 @@ def test_a_laptop_that_saves_power(tmp_path: Path) -> None:
 
 
 def test_clocks_from_cpuinfo_where_there_is_no_cpufreq(tmp_path: Path) -> None:
-    """A virtual machine on x86, and a POWER9 as /proc/cpuinfo writes it."""
+    """As Linux' arch/x86/kernel/cpu/proc.c and arch/powerpc/kernel/setup-common.c write it."""
     x86 = "".join(f"processor\t: {n}\ncpu MHz\t\t: {2400.5 + n}\n\n" for n in range(4))
     trees.put(tmp_path, {"proc/cpuinfo": x86})
     assert conditions.clock_hz(tmp_path, [2]) == 2402.5e6
@@ -68,7 +68,10 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_half_a_core_in_a_container(tmp_path: Path) -> None:
-    """Version 2: Docker with --cpus=0.5, the limit in the cgroup above the process's own."""
+    """Version 2: Docker with --cpus=0.5, the limit in the cgroup above the process's own.
+
+    Names and units are those of Documentation/admin-guide/cgroup-v2.rst (`cpu.max`, `cpu.stat`).
+    """
     pod = "sys/fs/cgroup/system.slice/docker-1.scope"
     trees.put(
         tmp_path,
@@ -85,7 +88,10 @@ def test_half_a_core_in_a_container(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("quota", "cores"), [(-1, None), (250_000, 2.5)])
 def test_a_quota_of_version_1(tmp_path: Path, quota: int, cores: float | None) -> None:
-    """Kubernetes on an older kernel; -1 is no limit. The path is the host's, not its own."""
+    """Kubernetes on an older kernel; -1 is no limit. The path is the host's, not its own.
+
+    Documentation/scheduler/sched-bwc.rst names the files.
+    """
     group = "sys/fs/cgroup/cpu,cpuacct"
     trees.put(
         tmp_path,

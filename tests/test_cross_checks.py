@@ -318,7 +318,62 @@ def test_an_error_that_nobody_foresaw_ends_one_cross_check(tmp_path: Path) -> No
 
     checks = CrossChecks(VirtualClock(), [Odd()])
     (row,) = checks.between(checks.read(), checks.read())
-    assert row.reason == "ZeroDivisionError: in a driver"
+    assert row.reason == "odd: ZeroDivisionError: in a driver"
+
+
+class Hostile(Base):
+    """A plug-in that fails wherever it can."""
+
+    id = "hostile"
+
+    @property
+    def domains(self) -> Any:
+        raise KeyError("domains")
+
+    def read(self) -> dict[str, float]:
+        return {"node": 1.0}
+
+    def start(self, busy: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    def close(self) -> None:
+        raise RuntimeError("not open")
+
+
+def test_a_cross_check_that_fails_everywhere_ends_itself_alone(tmp_path: Path) -> None:
+    site_services.ipmitool(tmp_path)
+    clock = VirtualClock()
+    checks = CrossChecks(clock, [Hostile(), *ipmi.open(tmp_path, clock, LocalSampler)])
+    checks.start()
+    assert "Input/output error" in checks.missing["hostile"].reason
+    checks.opened.insert(0, Hostile())
+    before = checks.read()
+    clock.sleep(60.0)
+    (row,) = checks.between(before, checks.read())
+    assert row.meter.endswith("/ipmi")
+    assert row.joules == pytest.approx(195.0 * 60.0)
+    assert "KeyError" in checks.missing["hostile"].reason
+    checks.close()
+
+
+def test_joules_that_nothing_could_draw_are_no_cross_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Energies of single jobs that are "way bigger" than they can be (LUMI's user guide, pull
+    request 181), here by a BMC's 4.29 MW (lm-sensors issue 460). Four nodes draw more than one."""
+    in_job(monkeypatch, SLURM_STEP_NUM_NODES="4")
+    trees.put(tmp_path, {"joules": "52143"})
+    site_services.slurm(tmp_path, f"$(cat {tmp_path}/joules)")
+    clock = VirtualClock()
+    checks = CrossChecks(clock, list(slurm.open(tmp_path, clock)))
+    before = checks.read()
+    clock.sleep(100.0)
+    trees.put(tmp_path, {"joules": "6052143"})  # 60 kW
+    (row,) = checks.between(before, checks.read())
+    assert (row.reason, row.joules) == (None, 6e6)
+    trees.put(tmp_path, {"joules": "429552143"})
+    (row,) = checks.between(before, checks.read())
+    assert row.reason == "4.295e+08 J in 1e+02 s, more than 80000 W"
 
 
 def meter(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

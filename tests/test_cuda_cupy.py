@@ -42,6 +42,7 @@ VARIANTS: list[tuple[str, tuple[str, ...]]] = [
     ("stream", ("op=copy",)),
     ("stream", ("op=fma",)),
     ("emulator", ("features=64", "density=0.1")),
+    ("emulator", ("products=float16",)),
     ("emulator", ("method=solver", "parts=2", "steps=24")),
     ("tracer", ("z=walls", "w=0")),
     ("euler", ("form=split", "p=4")),

@@ -175,6 +175,24 @@ def test_training_learns_and_leaves_pruned_and_fixed_weights_alone():
     assert (between[-1].w == fixed).all()
 
 
+def test_training_everything_again_gives_the_same_bits(monkeypatch, tmp_path, capsys):
+    """`make emulator` on few columns, in one epoch: every network of the file, twice."""
+    x, y = inputs(256)
+    made = train.Data(x, y, 1.0)
+    monkeypatch.setattr(train, "data", lambda training, test: (made, made, np.ones(3)))
+    files = []
+    for number in range(2):
+        path = tmp_path / f"{number}.npz"
+        monkeypatch.setattr(sys, "argv", ["train", "--epochs", "1", "--output", str(path)])
+        train.main()
+        files.append(dict(np.load(path)))
+    first, second = files
+    assert all((first[name] == second[name]).all() for name in first | second)
+    assert {f"{choice}/relu" for choice in networks.SHIPPED} <= first.keys()
+    assert capsys.readouterr().out.count(" weights, error ") == 2 * len(networks.SHIPPED)
+    assert networks.FILE.stat().st_size < 1_000_000
+
+
 def test_tickets_are_nested_and_start_from_the_rewound_weights():
     x, y = inputs(256)
     dense = new_network((32, 16, 32), 1)
@@ -311,8 +329,16 @@ def test_columns_from_a_file_give_the_same_answer_and_waiting_is_counted(mode):
     assert (fed == memory).all()
 
 
+def test_the_file_is_larger_than_the_largest_cache(monkeypatch):
+    """504 MB of a Xeon 6980P (Intel ARK) hold 256 MB, and the source would be a cache."""
+    monkeypatch.setattr("joulia.simulation.feed.FILE_BYTES", 1 << 16)
+    monkeypatch.setattr("joulia.simulation.feed.last_level_cache_bytes", lambda: 504 << 10)
+    assert Feed({"temperature": np.zeros(1000)}, "sync").file_bytes >= 2 * 504 << 10
+
+
 def test_batches_follow_one_another_round_and_round(monkeypatch):
     monkeypatch.setattr("joulia.simulation.feed.FILE_BYTES", 1 << 12)
+    monkeypatch.setattr("joulia.simulation.feed.last_level_cache_bytes", lambda: 0)
     case = make_case("emulator", shape=SHAPE, params={"features": 64})
     run = set_up(case, OneRank())
     want = {"temperature": np.arange(np.prod(SHAPE), dtype="f8").reshape(SHAPE)}
@@ -326,6 +352,44 @@ def test_batches_follow_one_another_round_and_round(monkeypatch):
     assert feed.reading > 0.0
     assert feed.waited > 0.0
     assert feed.nbytes == want["temperature"].nbytes
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_float16_keeps_heat_exact_and_costs_no_accuracy(backend):
+    """Where the backend has it; others say so."""
+    require(backend)
+    given = {"steps": 1, "dtype": "float32"}
+    full = solve("emulator", backend, shape=SHAPE, **given)
+    given["params"] = {"products": "float16"}
+    half = solve("emulator", backend, shape=SHAPE, **given)
+    relative = [
+        squares / change
+        for squares, change in (
+            KERNEL.checks.sampled.squares(each.case, each.tile, each.fields)
+            for each in (full, half)
+        )
+    ]
+    assert relative[1] == pytest.approx(relative[0], rel=0.02)
+    assert (half.fields["after"] != full.fields["after"]).any()
+    flux = KERNEL.tables(half.case, half.tile)["flux"]
+    before = KERNEL.initial(half.case, half.tile)["temperature"].mean(0)
+    after = half.fields["after"].astype("f8").mean(0)
+    assert np.abs(after - before + columns.INTERVAL * flux).max() < 1e-5
+    part, whole = (solve("emulator", backend, shape=(32, 1, n), **given) for n in (9, 40))
+    assert (part.fields["after"] == whole.fields["after"][:, :, :9]).all()
+
+
+def test_float16_is_skipped_where_a_language_has_none():
+    planned, _ = frontier.plan(
+        "emulator", backends=("numpy", "numba"), dtypes=("float32",), threads=(1,),
+        params={"method": ("network",), "features": ("128",), "density": ("1",), "rank": ("0",),
+                "layers": ("2",)},
+    )  # fmt: skip
+    skipped = [each.skip for each in planned if each.case.param("products") == "float16"]
+    assert skipped[0] is None
+    assert "no function forward_half" in str(skipped[1])
+    assert "(products)" in str(skipped[1])
+    assert not any(each.skip for each in planned if each.case.param("products") == "dtype")
 
 
 @pytest.mark.parametrize("choice", networks.SHIPPED, ids=str)
@@ -387,6 +451,7 @@ def test_a_choice_is_told_in_words():
 
     assert told() == "emulator 2 x 128, dense"
     assert told(features=64, density=0.1) == "emulator 2 x 64, ticket 0.1"
+    assert told(products="float16") == "emulator 2 x 128, dense, products in float16"
     assert told(density=0.2, mask="random", feed="sync") == "emulator feed=sync 2 x 128, random 0.2"
     assert told(rank=32) == "emulator 2 x 128, rank 32"
     assert told(method="solver", parts=2, steps=24) == "emulator solver, 64 levels, 24 steps"

@@ -317,6 +317,21 @@ def test_the_real_load_works() -> None:
     assert used > 0.1
 
 
+def test_doctor_goes_on_where_a_meter_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Undeclared:
+        """A plug-in's meter without domains, whose reads fail: nobody knows what it covers."""
+
+        id, source = "odd", "counter"
+
+        def read(self) -> dict[str, float]:
+            raise ZeroDivisionError("in a driver")
+
+    monkeypatch.setattr(
+        doctor.meters, "open_all", lambda *given, **more: ([] if more else [Undeclared()], {})
+    )
+    assert doctor.energy_meters()["odd"]["detail"] == "odd: ZeroDivisionError: in a driver"
+
+
 def test_doctor_tells_each_meter_and_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,9 @@ import random
 import pytest
 
 from joulia.energy import counters
+from joulia.energy.accounting import Seen
 from joulia.energy.readings import Window
+from joulia.meters import Domain
 
 KINDS = ((0.001, 2.0**-14), (0.001, 2.0**-16), (0.001, 2.0**-32), (0.04, 1e-6), (0.1, 1e-3))
 """Seconds between updates and joules of a count: Intel's RAPL, AMD's, perf events; OCC; NVML."""
@@ -73,10 +75,15 @@ def test_groups_are_kept_apart() -> None:
 
 def test_a_window_is_bounded_by_kind() -> None:
     joules = {("m", "gpu"): 2.2e4, ("m", "module"): 2.2e4, ("p", "new"): 2.2e4}
-    kinds = {("m", "gpu"): "gpu", ("m", "module"): "module", ("p", "new"): "of a plug-in"}
+    seen = [
+        Seen("n", meter, name, kind, most_w=Domain(kind, 0.1).most_w)
+        for meter, name, kind in (
+            ("m", "gpu", "gpu"), ("m", "module", "module"), ("p", "new", "of a plug-in"),
+        )
+    ]  # fmt: skip
     window = Window(10.0, 0.0, joules, {})
-    assert list(counters.impossible(window, kinds)) == []
+    assert list(counters.impossible(window, seen)) == []
     window = Window(9.0, 0.0, joules, {})
-    assert list(counters.impossible(window, kinds)) == [("m", "gpu")]
+    assert list(counters.impossible(window, seen)) == [("m", "gpu")]
     window = Window(0.05, 0.0, joules, {})
-    assert set(counters.impossible(window, kinds)) == set(joules)
+    assert set(counters.impossible(window, seen)) == set(joules)

@@ -255,6 +255,8 @@ def _looking(meter: Steady) -> Any:
         # E5-2670 (Sandy Bridge-EP), E5-2697 v2 (Ivy Bridge-EP).
         ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 45", _rapl_gain.MODELLED_REL),
         ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 62", _rapl_gain.MODELLED_REL),
+        # Atom C2758 (Avoton, a server's).
+        ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 77", _rapl_gain.MODELLED_REL),
         # EPYC 7502 (Zen 2), Hygon C86.
         ("vendor_id\t: AuthenticAMD\ncpu family\t: 23\nmodel\t\t: 49", _rapl_gain.MODELLED_REL),
         ("vendor_id\t: HygonGenuine\ncpu family\t: 24\nmodel\t\t: 1", _rapl_gain.MODELLED_REL),

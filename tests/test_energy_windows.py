@@ -272,6 +272,7 @@ def test_joules_spent_waiting() -> None:
 
 
 def test_others_on_the_node_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By /proc/stat (Linux, Documentation/filesystems/proc.rst): user and idle, of ten numbers."""
     trees.put(trees.node(tmp_path), {"proc/stat": "cpu 100 0 0 900 0 0 0 0 0 0"})
     monkeypatch.setenv("JOULIA_ROOT", str(tmp_path))
     clock = VirtualClock()

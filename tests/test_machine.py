@@ -87,6 +87,8 @@ def test_taskset_is_the_same_machine_with_fewer_cores() -> None:
 
 
 def tree(root: Path, cpu: str, present: str) -> Path:
+    """/proc/cpuinfo as an architecture's kernel writes it, and the processors that are present
+    (Linux, Documentation/admin-guide/cputopology.rst)."""
     for path, text in {"proc/cpuinfo": cpu, "sys/devices/system/cpu/present": present}.items():
         (root / path).parent.mkdir(parents=True)
         (root / path).write_text(text + "\n")
@@ -94,6 +96,7 @@ def tree(root: Path, cpu: str, present: str) -> Path:
 
 
 def test_another_processor_and_other_cores_are_another_machine(tmp_path: Path) -> None:
+    """Lines of arch/powerpc/kernel/setup-common.c and arch/x86/kernel/cpu/proc.c."""
     ac922 = "processor\t: 0\ncpu\t\t: POWER9, altivec supported"
     epyc = "processor\t: 0\nmodel name\t: AMD EPYC 7763 64-Core Processor"
     made = [

@@ -203,6 +203,47 @@ def test_tiles_lie_inside_an_i915_device(tmp_path: Path) -> None:
     assert [seen.domain for seen in total.counted] == ["i915", "i915"]
 
 
+class Wrapping:
+    """xe's card counter as its driver keeps it (xe_hwmon_energy_get() in xe_hwmon.c, hwm_energy()
+    in i915_hwmon.c): a register of 32 bits, of 2^-14 J, whose wraps are seen when it is read."""
+
+    def __init__(self, root: Path, watts: float) -> None:
+        self.watts, self.before, self.sum = watts, 0, 0
+        self.file = root / "sys/class/hwmon/hwmon2/energy1_input"
+        trees_hwmon.intel_gpu(root, GPU, 2, {"name": "xe", "energy1_input": 0})
+
+    def read(self, meter: hwmon_energy.HwmonEnergy, clock: VirtualClock) -> float:
+        register = int(self.watts * clock.now * 2**14) % 2**32
+        self.sum += (register - self.before) % 2**32
+        self.before = register
+        self.file.write_text(f"{self.sum * 1_000_000 >> 14}\n")
+        return meter.read()["card"]
+
+
+def test_a_gpu_is_read_before_its_register_wraps_unseen(tmp_path: Path) -> None:
+    """An hour at 900 W: 262 kJ would be lost every five minutes that nobody reads."""
+    clock = VirtualClock()
+    driver = Wrapping(tmp_path, 900.0)
+    (meter,) = hwmon_energy.open(tmp_path, clock)
+    assert meter.poll_s is not None
+    assert meter.poll_s < 262_144 / 900 / 2
+    first = driver.read(meter, clock)
+    while clock.now < 3600.0:
+        clock.sleep(meter.poll_s)
+        last = driver.read(meter, clock)
+    assert last - first == pytest.approx(900.0 * clock.now, rel=1e-6)
+    clock.sleep(400.0)
+    with pytest.raises(SomeFailed, match="was not read for 400 s: a wrap may have been missed"):
+        driver.read(meter, clock)
+    assert opens_without_polling(tmp_path / "amd")
+
+
+def opens_without_polling(root: Path) -> bool:
+    """amd_energy's registers are read by a thread of the driver's (amd_energy.rst)."""
+    (meter,) = hwmon_energy.open(amd_energy(root), VirtualClock())
+    return meter.poll_s is None
+
+
 def amd_energy(root: Path) -> Path:
     """Documentation/hwmon/amd_energy.rst: a core each, then the sockets, no DRAM."""
     labels = [*(f"Ecore{core:03d}" for core in range(4)), "Esocket0", "Esocket1"]

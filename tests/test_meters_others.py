@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from virtual import LocalSampler, VirtualClock
 from joulia import meters, registry
 from joulia.errors import JouliaError, Unavailable
 from joulia.meters import Domain, Missing, SomeFailed, amdsmi, battery, fake
-from joulia.meters._sampled import Integral, ProcessSampler, Reader, Sampled
+from joulia.meters._sampled import Integral, Page, ProcessSampler, Reader, Sampled, Told
 from joulia.system.clock import raw_clock
 
 
@@ -168,6 +169,23 @@ def test_a_failed_read_is_a_gap_and_not_the_samplers_end(power_file: Path) -> No
     after, last = raw_clock(), rail_sampler.joules()["rail"]
     assert last - first == pytest.approx(50.0 * (after - before), rel=0.05)
     rail_sampler.close()
+
+
+def test_a_sampler_of_hundreds_of_rails_that_fail_tells_them_all() -> None:
+    """ina3221 has three a chip (Linux, Documentation/hwmon/ina3221.rst), and boards many chips."""
+    integral = Integral(2.0)
+    names = [f"VDD_{number} (hwmon{number})" for number in range(300)]
+    for at in (1234.567890123, 1235.678901234):
+        integral.add(at, dict.fromkeys(names, 12.345678901))
+    for name in names:
+        integral.fail(name, Unavailable(f"cannot read /sys/class/hwmon/{name}: No data available"))
+    with tempfile.TemporaryFile() as file:
+        page = Page.create(file)
+        page.store(Told(0.5, integral))
+        report = page.load()
+        page.close()
+    assert report is not None
+    assert report.integral == integral
 
 
 def test_a_sampler_that_never_reads_does_not_start(tmp_path: Path) -> None:

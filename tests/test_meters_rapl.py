@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +154,29 @@ def test_several_wraps_between_polls_add_up(tmp_path: Path) -> None:
     assert meter.wraps == int(280e6 * clock.now) // 65_712_999_613 > 5
 
 
+def test_the_thread_that_polls_and_the_window_read_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the slower of the two adds up an older value: a step back, and the window void."""
+    (meter,) = rapl.open(trees.intel(tmp_path), VirtualClock())
+    number, others = rapl.number, []
+
+    def slow(path: Path) -> int:
+        raw = number(path)
+        if not others and threading.current_thread() is threading.main_thread():
+            trees.set_uj(tmp_path, "intel-rapl:0", 3_000_000)
+            others.append(threading.Thread(target=meter.read))
+            others[0].start()
+            others[0].join(0.05)  # it must wait for this one
+        return raw
+
+    meter.read()
+    monkeypatch.setattr(rapl, "number", slow)
+    assert meter.read()["package-0"] == 0.0
+    others[0].join()
+    assert meter.read()["package-0"] == pytest.approx(2.0)
+
+
 def test_a_missed_poll_is_an_error_and_not_a_guess(tmp_path: Path) -> None:
     clock = VirtualClock()
     (meter,) = rapl.open(trees.intel(tmp_path), clock)
@@ -214,6 +238,21 @@ def test_one_unreadable_package_of_two_is_no_total(open_tree: Path) -> None:
     (open_tree / "sys/class/powercap/intel-rapl:1/energy_uj").chmod(0)
     with AsNobody(), pytest.raises(Missing, match="unreadable"):
         rapl.open(open_tree, VirtualClock())
+
+
+def test_a_package_that_alone_is_readable_counts_and_what_is_closed_is_named(
+    open_tree: Path,
+) -> None:
+    """`mode class/powercap/intel-rapl:0/energy_uj = 0444` (CodeCarbon, issue 244; by chmod in
+    MangoHud, issue 1382): core and dram below it stay root's."""
+    trees.intel(open_tree)
+    for key in ("intel-rapl:0:0", "intel-rapl:0:1"):
+        (open_tree / "sys/class/powercap" / key / "energy_uj").chmod(0)
+    with AsNobody():
+        (meter,) = rapl.open(open_tree, VirtualClock())
+    assert kinds(meter) == {"package-0": "package"}
+    assert meter.not_covered[0] == "package-0-dram (unreadable)"
+    assert not any("counts none" in text or "core" in text for text in meter.not_covered)
 
 
 def test_absent_on_a_virtual_machine(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from virtual import Curve, LocalSampler, VirtualClock
 from windows import Steady, energy, gpus, measured, window, written_energy
 
 from joulia import meters
-from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, rapl
+from joulia.meters import Base, Lost, Missing, _nvml_state, amdsmi, hwmon, nvml, occ, rapl
 
 EIGHT = [FakeGpu(f"GPU-{i:02d}aaaaaa-0000", f"00000000:{i + 16:02x}:00.0") for i in range(8)]
 
@@ -240,6 +240,26 @@ def test_one_gpu_of_eight_that_tells_nothing_leaves_seven(
     assert any(reason in text for text in data["not_covered"]), "the loss is named"
 
 
+@pytest.mark.parametrize("used", [None, EIGHT[3].uuid])
+def test_a_counter_that_is_frozen_leaves_seven_or_is_no_figure(used: str | None) -> None:
+    """A driver that tells one number for ever; the fault is made up, the GPUs are those above."""
+    clock = VirtualClock(2.0)
+    frozen = Curve(0.0)
+    cards = [
+        FakeGpu(gpu.uuid, gpu.bus_id, **{"curve": frozen} if i == 3 else {})
+        for i, gpu in enumerate(EIGHT)
+    ]
+    monitor = energy(clock, gpus(clock, *cards), device=used, everything=used is None)
+    monitor.infer_periods()
+    window(monitor, clock, 4.0)
+    if used:
+        assert "stood still" in str(written_energy(monitor, 1)[1])
+        return
+    data = measured(monitor)
+    assert data["watts"] == pytest.approx(7 * 250.0, rel=0.01)
+    assert f"{EIGHT[3].uuid}:gpu: its counter stands still" in data["not_covered"]
+
+
 def test_a_case_on_the_lost_gpu_says_so() -> None:
     clock = VirtualClock(2.0)
     opened = gpus(clock, EIGHT[0], FakeGpu("GPU-gone", "00000000:02:00.0", lost=True))
@@ -319,6 +339,49 @@ def test_a_pynvml_of_another_distribution_ends_only_nvml(
     assert _nvml_state.state_reader("GPU-1") is None, "conditions go without it too"
 
 
+class Bytes(FakeNvml):
+    """nvidia-ml-py 10.418.84: names of devices are bytes, which ctypes' c_char_p asks for, a field
+    is a number without a scope, and MIG is not known. Names are bytes up to 11.495.46, and in
+    pynvml 11.0.0, a package that hides the module of joulia's own dependency."""
+
+    @property
+    def nvmlDeviceGetMigMode(self) -> Any:  # type: ignore[override]
+        raise AttributeError("module 'pynvml' has no attribute 'nvmlDeviceGetMigMode'")
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: Any) -> FakeGpu:
+        return super().nvmlDeviceGetHandleByUUID(self._checked(uuid))
+
+    def nvmlDeviceGetHandleByPciBusId(self, bus_id: Any) -> FakeGpu:
+        return super().nvmlDeviceGetHandleByPciBusId(self._checked(bus_id))
+
+    def nvmlDeviceGetFieldValues(self, gpu: FakeGpu, fields: Any) -> list[Any]:
+        raise TypeError("an integer is required (got type tuple)")
+
+    @staticmethod
+    def _checked(name: Any) -> str:
+        if not isinstance(name, bytes):
+            raise TypeError("bytes or integer address expected instead of str instance")
+        return name.decode()
+
+
+def test_an_older_binding_counts_and_shows_the_gpu() -> None:
+    clock = VirtualClock(2.0)
+    a100 = FakeGpu("GPU-1", "00000000:17:00.0", "NVIDIA A100-SXM4-40GB", Curve(300.0), 0.1)
+    library = Bytes(clock, [a100])
+    (meter,) = nvml.open(Path("/"), clock, library, LocalSampler)
+    monitor = energy(clock, [meter], device="GPU-1")
+    window(monitor, clock, 6.0)
+    assert measured(monitor)["watts"] == pytest.approx(300.0, rel=0.03)
+    for name in ("GPU-1", "00000000:17:00.0"):
+        read = _nvml_state.state_reader(name, library)
+        assert read is not None
+        assert read().clock_hz == 1.38e9
+    assert nvml.power_reader("GPU-1", ["gpu"], library)() == {"gpu": pytest.approx(300.0)}
+    monkey = FakeNvml(clock, [a100])
+    monkey.nvmlDeviceGetHandleByUUID = None  # type: ignore[assignment,method-assign]
+    assert _nvml_state.state_reader("GPU-1", monkey) is None, "conditions go without it"
+
+
 class Wild(Steady):
     """A meter whose library fails as nobody foresaw."""
 
@@ -335,6 +398,14 @@ class Wild(Steady):
 
     def close(self) -> None:
         raise RuntimeError("not open")
+
+
+class Untold(Wild):
+    """It does not know what it measures."""
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        raise KeyError("devices")
 
 
 def test_an_unknown_error_ends_one_meter_and_not_the_run() -> None:
@@ -357,10 +428,15 @@ def test_an_unknown_error_at_the_start_is_named(
         raise ZeroDivisionError("float division by zero")  # Zeus, PR 203, on odd dies
 
     monkeypatch.setattr(amdsmi, "open", bad)
+    monkeypatch.setattr(hwmon, "open", lambda root, clock: None)
+    monkeypatch.setattr(occ, "open", lambda root, clock: [Untold(VirtualClock())])
     trees.intel(tmp_path)
     opened, missing = meters.open_all(tmp_path, VirtualClock())
     assert opened
     assert missing["amdsmi"].reason == "amdsmi: ZeroDivisionError: float division by zero"
+    assert missing["hwmon"].reason.startswith("hwmon: TypeError")
+    assert missing["occ"].reason == "occ: KeyError: 'devices'"
+    assert not any(isinstance(meter, Untold) for meter in opened)
 
 
 def test_packages_count_beside_seven_of_eight(tmp_path: Path) -> None:

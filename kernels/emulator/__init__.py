@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from joulia.case import Case, Value
 from joulia.checks import Checks, Conserved, Mostly, Sampled, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Exchange, Frontier, Function, Kernel, Param, Work
+from joulia.kernel import Exchange, Frontier, Function, Kernel, More, Param, Work
 from joulia.kernels.emulator import columns, networks
 from joulia.kernels.emulator.columns import INTERVAL, LEVELS, STABLE, UNSTABLE, Numbers
 from joulia.kernels.emulator.networks import Choice
@@ -23,6 +24,10 @@ from joulia.kernels.emulator.perceptron import Layer, Network
 
 SAMPLED = 256
 """Columns whose error is measured, spread over the grid: their truth takes 65536 steps of cells."""
+
+HALF = 1e-3
+"""What a float16 network may be off, of the largest temperature: three times what the worst of the
+test set's 10,000 columns was."""
 
 GROUP = 4
 """Weights that compiled sources take at once: so many sums are loaded and stored once."""
@@ -125,13 +130,29 @@ def step(ops: Any, fields: Arrays, exchange: Exchange, case: Case) -> Arrays:
     for box in exchange():
         if by_network(case):
             network = [fields[name] for name in NETWORK]
-            ops.forward(box, *state, *network, *sizes(case), INTERVAL)
+            forward = ops.forward_half if half(case) else ops.forward
+            forward(box, *state, *network, *sizes(case), INTERVAL)
         else:
             parts, steps = case.param("parts"), case.param("steps")
             dt, levels = INTERVAL / steps, fine_levels(case)
             mixing = (STABLE * dt * levels**2, UNSTABLE * dt * levels**2, dt * levels)
             ops.solve(box, *state, parts, steps, *mixing)
     return fields
+
+
+def products(case: Case) -> str:
+    """What weights and activations are kept in; sums are in the case's precision."""
+    return case.dtype if case.param("products") == "dtype" else str(case.param("products"))
+
+
+def half(case: Case) -> bool:
+    """Whether a network multiplies in float16."""
+    return by_network(case) and products(case) == "float16"
+
+
+def more(case: Case) -> More | None:
+    """The forward pass in float16, where a source has it."""
+    return More((), (replace(KERNEL.functions[0], name="forward_half"),)) if half(case) else None
 
 
 @cache
@@ -214,6 +235,8 @@ def agreement(case: Case, steps: int, name: str) -> float:
 
 def rounding(case: Case, steps: int, name: str) -> float:
     """What all values of a network differ by at most, and most of the solver's."""
+    if half(case):
+        return HALF
     if by_network(case):
         return within(1e-12, 1e-5)(case, steps, name)
     return within(1e-12, 1e-4)(case, steps, name)
@@ -250,6 +273,7 @@ def named(params: Mapping[str, Value]) -> str:
     else:
         network = choice_of(params)
         chosen = f"{network}" + ("" if network.density < 1.0 or network.rank else ", dense")
+        chosen += "" if params["products"] == "dtype" else f", products in {params['products']}"
     return chosen if params["feed"] == "memory" else f"feed={params['feed']} {chosen}"
 
 
@@ -298,6 +322,12 @@ KERNEL = Kernel(
         "mask": Param("ticket", "which are kept", choices=("ticket", "random")),
         "rank": Param(0, "of the middle matrix; 0 is full", choices=(0, 16, 32)),
         "stride": Param(1, "an output every so many levels", choices=(1, 2, 4)),
+        "products": Param(
+            "dtype",
+            "weights and activations as the fields, or in float16 with sums as the fields",
+            choices=("dtype", "float16"),
+            shown=True,
+        ),
         "feed": Param(
             "memory",
             "the columns come from memory, or in batches from a file",
@@ -311,6 +341,7 @@ KERNEL = Kernel(
     tables=tables,
     named=named,
     fed=fed,
+    more=more,
     step=step,
     work=work,
     checks=Checks(
@@ -329,7 +360,11 @@ KERNEL = Kernel(
         shapes=((LEVELS, 64, 64),),
         result="after",
         choices=(
-            *({"method": "network", **dataclasses.asdict(choice)} for choice in networks.SHIPPED),
+            *(
+                {"method": "network", **dataclasses.asdict(choice), "products": "dtype"}
+                for choice in networks.SHIPPED
+            ),
+            {"method": "network", **dataclasses.asdict(Choice(2, 128)), "products": "float16"},
             *({"method": "solver", "parts": 1, "steps": steps} for steps in (8, 16, 32, 128)),
             *({"method": "solver", "parts": 2, "steps": steps} for steps in (20, 24, 32)),
         ),

@@ -23,8 +23,9 @@ COLUMNS = 8192
 
 def functions_of(case: Case) -> dict[str, Any]:
     """The functions, with the matrices of the case's network on the GPU."""
+    products = emulator.products(case)
     network = [
-        (cupy.array(layer.w.astype(case.dtype)), cupy.array(layer.b.astype(case.dtype)), layer.relu)
+        (cupy.array(layer.w.astype(products)), cupy.array(layer.b.astype(case.dtype)), layer.relu)
         for layer in (emulator.folded(case) if emulator.by_network(case) else [])
     ]
 
@@ -42,7 +43,7 @@ def functions_of(case: Case) -> dict[str, Any]:
             x[:-1, :count] = t[1:] - t[:-1]
             x[-1, :count] = out
             for w, b, relu in network:
-                x = cupy.matmul(w, x)
+                x = product(w, x)
                 x += b
                 if relu:
                     cupy.maximum(x, real(0.0), out=x)
@@ -53,7 +54,14 @@ def functions_of(case: Case) -> dict[str, Any]:
             new = t + (x[:, :count] - lost)
             after[:, y0:y1, x0:x1] = new.reshape(levels, y1 - y0, x1 - x0)
 
-    return {"forward": forward, "solve": solve}
+    return {"forward": forward, "forward_half": forward, "solve": solve}
+
+
+def product(w: Any, x: Any) -> Any:
+    """W x in x' precision; cuBLAS sums up in float32 what it multiplies in float16."""
+    if w.dtype == x.dtype:
+        return cupy.matmul(w, x)
+    return cupy.matmul(w, x.astype(w.dtype)).astype(x.dtype)
 
 
 def contiguous(view: Any) -> Any:

@@ -32,15 +32,22 @@ def slabs(columns: Any) -> Any:
 
 def functions_of(case: Case) -> dict[str, Any]:
     """The functions, with the matrices of the case's network."""
+    products = emulator.products(case)
     network = [
-        (layer.w.astype(case.dtype), layer.b.astype(case.dtype), layer.relu)
+        (layer.w.astype(products), layer.b.astype(case.dtype), layer.relu)
         for layer in (emulator.folded(case) if emulator.by_network(case) else [])
     ]
 
     @apart
     def through(x: Any) -> Any:
         for w, b, relu in network:
-            x = jnp.matmul(w, x, precision=lax.Precision.HIGHEST) + b
+            x = jnp.matmul(
+                w,
+                x.astype(products),
+                precision=lax.Precision.HIGHEST,
+                preferred_element_type=case.dtype,
+            )
+            x = x + b
             x = jnp.maximum(x, 0.0) if relu else x
         return x
 
@@ -60,7 +67,7 @@ def functions_of(case: Case) -> dict[str, Any]:
         mean = reduce(add, new) * (1.0 / len(new)) + interval * out
         return put(after, box, (t + (new - mean)).reshape(old.shape))
 
-    return {"forward": forward, "solve": solve}
+    return {"forward": forward, "forward_half": forward, "solve": solve}
 
 
 def refined(t: Any, parts: int) -> Any:

@@ -5,7 +5,7 @@ Layers with every weight go to BLAS, the others row by row. Slabs of columns sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -46,7 +46,25 @@ def layer(x: Host, starts: Host, columns: Host, weights: Host, bias: Host) -> Ho
     return y
 
 
-def forward(
+def rounded(x: Host) -> Host:
+    """What is left in float16, to be summed up in x' own precision."""
+    return x.astype(np.float16).astype(x.dtype)
+
+
+def forward_half(
+    box: Box, temperature: Host, after: Host, flux: Host, weights: Host, *rest: Any
+) -> None:
+    """`forward` with weights and activations in float16: only the sums are more precise."""
+    through(rounded, box, temperature, after, flux, rounded(weights), *rest)
+
+
+def forward(box: Box, *rest: Any) -> None:
+    """Temperature [level][y][x] an interval later, by the network."""
+    through(lambda x: x, box, *rest)
+
+
+def through(
+    kept: Callable[[Host], Host],
     box: Box,
     temperature: Host,
     after: Host,
@@ -60,7 +78,7 @@ def forward(
     widest: int,
     interval: float,
 ) -> None:
-    """Temperature [level][y][x] an interval later, by the network.
+    """The network; `kept` is what a layer gets of its inputs.
 
     Its inputs are the differences between levels and the flux; of its outputs counts what is
     without a mean: the heat of a column falls by interval x flux, which is exact.
@@ -76,7 +94,7 @@ def forward(
         x, row = inputs, 0
         for rows, relu in plan[:layers]:
             part = slice(row, row + rows)
-            x = layer(x, starts[row : row + rows + 1], columns, weights, bias[part])
+            x = layer(kept(x), starts[row : row + rows + 1], columns, weights, bias[part])
             if relu:
                 np.maximum(x, 0.0, out=x)
             row += rows

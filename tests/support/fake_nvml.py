@@ -1,4 +1,9 @@
-"""A fake NVML driven by power curves, with update period, averaging window, gain and faults."""
+"""A fake NVML driven by power curves, with update period, averaging window, gain and faults.
+
+Functions, units and the numbers of fields and scopes are those of NVIDIA's nvml.h (field 186,
+NVML_FI_DEV_POWER_INSTANT; scopes 0 and 1, NVML_POWER_SCOPE_GPU and _MODULE), their Python names
+those of nvidia-ml-py; what a sensor averages and how often is told in arXiv 2312.02741.
+"""
 
 from __future__ import annotations
 

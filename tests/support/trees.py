@@ -24,6 +24,7 @@ def put(root: Path, files: Mapping[str, object]) -> Path:
 
 
 def node(root: Path, boot: str = BOOT) -> Path:
+    """A node's name until it boots again (Linux, Documentation/admin-guide/sysctl/kernel.rst)."""
     return put(root, {"proc/sys/kernel/random/boot_id": boot})
 
 
@@ -211,7 +212,10 @@ def near(value: float, truth: float, relative: float) -> bool:
 
 
 def proc_stat(root: Path, *cores: tuple[float, float, float], first: int = 0) -> Path:
-    """/proc/stat of cores with (user, idle, steal) seconds each, and their sum before them."""
+    """/proc/stat of cores with (user, idle, steal) seconds each, and their sum before them.
+
+    In hundredths of a second, in the order of Linux, Documentation/filesystems/proc.rst.
+    """
 
     def line(name: str, user: float, idle: float, steal: float) -> str:
         ticks = [round(100.0 * seconds) for seconds in (user, 0, 0, idle, 0, 0, 0, steal, 0, 0)]

@@ -30,6 +30,10 @@ class CrayEx:
     def __init__(self, root: Path, *, times: bool = True) -> None:
         self.folder = node(root) / "sys/cray/pm_counters"
         self.times = times
+        self.watts: dict[str, int] = {}
+        """Of counters that draw other watts than `LUMI_G` lists."""
+        self.dead: str | None = None
+        """A counter whose file is empty."""
         put(self.folder, {"raw_scan_hz": 10, "version": 3, "generation": 1, "startup": 17})
         put(self.folder, {"cpu0_temp": self.line(48, "C"), "power_cap": self.line(0, "W")})
         self.update(0.0)
@@ -40,8 +44,9 @@ class CrayEx:
 
     def update(self, t: float) -> None:
         files: dict[str, object] = {"freshness": 5_212_345 + round(t * 10)}
-        for name, (joules, watts) in LUMI_G.items():
-            files[name] = self.line(joules + round(watts * t), "J", t)
+        for name, (joules, listed) in LUMI_G.items():
+            watts = self.watts.get(name, listed)
+            files[name] = "" if name == self.dead else self.line(joules + round(watts * t), "J", t)
             files[name.replace("energy", "power")] = self.line(watts, "W", t)
         put(self.folder, files)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from joulia import meters
 from joulia.energy.uncertainty import Part, Spread, spread
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Meter
+from joulia.meters import Base, Clock, Domain, Meter, asked
 
 Readings = dict[str, tuple[float, dict[str, float]]]
 """By meter: the moment, and the joules of its domains."""
@@ -54,7 +56,7 @@ class CrossChecks:
         for meter in list(self.opened):
             try:
                 if isinstance(meter, Base):
-                    meter.start(())
+                    asked(meter.id, partial(meter.start, ()))
             except Unavailable as error:
                 self.missing[meter.id] = error
                 self.opened.remove(meter)
@@ -64,12 +66,9 @@ class CrossChecks:
         for meter in self.opened:
             began = self.clock()
             try:
-                joules = meter.read()
+                joules = asked(meter.id, meter.read)
             except Unavailable as error:
                 self.failed[meter.id] = error.reason
-                continue
-            except Exception as error:  # a service may answer anything; the others go on
-                self.failed[meter.id] = f"{type(error).__name__}: {error}"
                 continue
             readings[meter.id] = 0.5 * (began + self.clock()), joules
         return readings
@@ -78,10 +77,17 @@ class CrossChecks:
         """Every domain, over the window between two of its readings."""
         checked = []
         for meter in self.opened:
-            for name, domain in meters.domains(meter).items():
+            for name, domain in self._domains(meter).items():
                 row = Checked(meter.id, name, domain, meter.source)
                 checked.append(self._fill(row, before, after))
         return checked
+
+    def _domains(self, meter: Meter) -> Mapping[str, Domain]:
+        try:
+            return asked(meter.id, partial(meters.domains, meter))
+        except Unavailable as error:
+            self.missing[meter.id] = error
+            return {}
 
     def _fill(self, row: Checked, before: Readings, after: Readings) -> Checked:
         own = row.meter, row.name, row.domain, row.source
@@ -91,9 +97,13 @@ class CrossChecks:
         joules = last.get(row.name, 0.0) - first.get(row.name, 0.0)
         if not joules > 0.0:
             return Checked(*own, reason="stood still")
+        if joules > row.domain.most_w * (ended - began + row.domain.period_s):
+            reason = f"{joules:.4g} J in {ended - began:.2g} s, more than {row.domain.most_w:g} W"
+            return Checked(*own, reason=reason)
         return Checked(*own, joules, ended - began)
 
     def close(self) -> None:
         for meter in self.opened:
             if isinstance(meter, Base):
-                meter.close()
+                with contextlib.suppress(Unavailable):
+                    asked(meter.id, meter.close)

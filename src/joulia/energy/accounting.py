@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from joulia.errors import Unavailable
-from joulia.meters import _gpu
+from joulia.meters import MOST_WATTS, _gpu
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Seen:
     systematic_rel: float = 0.0
     window_s: float = 0.0
     looks_rel: float = 1.0
+    most_w: float = MOST_WATTS["node"]
     device: str | None = None
     bus_id: str | None = None
     covers: tuple[tuple[str, str | None], ...] = ()

@@ -111,20 +111,33 @@ def moves(values: Sequence[float]) -> bool:
     return len(steps) >= LEAST_MOVES and len(set(steps)) >= LEAST_STEPS
 
 
-def still(periods: Mapping[Key, float | None], seen: Iterable[Seen]) -> dict[Key, str]:
-    """What a processor names and does not count: memory, the platform. Unknown, not 0 J.
+def still(
+    periods: Mapping[Key, float | None], seen: Iterable[Seen], *, everything: bool = False
+) -> dict[Key, str]:
+    """What is named and not counted: memory, the platform, a node whose parts count. Not 0 J.
 
-    `periods` are those between updates, None where there was none.
+    `periods` are those between updates, None where there was none. Where `everything` counts, a
+    GPU's dead counter leaves the others; a case that computes on it has no joules.
     """
-    optional = {domain.key for domain in seen if domain.kind in ("dram", "platform")}
-    return {key: STILL for key, period_s in periods.items() if period_s is None and key in optional}
+    kinds = {domain.key: domain.kind for domain in seen}
+    alive = {meter for (meter, _), period_s in periods.items() if period_s is not None}
+    reasons = {}
+    for key in (key for key, period_s in periods.items() if period_s is None):
+        if kinds.get(key) in ("dram", "platform") or (
+            everything and alive and kinds.get(key) in ("gpu", "module")
+        ):
+            reasons[key] = STILL
+        elif kinds.get(key) == "node" and key[0] in alive:
+            reasons[key] = f"{STILL}; what the node has beside the parts that count"
+    return reasons
 
 
-def impossible(window: Window, kinds: Mapping[Key, str]) -> dict[Key, str]:
-    """The domains of a window that tell more than anything of their kind draws, and how much."""
+def impossible(window: Window, seen: Iterable[Seen]) -> dict[Key, str]:
+    """The domains of a window that tell more than what they cover draws, and how much."""
+    bounds = {domain.key: domain.most_w for domain in seen}
     reasons = {}
     for key, joules in window.joules.items():
-        most_w = MOST_WATTS.get(kinds.get(key, "node"), MOST_WATTS["node"])
+        most_w = bounds.get(key, MOST_WATTS["node"])
         if joules > most_w * (window.seconds + LATE_S):
             reasons[key] = (
                 f"{joules:.4g} J in {window.seconds:.2g} s, more than {most_w:g} W can be"

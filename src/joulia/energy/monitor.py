@@ -200,7 +200,8 @@ class EnergyMonitor:
         left_out: dict[Key, str] = {}
         for periods, repeated in self.comm.allgather((inferred, copies)):
             self.periods |= {key: seconds for key, seconds in periods.items() if seconds}
-            left_out |= repeated | counters.still(periods, self.seen)
+            left_out |= repeated
+            left_out |= counters.still(periods, self.seen, everything=self.everything)
         self._leave_out(left_out)
         # The watch ends at an update: what follows would always be at that phase.
         self.sleep(self.random.uniform(0.0, self.slowest_s))
@@ -383,7 +384,7 @@ class EnergyMonitor:
         readers = [part for reads, part, _ in parts if reads]
         whole = union(readers)
         errors = {key: reason for _, _, part in parts for key, reason in part.items()}
-        mad = counters.impossible(whole, {domain.key: domain.kind for domain in self.seen})
+        mad = counters.impossible(whole, self.seen)
         for key in mad:
             del whole.joules[key]
         errors |= mad

@@ -82,6 +82,7 @@ def seen(node: str, meter: Meter) -> list[Seen]:
             domain.systematic_rel,
             domain.window_s,
             domain.looks_rel,
+            domain.most_w,
             device=getattr(meter, "device", None),
             bus_id=getattr(meter, "bus_id", None),
             covers=getattr(meter, "covers", ()),

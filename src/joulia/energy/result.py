@@ -12,6 +12,8 @@ from joulia.energy.accounting import Seen
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.readings import Key, Window
 from joulia.energy.uncertainty import Part, Spread
+from joulia.errors import Unavailable
+from joulia.meters import Meter, asked
 from joulia.records import stats
 from joulia.records.parts import DeviceUse, Energy, Summary, Waiting
 
@@ -25,7 +27,7 @@ def energy_result(
     """(`energy`, None) or (None, the reason), the same on every rank. Joules are per step."""
     comm = energy.comm
     errors = [error for part in comm.allgather(energy.read_errors) for error in part]
-    wraps = sum(comm.allgather(sum(getattr(meter, "wraps", 0) for meter in energy.meters)))
+    wraps = sum(comm.allgather(sum(wraps_of(meter) for meter in energy.meters)))
     busy = max((load for part in comm.allgather(energy.busy) for load in part), default=None)
     if reason := absent(energy):
         return None, reason
@@ -84,6 +86,14 @@ def energy_result(
         unused_reason=beside_reason,
     )
     return replace(data, flags=tuple(flags(energy, data, bytes_per_step))), None
+
+
+def wraps_of(meter: Meter) -> int:
+    """Wraps of a meter's counters so far; 0 where it tells none."""
+    try:
+        return asked(meter.id, lambda: int(getattr(meter, "wraps", 0)))
+    except Unavailable:
+        return 0
 
 
 def absent(energy: EnergyMonitor) -> str | None:

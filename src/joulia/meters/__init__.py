@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from joulia.errors import Unavailable
 
@@ -58,7 +58,8 @@ class Domain:
     `period_s` is the documented time between updates; the real one is inferred when measuring.
     `quantum_j` is one count in joules. `systematic_rel` bounds the gain error against an external
     meter, 95 %. `window_s` is the shortest window for its joules. `average_s` is how long sampled
-    power is an average over, `looks_rel` the share of each period that the meter looks at.
+    power is an average over, `looks_rel` the share of each period that the meter looks at. `number`
+    is how many of its kind it may cover: what they can draw is as many times `MOST_WATTS`.
     """
 
     kind: str
@@ -68,6 +69,12 @@ class Domain:
     window_s: float = 0.0
     average_s: float = 0.0
     looks_rel: float = 1.0
+    number: int = 1
+
+    @property
+    def most_w(self) -> float:
+        """More than what it covers draws."""
+        return self.number * MOST_WATTS.get(self.kind, MOST_WATTS["node"])
 
     @property
     def lag_s(self) -> float:
@@ -239,6 +246,21 @@ def domain_id(root: Path, path: str) -> str:
     return f"{node_id(root) or socket.gethostname()}/{path}"
 
 
+DESCRIBED = ("device", "bus_id", "covers", "unattributable", "not_covered", "poll_s")
+"""What is read from a meter without asking it, where it has it."""
+
+
+def _opened(module: Any, root: Path, clock: Clock) -> list[Meter]:
+    """A module's meters. What a plug-in's lack, or cannot tell, fails here, and nothing later."""
+    found: list[Meter] = [*module.open(root, clock)]
+    for meter in found:
+        if not isinstance(meter.id, str) or not isinstance(meter.source, str):
+            raise TypeError("its id and source are no text")
+        for name in DESCRIBED:
+            getattr(meter, name, None)
+    return found
+
+
 def is_cross_check(module: object) -> bool:
     """Whether a module's meters are shown beside the others and never counted."""
     return bool(getattr(module, "CROSS_CHECK", False))
@@ -281,7 +303,7 @@ def open_all(
         if devices and not getattr(module, "OF_DEVICES", False):
             continue
         try:
-            found = asked(name, partial(module.open, root, clock))
+            found = asked(name, partial(_opened, module, root, clock))
         except Unavailable as error:
             missing[name] = error
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from joulia.errors import Unavailable
 from joulia.meters import MOST_WATTS, Clock
@@ -19,14 +20,21 @@ class Accumulator:
     that goes back has wrapped only where the wrap is no more than that, and else was reset (after
     suspend, by a reload of its driver) or told nonsense. Such a step raises, and counting goes on
     from where it led. Reads must come within half of the time that a wrap takes at `most_w`; a
-    later one cannot tell one wrap from two and raises.
+    later one cannot tell one wrap from two and raises. `behind_j` is the same of a register behind
+    the counter, whose wraps its driver sees only when somebody reads.
     """
 
     def __init__(
-        self, name: str, range_j: float | None, clock: Clock, most_w: float = MOST_WATTS["node"]
+        self,
+        name: str,
+        range_j: float | None,
+        clock: Clock,
+        most_w: float = MOST_WATTS["node"],
+        behind_j: float | None = None,
     ) -> None:
         self.name = name
         self.range_j = range_j
+        self.missable_j = range_j if behind_j is None else behind_j
         self.clock = clock
         self.most_w = most_w
         self.raw: float | None = None
@@ -38,11 +46,20 @@ class Accumulator:
     @property
     def poll_s(self) -> float | None:
         """The longest time between two reads: a bit less than half of the quickest wrap."""
-        return None if self.range_j is None else 0.45 * self.range_j / self.most_w
+        return None if self.missable_j is None else 0.45 * self.missable_j / self.most_w
 
     def update(self, raw_j: float) -> float:
         """The joules so far, given the counter's present value in joules."""
+        return self.read(lambda: raw_j)
+
+    def read(self, counter: Callable[[], float]) -> float:
+        """The joules so far, given what reads the counter: by one thread at a time.
+
+        Of two that read and add up in turn, the slower one would come with the older value, which
+        looks like a step back.
+        """
         with self.lock:
+            raw_j = counter()
             before, at = self.raw, self.at
             # Whatever this step turns out to be, the next one begins here.
             self.raw, self.at = raw_j, self.clock()
@@ -51,7 +68,7 @@ class Accumulator:
             return self.total
 
     def _step(self, before: float, raw_j: float, seconds: float) -> float:
-        if self.range_j is not None and seconds * self.most_w >= self.range_j:
+        if self.missable_j is not None and seconds * self.most_w >= self.missable_j:
             raise Unavailable(
                 f"{self.name} was not read for {seconds:.0f} s: a wrap may have been missed"
             )

@@ -24,6 +24,11 @@ OLDER = {"42", "45", "58", "62"}
 """Models of Intel's family 6 whose RAPL is a model: Sandy Bridge (42, 45), Ivy Bridge (58, 62)."""
 
 
+SMALL = {"55", "74", "76", "77", "90", "117"}
+"""Silvermont and Airmont (Linux, arch/x86/include/asm/intel-family.h), Intel's small cores of that
+time: no comparison of theirs with an external meter was found."""
+
+
 def systematic_rel(root: Path) -> float:
     """The systematic error of the processors' RAPL, 95 %; the wider where cpuinfo does not tell."""
     cpuinfo = text(root / "proc/cpuinfo") or ""
@@ -31,5 +36,5 @@ def systematic_rel(root: Path) -> float:
         match[1] if (match := re.search(rf"^{name}\s*:\s*(\S+)$", cpuinfo, re.MULTILINE)) else ""
         for name in ("vendor_id", "cpu family", "model")
     )
-    measures = vendor == "GenuineIntel" and not (family == "6" and model in OLDER)
+    measures = vendor == "GenuineIntel" and not (family == "6" and model in OLDER | SMALL)
     return MEASURED_REL if measures else MODELLED_REL

@@ -270,9 +270,11 @@ class Told:
 
 
 class Page:
-    """One page of shared memory: a checksum, a length and JSON. A torn read is read again."""
+    """Shared memory: a checksum, a length and JSON. A torn read is read again."""
 
-    SIZE = 1 << 14
+    SIZE = 1 << 18
+    """Enough for hundreds of rails, each with the reason why it failed; what is not used is not
+    there."""
     HEAD = struct.Struct("=II")
 
     def __init__(self, memory: mmap.mmap) -> None:

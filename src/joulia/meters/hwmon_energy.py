@@ -9,10 +9,11 @@ count a rail of unknown nesting: shown, never added up.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from joulia.errors import Unavailable
 from joulia.meters import MOST_WATTS, Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import nothing, number, state
@@ -28,6 +29,10 @@ ELSEWHERE = ("ibmpowernv", "amdgpu")
 """Drivers that another meter reads."""
 FILES = "energy*_input"
 INTEL = re.compile(r"xe|i915(_gt\d+)?")
+BEHIND_J = 2**32 * 2.0**-14
+"""Intel's registers have 32 bits, of 61 uJ in the drivers' own example, and their drivers see a
+wrap when they are read (Linux, hwm_energy() in drivers/gpu/drm/i915/i915_hwmon.c: "1000 watts:
+4.36 minutes", and xe_hwmon_energy_get()). amd_energy's has a thread that reads."""
 CARD, PACKAGE = "energy1", "energy2"
 """Of xe (Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon); some GPUs have one of the two."""
 
@@ -49,7 +54,14 @@ class HwmonEnergy(Base):
         self.id = name
         self.counters = counters
         # The kernel extends registers to 64 bits, or does not say where they wrap.
-        self.sums = {c.name: Accumulator(c.name, None, clock, MOST_WATTS[c.kind]) for c in counters}
+        self.sums = {
+            c.name: Accumulator(
+                c.name, None, clock, MOST_WATTS["gpu" if c.bus_id else c.kind],
+                BEHIND_J if c.bus_id else None,
+            )
+            for c in counters
+        }  # fmt: skip
+        self.poll_s = min((s.poll_s for s in self.sums.values() if s.poll_s), default=None)
         self.domains = {
             counter.name: Domain(
                 counter.kind,
@@ -66,7 +78,7 @@ class HwmonEnergy(Base):
         )
 
     def _joules(self, counter: Counter) -> float:
-        return self.sums[counter.name].update(number(counter.file) * 1e-6)
+        return self.sums[counter.name].read(lambda: number(counter.file) * 1e-6)
 
 
 def open(root: Path, clock: Clock) -> list[HwmonEnergy]:
@@ -102,8 +114,7 @@ def gpu(root: Path, bus_id: str, counters: list[Counter], clock: Clock) -> Hwmon
     """One level of a GPU: the card where it counts, else its package; the rest is parts."""
     whole = sorted((c for c in counters if c.kind == "gpu"), key=_stands_still)
     kept = [
-        counter if counter in whole[:1] else Counter(counter.file, counter.name, "part")
-        for counter in counters
+        counter if counter in whole[:1] else replace(counter, kind="part") for counter in counters
     ]
     meter = HwmonEnergy(domain_id(root, f"intel-gpu/{bus_id}"), kept, clock)
     meter.device, meter.bus_id = f"INTEL-{bus_id}", bus_id
@@ -112,7 +123,10 @@ def gpu(root: Path, bus_id: str, counters: list[Counter], clock: Clock) -> Hwmon
 
 def _stands_still(counter: Counter) -> bool:
     """Whether a counter is still at 0; a GPU has drawn something since its driver came up."""
-    return number(counter.file) == 0
+    try:
+        return number(counter.file) == 0
+    except Unavailable:
+        return True
 
 
 def counters_of(folder: Path) -> list[Counter]:

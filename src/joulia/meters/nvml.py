@@ -36,7 +36,7 @@ from joulia.meters import (
 )
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import in_container
-from joulia.meters._gpu import SHARED
+from joulia.meters._gpu import SHARED, bus_key
 from joulia.meters._sampled import ProcessSampler, Reader, Sampled, Sampler, Sampling
 
 OF_DEVICES = True
@@ -126,8 +126,8 @@ def _text(value: Any) -> str:
 def describe(library: Any, handle: Any) -> Gpu:
     try:
         mig = library.nvmlDeviceGetMigMode(handle)[0] == 1
-    except library.NVMLError:
-        mig = False  # not a GPU that can be divided
+    except (library.NVMLError, AttributeError):
+        mig = False  # not a GPU that can be divided, or a binding that is older than those
     return Gpu(
         _text(library.nvmlDeviceGetUUID(handle)),
         _text(library.nvmlDeviceGetPciInfo(handle).busId),
@@ -136,12 +136,24 @@ def describe(library: Any, handle: Any) -> Gpu:
     )
 
 
+def handle_of(library: Any, device: str) -> Any:
+    """The handle of the GPU with this UUID or PCI bus id, which older bindings take as bytes."""
+    by_uuid = bus_key(device) is None
+    find = library.nvmlDeviceGetHandleByUUID if by_uuid else library.nvmlDeviceGetHandleByPciBusId
+    try:
+        return find(device)
+    except TypeError:
+        return find(device.encode())
+
+
 def field_watts(library: Any, handle: Any, field: int, scope: int) -> float | None:
     """A power field in watts; None where the GPU has none."""
     try:
         value = library.nvmlDeviceGetFieldValues(handle, [(field, scope)])[0]
     except library.NVMLError as error:
         raise Unavailable(f"NVML: {error}") from None
+    except TypeError:
+        return None  # a binding that knows no scopes, such as nvidia-ml-py 10
     if value.nvmlReturn != 0:
         return None
     return float(value.value.uiVal) * 1e-3
@@ -167,7 +179,7 @@ def power_reader(
     Instant power, else (of the GPU) power usage.
     """
     library = library or load()
-    handle = library.nvmlDeviceGetHandleByUUID(uuid)
+    handle = handle_of(library, uuid)
     readers = {
         "gpu": partial(gpu_watts, library, handle),
         "module": partial(module_watts, library, handle),

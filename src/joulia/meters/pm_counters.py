@@ -8,10 +8,11 @@ or, where there is no `energy`, processors and memory. `freshness` counts the sc
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from joulia.errors import Unavailable
-from joulia.meters import Base, Clock, Domain, Missing, domain_id
+from joulia.meters import Base, Clock, Domain, Missing, domain_id, read_each
 from joulia.meters._counter import Accumulator
 from joulia.meters._files import nothing, state
 from joulia.system.files import text
@@ -26,6 +27,8 @@ SYSTEMATIC_REL = 0.05
 """HPE promises 2 % on some blades and states nothing of others: the bound found for NVML stays."""
 KINDS = {"energy": "node", "cpu_energy": "package", "memory_energy": "dram"}
 """Everything else (`cpu0_energy`, `accel0_energy`, ...) lies inside these or beside them."""
+SOCKETS = 4
+"""The most whose processors are told in one figure: four GH200 in a node of Alps."""
 TRIES = 3
 """A scan takes microseconds of each 100 ms: it hardly falls into a reading twice."""
 
@@ -37,10 +40,10 @@ class PmCounters(Base):
         self.id = name
         self.folder = folder
         self.clock = clock
-        self.sums = {counter: Accumulator(counter, None, clock) for counter in counters}
         period_s = 1.0 / scan_hz(folder)
-        self.domains = {
-            counter: Domain(KINDS.get(counter, "part"), period_s, QUANTUM_J, SYSTEMATIC_REL)
+        self.domains = {counter: domain(counter, period_s) for counter in counters}
+        self.sums = {
+            counter: Accumulator(counter, None, clock, self.domains[counter].most_w)
             for counter in counters
         }
         self.not_covered: tuple[str, ...] = ("rectifier loss", "cabinet cooling", "switches")
@@ -50,17 +53,20 @@ class PmCounters(Base):
         self.scanned_at = clock()
 
     def read(self) -> dict[str, float]:
-        raw = self._of_one_scan()
-        return {counter: self.sums[counter].update(joules) for counter, joules in raw.items()}
+        lines = self._of_one_scan()
+        return read_each({name: partial(self._joules, name, line) for name, line in lines.items()})
 
-    def _of_one_scan(self) -> dict[str, float]:
-        """Every counter, between two reads of the same `freshness`."""
+    def _joules(self, counter: str, line: str | None) -> float:
+        return self.sums[counter].update(joules(self.folder / counter, line))
+
+    def _of_one_scan(self) -> dict[str, str | None]:
+        """What every counter's file holds, between two reads of the same `freshness`."""
         for _ in range(TRIES):
             before = self._freshness()
-            raw = {counter: joules(self.folder / counter) for counter in self.sums}
+            lines = {counter: text(self.folder / counter) for counter in self.sums}
             if self._freshness() == before:
                 break
-        return raw
+        return lines
 
     def _freshness(self) -> str | None:
         """The number of the scan; Unavailable where there was none for some time."""
@@ -73,14 +79,19 @@ class PmCounters(Base):
         return scan
 
 
-def joules(file: Path) -> float:
-    """The joules of a line such as `1360621494 J` or `81147367 J 1700061210920464 us`."""
-    content = text(file)
-    if content is None:
+def domain(counter: str, period_s: float) -> Domain:
+    kind = KINDS.get(counter, "part")
+    number = SOCKETS if kind in ("package", "dram") else 1
+    return Domain(kind, period_s, QUANTUM_J, SYSTEMATIC_REL, number=number)
+
+
+def joules(file: Path, line: str | None) -> float:
+    """The joules of a file's line such as `1360621494 J` or `81147367 J 1700061210920464 us`."""
+    if line is None:
         raise Unavailable(f"cannot read {file}")
-    match = re.fullmatch(r"(\d+) J(?: \d+ us)?", content)
+    match = re.fullmatch(r"(\d+) J(?: \d+ us)?", line)
     if match is None:
-        raise Unavailable(f"{file} holds {content!r} instead of joules")
+        raise Unavailable(f"{file} holds {line!r} instead of joules")
     return float(match[1])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ ZONE = re.compile(r"intel-rapl(?:-[a-z]+)?(?::[0-9a-f]+)+")
 """The kernel numbers zones with %x (drivers/powercap/powercap_sys.c): the eleventh is `:a`."""
 TOP = ((r"package-\d+(-die-\d+)?", "package"), (r"psys(-\d+)?", "platform"), (r"dram", "dram"))
 """Zones at the top by their names, as drivers/powercap/intel_rapl_common.c gives them."""
+PACKAGE = re.compile(TOP[0][0])
 PERIOD_S = 0.001
 REMEDY = (
     "an administrator can allow perf events (sysctl kernel.perf_event_paranoid=0) or give a group "
@@ -45,11 +46,11 @@ class Zone:
         self.sum = Accumulator(name, range_j, clock, most_w)
 
     def joules(self) -> float:
-        return self.sum.update(number(self.file) * 1e-6)
+        return self.sum.read(lambda: number(self.file) * 1e-6)
 
 
 class Rapl(Base):
-    """All RAPL domains of a node. `readers` give joules by domain."""
+    """All RAPL domains of a node. `readers` give joules by domain; `lost` are not read, and why."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Rapl(Base):
         quantum_j: float,
         sums: list[Accumulator],
         systematic: float,
+        lost: Sequence[str] = (),
     ) -> None:
         self.id = name
         self.readers = readers
@@ -68,10 +70,11 @@ class Rapl(Base):
         }
         polls = [s.poll_s for s in sums if s.poll_s is not None]
         self.poll_s = min(polls, default=None)
-        uncovered = ["power supply loss", "network card", "disks and fans"]
-        if "dram" not in kinds.values() and "platform" not in kinds.values():
-            uncovered.insert(0, "DRAM (this processor counts none)")
-        self.not_covered = tuple(uncovered)
+        told = {"dram", "platform"} & {*kinds.values()} or any("dram" in name for name in lost)
+        memory = [] if told else ["DRAM (this processor counts none)"]
+        self.not_covered = (
+            *lost, *memory, "power supply loss", "network card", "disks and fans"
+        )  # fmt: skip
 
     @property
     def wraps(self) -> int:
@@ -126,19 +129,20 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
     readable: dict[str, Zone] = {}
     kinds: dict[str, str] = {}
     trouble: dict[str, str] = {}
+    lost_kinds: dict[str, str] = {}
     for key in sorted(zones, key=_order):
         name, kind = _identify(key, zones)
         if name is None or name in readable:
             continue  # the second view of a package that is already there
         how = state(zones[key] / "energy_uj") if zones[key].exists() else "masked"
         if how != "found":
-            trouble[name or key] = how
+            trouble[name or key], lost_kinds[name or key] = how, kind
             continue
         readable[name] = Zone(zones[key], name, clock, MOST_WATTS[kind])
         kinds[name] = kind
     lost = {name: how for name, how in trouble.items() if name not in readable}
     if not any(kind in ("package", "platform") for kind in kinds.values()) or any(
-        name.startswith("package") for name in lost
+        PACKAGE.fullmatch(name) for name in lost
     ):
         # A node with one of two packages unreadable has no total.
         raise _closed(root, lost)
@@ -149,6 +153,7 @@ def _from_powercap(root: Path, clock: Clock) -> Rapl:
         61e-6,
         [zone.sum for zone in readable.values()],
         systematic_rel(root),
+        [f"{name} ({how})" for name, how in lost.items() if lost_kinds[name] != "part"],
     )
 
 

@@ -33,12 +33,13 @@ NO_VALUE = 2**63
 class Slurm(Base):
     """The joules of one step so far."""
 
-    def __init__(self, sstat: str, step: str, what: str, period_s: float) -> None:
+    def __init__(self, sstat: str, step: str, what: str, period_s: float, nodes: int = 1) -> None:
         self.id = f"slurm/{step}"
         self.command = [sstat, "--noheader", "--parsable2", "--format=ConsumedEnergyRaw"]
         self.command += [f"--jobs={step}"]
         self.domain = f"step {step} ({what})"
-        self.domains = {self.domain: Domain("cross-check", period_s, 1.0, SYSTEMATIC_REL)}
+        domain = Domain("cross-check", period_s, 1.0, SYSTEMATIC_REL, number=nodes)
+        self.domains = {self.domain: domain}
         self.highest = 0.0
 
     def read(self) -> dict[str, float]:
@@ -95,7 +96,8 @@ def open(root: Path, clock: Clock) -> list[Slurm]:
         )
     nodes = os.environ.get("SLURM_STEP_NUM_NODES", "1")
     what = plugin[1] + (f", {nodes} nodes" if nodes != "1" else "")
-    meter = Slurm(sstat, step, what, frequency_s(configuration))
+    number = int(nodes) if nodes.isdigit() else 1
+    meter = Slurm(sstat, step, what, frequency_s(configuration), number)
     try:
         meter.read()
     except Unavailable as error:

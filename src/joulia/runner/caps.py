@@ -26,6 +26,7 @@ from typing import Any
 from joulia import meters
 from joulia.case import Case, Settings
 from joulia.errors import JouliaError, Unavailable
+from joulia.meters import nvml
 from joulia.records.record import Measured
 from joulia.runner import launch, limits
 from joulia.runner.limits import FILE, GPU_CLOCK, GPU_POWER, Left, Refused, Setting
@@ -142,7 +143,7 @@ def _policy_clock(setting: Setting, most_khz: int, mhz: float) -> tuple[Setting,
 def gpu_power(library: Any, uuid: str) -> Control:
     """A GPU's power limit, W. Raises Unavailable where it has none."""
     try:
-        handle = library.nvmlDeviceGetHandleByUUID(uuid)
+        handle = nvml.handle_of(library, uuid)
         low, high = library.nvmlDeviceGetPowerManagementLimitConstraints(handle)
         now = library.nvmlDeviceGetPowerManagementLimit(handle)
     except library.NVMLError as error:
@@ -157,7 +158,7 @@ def gpu_power(library: Any, uuid: str) -> Control:
 def gpu_clock(library: Any, uuid: str) -> Control:
     """A GPU's locked clock, MHz. Raises Unavailable where it has none."""
     try:
-        handle = library.nvmlDeviceGetHandleByUUID(uuid)
+        handle = nvml.handle_of(library, uuid)
         memory = max(library.nvmlDeviceGetSupportedMemoryClocks(handle))
         known = library.nvmlDeviceGetSupportedGraphicsClocks(handle, memory)
     except library.NVMLError as error:

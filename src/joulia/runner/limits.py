@@ -20,6 +20,7 @@ from typing import Any
 
 from joulia import meters
 from joulia.errors import Unavailable
+from joulia.meters import nvml
 from joulia.system.files import number
 from joulia.system.locks import locked
 from joulia.system.places import cache_dir
@@ -58,7 +59,7 @@ def present(setting: Setting, library: Any = None) -> int | None:
         return None
     library = library or nvml_library()
     try:
-        handle = library.nvmlDeviceGetHandleByUUID(setting.where)
+        handle = nvml.handle_of(library, setting.where)
         return int(library.nvmlDeviceGetPowerManagementLimit(handle))
     except library.NVMLError:
         return None
@@ -71,7 +72,7 @@ def put(setting: Setting, library: Any = None) -> None:
         return
     library = library or nvml_library()
     try:
-        handle = library.nvmlDeviceGetHandleByUUID(setting.where)
+        handle = nvml.handle_of(library, setting.where)
         if setting.kind == GPU_POWER:
             library.nvmlDeviceSetPowerManagementLimit(handle, setting.value)
         elif setting.value == UNLOCKED:
@@ -116,8 +117,6 @@ def nvml_library() -> Any:
 
     Raises Missing where there is none.
     """
-    from joulia.meters import nvml
-
     return nvml.load()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from typing import Any
 
 from joulia import meters, registry
@@ -11,6 +12,7 @@ from joulia.analysis.terminal import Column, Grid, console, draw, draw_list, par
 from joulia.bridge import Device, Source
 from joulia.case import TUNED, Backend, Case, Settings
 from joulia.errors import Unavailable
+from joulia.meters import asked
 from joulia.records import software
 from joulia.records.codec import to_json
 from joulia.records.lines import of_source
@@ -204,14 +206,14 @@ def energy_meters() -> dict[str, dict[str, str]]:
     opened, missing = meters.open_all(meters.root(), raw_clock)
     checks, no_checks = meters.open_all(meters.root(), raw_clock, cross_checks=True)
     missing |= no_checks
-    states = {
-        meter.id: {
-            "state": "ok",
-            "detail": f"{what}: {meter.source}, {', '.join(meters.domains(meter))}",
-        }
-        for what, kinds in (("found", opened), ("cross-check", checks))
-        for meter in kinds
-    }
+    states = {}
+    for what, meter in (*(("found", m) for m in opened), *(("cross-check", m) for m in checks)):
+        try:
+            names = ", ".join(asked(meter.id, partial(meters.domains, meter)))
+        except Unavailable as error:
+            missing[meter.id] = error
+            continue
+        states[meter.id] = {"state": "ok", "detail": f"{what}: {meter.source}, {names}"}
     return states | {
         name: {
             "state": "missing",

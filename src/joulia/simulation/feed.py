@@ -19,10 +19,12 @@ import numpy as np
 
 from joulia.arrays import Arrays, Host
 from joulia.bridge import Ops
+from joulia.system.machine import last_level_cache_bytes
 
 clock = time.perf_counter
 FILE_BYTES = 1 << 28
-"""The file is at least so large: more than the caches of a node's cores keep."""
+CACHES = 2
+"""The file is at least so large, and so many times what the processor's largest cache keeps."""
 
 
 class Feed:
@@ -39,7 +41,8 @@ class Feed:
         self.shapes = {name: (host.shape, host.dtype) for name, host in batch.items()}
         whole = b"".join(np.ascontiguousarray(host).tobytes() for host in batch.values())
         self.nbytes = len(whole)
-        self.batches = max(2, -(-FILE_BYTES // self.nbytes))
+        least = max(FILE_BYTES, CACHES * last_level_cache_bytes())
+        self.batches = max(2, -(-least // self.nbytes))
         self.file, path = tempfile.mkstemp(prefix="joulia-columns-")
         Path(path).unlink()  # it is gone with its last descriptor, however the process ends
         weakref.finalize(self, os.close, self.file)

@@ -129,6 +129,17 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
             raise NotImplementedError("CuPy copies: not used")
         return ndarray(self._memory.reshape(*shape))
 
+    def astype(self, dtype: Any) -> ndarray:
+        """A conversion that is asked for."""
+        _compile("astype", self.dtype, np.dtype(dtype))
+        result = empty(self.shape, np.dtype(dtype))
+
+        def convert() -> None:
+            result._memory[...] = self._memory
+
+        _later(convert)
+        return result
+
     def take(self, indices: ndarray, out: ndarray | None = None) -> ndarray:
         _compile("take", self.dtype)
         places = _integers(indices)
