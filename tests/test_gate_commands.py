@@ -18,7 +18,7 @@ from checkout import git
 
 from joulia.errors import JouliaError
 from joulia.gate import checkouts, figures, runs
-from joulia.gate.commands import Runner
+from joulia.gate.commands import Plan, Runner, duel
 from joulia.gate.compare import Command
 from joulia.gate.surroundings import Surroundings
 
@@ -372,6 +372,49 @@ def test_more_joules_at_the_same_speed_are_more_power():
     slower = judged(made("base"), made("head", seconds=1.2, watts=100.0 / 1.2))
     assert [slower[metric].verdict for metric in ("time", "energy")] == ["regression", "same"]
     assert slower["energy"].power.verdict == "less"
+
+
+class MadeUp:
+    """In the place of a Runner: turns that take made-up seconds, in the order of their sides."""
+
+    def __init__(self, seconds, fails_at=None):
+        self.seconds = seconds
+        self.fails_at = fails_at
+        self.order = ""
+
+    def begin(self, seconds, repeats, *, metered):
+        self.begun = seconds, repeats, metered
+        self.order += " "
+
+    def run(self, checkout):
+        self.order += checkout.side[0]
+        turn = made(checkout.side, self.seconds[checkout.side])[len(self.order) % len(NOISE)]
+        return replace(turn, failure="boom") if len(self.order) == self.fails_at else turn
+
+
+def turns(runner, pairs=40, seconds=60.0):
+    base, head = (
+        checkouts.Checkout(side, side[0] * 40, "made up", Path(), {}) for side in ("base", "head")
+    )
+    terms = runs.Terms(runs.THRESHOLDS, ("time",))
+    plan = Plan(COMMAND, terms, pairs, seconds)
+    (verdict,), *_ = duel(base, head, plan, runner, lambda what, done, of: None)
+    return verdict
+
+
+def test_turns_alternate_until_all_is_settled_or_paid_for():
+    runner = MadeUp({"base": 1.0, "head": 2.0})
+    verdict = turns(runner)
+    assert (verdict.verdict, verdict.pairs) == ("regression", 10)
+    assert runner.order == "hb " + "bhhb" * 5
+    assert runner.begun[0] == pytest.approx(1.0, rel=0.01)
+    assert runner.begun[1:] == (None, False)  # joules are not judged
+    near = {"base": 1.0, "head": 1.0498}
+    assert turns(MadeUp(near)).verdict == "inconclusive"
+    assert turns(MadeUp(near), pairs=20).pairs == 20
+    assert turns(MadeUp({"base": 1.0, "head": 2.0}), seconds=0.0).pairs == 1
+    broken = turns(MadeUp({"base": 1.0, "head": 1.0}, fails_at=7))
+    assert (broken.verdict, broken.reason) == ("failed", f"base {'b' * 12}: boom")
 
 
 def test_of_some_figures_more_is_better():
