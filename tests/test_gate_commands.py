@@ -18,7 +18,7 @@ from checkout import git
 
 from joulia.errors import JouliaError
 from joulia.gate import checkouts, figures, runs
-from joulia.gate.commands import Runner
+from joulia.gate.commands import Plan, Runner, duel
 from joulia.gate.compare import Command
 from joulia.gate.surroundings import Surroundings
 
@@ -185,10 +185,12 @@ def test_a_dirty_tree_is_refused_and_a_folder_without_git_too(joulia, project, e
     assert "is in no git repository. Allowed: a folder of the project to judge" in done.stderr
 
 
-def test_an_interrupt_ends_the_command_and_leaves_nothing_behind(project, env, tmp_path):
+@pytest.mark.parametrize("where", ["build", "command"])
+def test_an_interrupt_ends_what_runs_and_leaves_nothing_behind(project, env, tmp_path, where):
     script = f"sleep 60 & echo $! > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; wait"
+    what = ["--build", script, "--", "true"] if where == "build" else ["--", "sh", "-c", script]
     child = subprocess.Popen(
-        [sys.executable, "-m", "joulia", "gate", "--base", "fast", "--", "sh", "-c", script],
+        [sys.executable, "-m", "joulia", "gate", "--base", "fast", *what],
         cwd=project, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
@@ -198,7 +200,7 @@ def test_an_interrupt_ends_the_command_and_leaves_nothing_behind(project, env, t
     sleeper = int((tmp_path / "pid").read_text())
     child.send_signal(signal.SIGTERM)
     _, stderr = child.communicate(timeout=30)
-    assert child.returncode == 130
+    assert child.returncode == 130, stderr
     assert "interrupted" in stderr
     assert left_behind(env) == []
     assert gone(sleeper)
@@ -209,8 +211,10 @@ def gone(pid: int) -> bool:
     end = time.monotonic() + 10
     while time.monotonic() < end:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":  # nobody has asked for how it ended
             return True
         time.sleep(0.02)
     return False
@@ -368,6 +372,49 @@ def test_more_joules_at_the_same_speed_are_more_power():
     slower = judged(made("base"), made("head", seconds=1.2, watts=100.0 / 1.2))
     assert [slower[metric].verdict for metric in ("time", "energy")] == ["regression", "same"]
     assert slower["energy"].power.verdict == "less"
+
+
+class MadeUp:
+    """In the place of a Runner: turns that take made-up seconds, in the order of their sides."""
+
+    def __init__(self, seconds, fails_at=None):
+        self.seconds = seconds
+        self.fails_at = fails_at
+        self.order = ""
+
+    def begin(self, seconds, repeats, *, metered):
+        self.begun = seconds, repeats, metered
+        self.order += " "
+
+    def run(self, checkout):
+        self.order += checkout.side[0]
+        turn = made(checkout.side, self.seconds[checkout.side])[len(self.order) % len(NOISE)]
+        return replace(turn, failure="boom") if len(self.order) == self.fails_at else turn
+
+
+def turns(runner, pairs=40, seconds=60.0):
+    base, head = (
+        checkouts.Checkout(side, side[0] * 40, "made up", Path(), {}) for side in ("base", "head")
+    )
+    terms = runs.Terms(runs.THRESHOLDS, ("time",))
+    plan = Plan(COMMAND, terms, pairs, seconds)
+    (verdict,), *_ = duel(base, head, plan, runner, lambda what, done, of: None)
+    return verdict
+
+
+def test_turns_alternate_until_all_is_settled_or_paid_for():
+    runner = MadeUp({"base": 1.0, "head": 2.0})
+    verdict = turns(runner)
+    assert (verdict.verdict, verdict.pairs) == ("regression", 10)
+    assert runner.order == "hb " + "bhhb" * 5
+    assert runner.begun[0] == pytest.approx(1.0, rel=0.01)
+    assert runner.begun[1:] == (None, False)  # joules are not judged
+    near = {"base": 1.0, "head": 1.0498}
+    assert turns(MadeUp(near)).verdict == "inconclusive"
+    assert turns(MadeUp(near), pairs=20).pairs == 20
+    assert turns(MadeUp({"base": 1.0, "head": 2.0}), seconds=0.0).pairs == 1
+    broken = turns(MadeUp({"base": 1.0, "head": 1.0}, fails_at=7))
+    assert (broken.verdict, broken.reason) == ("failed", f"base {'b' * 12}: boom")
 
 
 def test_of_some_figures_more_is_better():

@@ -136,7 +136,7 @@ def test_an_interrupt_leaves_nothing_behind(scratch, caches, number):
     time.sleep(0.3)
     child.send_signal(number)
     _, stderr = child.communicate(timeout=30)
-    assert child.returncode == 130
+    assert child.returncode == 130, stderr
     assert "interrupted" in stderr
     assert left_behind(caches) == []
     assert git(scratch, "worktree", "list").count("\n") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -89,7 +90,8 @@ def build(checkout: Checkout, command: str) -> None:
         try:
             code = child.wait()
         except BaseException:
-            os.killpg(child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # Popen may have reaped it meanwhile
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             raise
     if code:

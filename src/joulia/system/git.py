@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -36,7 +37,9 @@ def git(repository: Path, *arguments: str, patience_s: float | None = PATIENCE_S
         try:
             said, complaint = process.communicate(timeout=patience_s)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            # At an interrupt Popen gives a process a moment to end by itself, and reaps it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, said, complaint)
