@@ -56,9 +56,11 @@ def address(site):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Silent, directory=site)
-    ) as server:
+    class Patient(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """A browser that goes on to the next page closes the connections of this one."""
+
+    with Patient(("127.0.0.1", 0), functools.partial(Silent, directory=site)) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

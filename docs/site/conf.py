@@ -8,6 +8,7 @@ project = "joulia"
 author = "the joulia developers"
 release = installed.version()
 root_doc = "index"
+highlight_language = "none"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["extra", ".doctrees"]
 
