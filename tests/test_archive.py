@@ -133,6 +133,19 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no time": (lambda d: d.update(time=None), "it is valid and has no time"),
     "a status": (lambda d: d.update(status="failed"), "it is failed and has figures all the same"),
     "a status of its own": (lambda d: d.update(status="fine"), "status 'fine' is none of"),
+    "a precision": (lambda d: d["case"].update(dtype=64), "case.dtype: 64 is not text"),
+    "a setting": (
+        lambda d: d["settings"].update(cold=[]),
+        "settings.cold: [] is not true or false",
+    ),
+    "a parameter": (
+        lambda d: d["case"]["params"].update(cfl=None),
+        "case.params.cfl: None is no",
+    ),
+    "a number": (
+        lambda d: d["rates"].update(flops_per_s=10**40),
+        "10000000000000000000... is no nu",
+    ),
     "no machine": (lambda d: d.pop("machine"), "not a joulia record: machine is missing"),
 }
 
@@ -290,12 +303,17 @@ def test_the_command_tells_a_sound_archive_a_cut_one_and_what_is_none(
     done = joulia("verify-bundle", output, "--sha256", total)
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 records (2 valid) hold together" in done.stdout
-    for at in (9000, 30_000):
-        output.write_bytes(made.read_bytes()[:at])
+    whole = made.read_bytes()
+    last = whole.rindex(b"==")  # in the last file, requirements.txt
+    for at, said in (
+        (9000, f"{ENVIRONMENT} is missing\n"),
+        (last, "the archive is damaged or cut off: unexpected end of data\n"),
+        (last // 512 * 512 + 512, "the archive is cut off: it ends without its end mark\n"),
+    ):
+        output.write_bytes(whole[:at])
         done = joulia("verify-bundle", output, "--sha256", total)
         assert (done.returncode, done.stderr) == (1, "")
-        assert "the archive is damaged or cut off: unexpected end of data\n" in done.stdout
-        assert f"{ENVIRONMENT} is missing\n" in done.stdout
+        assert said in done.stdout
         assert f"not {total}\n" in done.stdout
     output.write_bytes(gzip.compress(made.read_bytes())[:-5000])
     assert joulia("verify-bundle", output).returncode == 1

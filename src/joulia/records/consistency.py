@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from joulia.records import identity, stats
+from joulia.case import Case, Settings
+from joulia.records import codec, identity, stats
 from joulia.records.parts import Check, Rates, Summary, Verification
 from joulia.records.record import Record
 
@@ -20,6 +21,9 @@ def contradictions(data: Mapping[str, Any], record: Record) -> Iterator[str]:
 
     `data` is the line as it was written, `record` what was read from it.
     """
+    if odd := mistyped(data):
+        yield odd
+        return
     try:
         own = identity.of_line(data)
     except (KeyError, TypeError, ValueError):
@@ -38,6 +42,18 @@ def contradictions(data: Mapping[str, Any], record: Record) -> Iterator[str]:
     if record.rates and record.time and record.work:
         for name in unlike(record.rates, record):
             yield f"its rates.{name} does not follow from work and time"
+
+
+def mistyped(data: Mapping[str, Any]) -> str | None:
+    """What of case and settings is of another type than a record's: readers do not look."""
+    params = data["case"].get("params", {})
+    try:
+        codec.from_json(Settings, data["settings"], "settings")
+        codec.from_json(Case, {**data["case"], "params": []}, "case")
+    except ValueError as error:
+        return str(error)
+    odd = [name for name, value in params.items() if not isinstance(value, int | float | str)]
+    return f"case.params.{odd[0]}: {params[odd[0]]!r} is no parameter" if odd else None
 
 
 def unproven(record: Record) -> Iterator[str]:

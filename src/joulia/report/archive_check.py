@@ -91,6 +91,8 @@ def members(path: Path, data: bytes, problems: list[str]) -> dict[str, bytes]:
                 else:
                     content = opened.extractfile(member)
                     files[inside] = content.read() if content else b""
+            if not ended(opened):
+                problems.append("the archive is cut off: it ends without its end mark")
     except DAMAGED as error:
         if opened is None:
             raise JouliaError(f"{path} is no archive. {ALLOWED}") from None
@@ -99,6 +101,13 @@ def members(path: Path, data: bytes, problems: list[str]) -> dict[str, bytes]:
         raise JouliaError(f"{path} is no results archive. {ALLOWED}")
     problems += others
     return files
+
+
+def ended(opened: tarfile.TarFile) -> bool:
+    """Whether two empty blocks follow the last file, as every tar's end has them."""
+    assert opened.fileobj is not None
+    opened.fileobj.seek(opened.offset)
+    return opened.fileobj.read(2 * tarfile.BLOCKSIZE) == bytes(2 * tarfile.BLOCKSIZE)
 
 
 def stranger(name: str) -> str:
@@ -147,7 +156,7 @@ def read_records(lines: bytes) -> tuple[list[Record], list[str]]:
     for number, line in enumerate(lines.removesuffix(b"\n").split(b"\n"), 1):
         where = f"{archive.RECORDS}, line {number}"
         try:
-            data = json.loads(line)
+            data = json.loads(line, parse_int=integer)
             if not isinstance(data, dict):
                 raise JouliaError("not a joulia record")
             record = Record.from_json(data)
@@ -155,7 +164,6 @@ def read_records(lines: bytes) -> tuple[list[Record], list[str]]:
             reason = str(error) if isinstance(error, JouliaError) else "not JSON"
             problems.append(f"{where}: {reason}")
             continue
-        where = f"{where} ({record.case.label})"
         problems += [f"{where}: {text}" for text in contradictions(data, record)]
         if record.verify and record.verify.first_step_digest:
             own = record.verify.first_step_digest
@@ -163,6 +171,13 @@ def read_records(lines: bytes) -> tuple[list[Record], list[str]]:
                 problems.append(f"{where}: its first step has other bits than another of its id")
         records.append(record)
     return records, problems
+
+
+def integer(text: str) -> int:
+    """A record's integer: no count of anything needs more than 63 bits, and floats hold no more."""
+    if len(text) > 20 or abs(int(text)) >= 2**63:
+        raise JouliaError(f"{text[:20]}... is no number of a record")
+    return int(text)
 
 
 def check_derived(files: Mapping[str, bytes], verdict: Verdict) -> None:
