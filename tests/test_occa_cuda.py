@@ -1,7 +1,8 @@
 """occa:cuda without a GPU: OCCA's own CUDA mode on a driver that runs its kernels on processors.
 
 The bridge, OCCA, its translation of the kernels and its launches are the real ones; the driver and
-nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do is not seen here.
+nvcc are stand-ins (support/fake_cuda). What a GPU's own compiler and memory do is not seen here;
+what ranks exchange is on a real device, occa:opencl (test_device_memory).
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     """What the table leaves out: reasons, why there are no joules, what bounds the fractions."""
     without = unmetered(records)
     lines = not_valid(records) + skips(records) + without
-    if without:
+    if any(r.settings.joules and r.energy is None and r.status == "valid" for r in records):
         lines.append("How to get joules: `joulia doctor` names the remedy for each meter")
     lines += energy_notes(records)
     lines += [f"{label(r.case)}: {fed(r.feed, r.machine)}" for r in records if r.feed]

@@ -121,6 +121,8 @@ def steps_of(
     named = named or registry.gpu_backends()
     joulia = python("-m", "joulia")
     folder = tests or HOLDS_JOULIA.parent / "tests"
+    # The other files need more packages than an environment for a GPU has.
+    marked = [str(p) for p in sorted(folder.glob("test_*.py")) if "mark.gpu" in p.read_text()]
 
     def run(name: str, precision: str, how: Sequence[str]) -> Step:
         what = ["--size", size] if size else ["--preset", "gpu"]
@@ -131,7 +133,7 @@ def steps_of(
             (*command, "--output", str(output / RECORDS)),
             absent=meters_missing if how is joules else lambda: None,
             resumes=True,
-            told=lambda log: f"{counts(output / RECORDS, precision)} ({last_of(log)})",
+            told=lambda log: f"{counts(output / RECORDS, precision, how is joules)}: {last(log)}",
         )
 
     joules = ["--window", f"{window:g}", "--repeats", f"{JOULES_REPEATS}"]
@@ -140,7 +142,7 @@ def steps_of(
     every = [run("rates", precision, RATES) for precision in dtypes]
     for backend in named:
         options = ["-m", "gpu", "-q", "-p", "no:cacheprovider", "-k", f"[{backend}"]
-        command = python("-m", "pytest", *options, f"--rootdir={folder.parent}", str(folder))
+        command = python("-m", "pytest", *options, f"--rootdir={folder.parent}", *marked)
         every.append(
             Step(
                 f"tests {backend}",
@@ -148,7 +150,9 @@ def steps_of(
                 absent=lambda name=backend: untested(folder, name),  # type: ignore[misc]
             )
         )
-    calibration = Step("calibration", (*joulia, "doctor", "--calibrate"), absent=meters_missing)
+    calibration = Step(
+        "calibration", (*joulia, "doctor", "--calibrate"), meters_missing, told=failed_checks
+    )
     return [build, *every, calibration, *(run("joules", name, joules) for name in dtypes)]
 
 
@@ -179,18 +183,22 @@ def untested(folder: Path, backend: str) -> str | None:
     return str(missing) if missing else None
 
 
-def counts(path: Path, dtype: str) -> str:
-    """How the cases of a precision ended, each as it last did: `12 valid, 1 failed`."""
+def counts(path: Path, dtype: str, joules: bool) -> str:
+    """How a step's cases ended, each as it last did: `12 valid, 1 failed`."""
     from joulia.records import store
 
-    if not path.is_file():
-        return "no record"
-    last = {(r.case, r.settings.joules): r.status for r in store.load(path)}
-    every = Counter(status for (case, _), status in last.items() if case.dtype == dtype)
-    return ", ".join(f"{number} {status}" for status, number in sorted(every.items()))
+    records = store.load(path) if path.is_file() else []
+    mine = [r for r in records if r.case.dtype == dtype and r.settings.joules == joules]
+    every = Counter({r.case: r.status for r in mine}.values())
+    return ", ".join(f"{number} {status}" for status, number in sorted(every.items())) or "none"
 
 
-def last_of(log: str) -> str:
+def failed_checks(log: str) -> str:
+    """The meters' checks that failed; else the last line."""
+    return "; ".join(line for line in log.splitlines() if line.startswith("fail ")) or last(log)
+
+
+def last(log: str) -> str:
     from joulia.setup.steps import last_line
 
     return last_line(log)
