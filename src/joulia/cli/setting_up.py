@@ -61,7 +61,7 @@ def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
         return install(bundled)
     from joulia.setup.prepare import prepare as prepare_
 
-    return prepare_(what, source)
+    return prepare_(what, {"kokkos" if what == "kokkos" else "occa": source} if source else {})
 
 
 @click.command()
@@ -73,6 +73,7 @@ def prepare(what: str, source: Path | None, bundled: Path | None) -> int:
     help="the machine there, as wheels name it: manylinux2014_x86_64, ... (this one)",
 )
 @click.option("--extra", "extras", multiple=True, default=("mpich",), help="joulia[...] (mpich)")
+@click.option("--no-julia", is_flag=True, help="leave Julia's project out")
 @click.option("--wheel", type=click.Path(path_type=Path), help="joulia's wheel (built here)")
 @click.option(
     "--output",
@@ -85,13 +86,14 @@ def bundle(
     python: str | None,
     platforms: tuple[str, ...],
     extras: tuple[str, ...],
+    no_julia: bool,
     wheel: Path | None,
     output: Path,
 ) -> None:
     """Gather all that joulia needs into one archive, for machines without a network."""
     from joulia.setup.bundle import bundle as bundle_
 
-    bundle_(output, python, platforms, extras, wheel)
+    bundle_(output, python, platforms, extras, wheel, julia=not no_julia)
 
 
 COMMANDS = (list_, doctor, prepare, bundle)
