@@ -35,7 +35,8 @@ OPTIONAL = {"julia", "c++", "fortran", "kokkos"}
 def prepare(what: str, sources: Mapping[str, Path] = MappingProxyType({})) -> int:
     """Prepare one part or `all`; 0 where everything asked for is ready, 1 where some is not.
 
-    What has its place in `sources` is made of that, without a network. With `all`, what is optional everywhere is named where it is not there, and is no failure.
+    What has its place in `sources` is made of that, without a network. With `all`, what is optional
+    everywhere is named where it is not there, and is no failure.
     """
     if what not in (*WHAT, "all"):
         raise suggest("part to prepare", what, [*WHAT, "all"])
