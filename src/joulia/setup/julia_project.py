@@ -29,9 +29,9 @@ ARTIFACTS = "artifacts"
 PREFERENCES = ("JuliaLocalPreferences.toml", "LocalPreferences.toml")
 JULIA_NAMES = {"ppc64le": "powerpc64le", "arm64": "aarch64"}
 START = """
-from joulia import registry
 from joulia.bridges import julia
-julia.start(registry.case({kernel!r}, ("julia", "cpu"), {shape!r}))
+from joulia.setup.doctor import smallest
+julia.start(smallest(("julia", "cpu")))
 """
 """Starts Julia as a case does: what is compiled by other options would be compiled again."""
 
@@ -200,7 +200,7 @@ def start(noted: dict[str, str]) -> None:
         julia_bridge.DEPOTS: julia_bridge.depots(noted["depot"]),
         "JULIA_PKG_OFFLINE": "true",
     }
-    done = run(python("-c", START.format(kernel="heat", shape=(16, 16))), env)
+    done = run(python("-c", START), env)
     if done.returncode:
         raise Unavailable(
             f"the bundle's project does not start with {noted['exe']}: {error_in(done.stderr)}"
