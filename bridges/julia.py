@@ -57,7 +57,7 @@ def site() -> tuple[str, str] | None:
     exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
     if not exe and not project:
         return None
-    if exe and not project and shutil.which(exe) == noted().get("exe"):
+    if exe and not project and shutil.which(exe) == noted().get("given", ""):
         return None  # a bundle's project was prepared for it
     if not (exe and project):
         raise Unavailable(
@@ -78,7 +78,7 @@ def prepared() -> Path:
 
 
 def noted() -> dict[str, str]:
-    """What stands there: `exe`, `project` and, where they came in a bundle, their `depot`."""
+    """What stands there: `exe`, `project`; of a bundle's `depot` and, as it was `given`, `exe`."""
     try:
         known: dict[str, str] = json.loads(prepared().read_text())
     except (OSError, ValueError):

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import tempfile
@@ -28,6 +27,10 @@ PROJECT, PACKAGES, DEPOT, FACTS = "project", "packages", "depot", "facts.json"
 ARTIFACTS = "artifacts"
 PREFERENCES = ("JuliaLocalPreferences.toml", "LocalPreferences.toml")
 JULIA_NAMES = {"ppc64le": "powerpc64le", "arm64": "aarch64"}
+TELL = """
+print(VERSION.major, '.', VERSION.minor, ' ', VERSION, ' ', joinpath(Sys.BINDIR, "julia"))
+"""
+"""A launcher on PATH (juliaup's) is not the program, beside which Julia's own packages lie."""
 START = """
 from joulia.bridges import julia
 from joulia.setup.doctor import smallest
@@ -143,7 +146,7 @@ def install(out: Console, source: Path) -> None:
     there is none or it is another one, and where the project does not start.
     """
     facts = json.loads((source / FACTS).read_text())
-    exe = here(facts)
+    given, exe = here(facts)
     target = cache_dir() / f"julia-{facts['contents']}"
     if not target.is_dir():
         # Copied aside and moved into place whole: an interrupted copy leaves nothing half done.
@@ -151,28 +154,38 @@ def install(out: Console, source: Path) -> None:
             shutil.copytree(source, Path(scratch) / "whole", symlinks=True)
             (Path(scratch) / "whole" / DEPOT).mkdir(exist_ok=True)
             (Path(scratch) / "whole").rename(target)
-    noted = {"exe": exe, "project": str(target / PROJECT), "depot": str(target / DEPOT)}
+    noted = {
+        "exe": exe,
+        "given": given,
+        "project": str(target / PROJECT),
+        "depot": str(target / DEPOT),
+    }
     out.print(f"julia: compiling the bundle's project for {exe}, a minute or more", markup=False)
     start(noted)
     julia_bridge.prepared().write_text(json.dumps(noted))
 
 
-def here(facts: dict[str, Any]) -> str:
-    """This machine's Julia; Unavailable where it is none that the project is for."""
+def here(facts: dict[str, Any]) -> tuple[str, str]:
+    """This machine's Julia as it is called here, and the program that this starts.
+
+    Unavailable where it is none that the project is for.
+    """
     wanted = facts["julia"]
     named = os.environ.get(julia_bridge.EXE) or "julia"
-    exe = shutil.which(named)
-    if exe is None:
+    found = shutil.which(named)
+    if found is None:
         raise Unavailable(
             f"the bundle has a project for Julia {wanted}, and there is no {named} here",
             f"put Julia {wanted} on PATH or into {julia_bridge.EXE}, then prepare again",
         )
-    exe = str(Path(exe).absolute())
-    told = julia_bridge.version_of(exe)
-    version = re.search(r"\d+\.\d+", told)
-    if version is None or version[0] != wanted:
+    given = str(Path(found).absolute())
+    done = run([given, "--startup-file=no", "-e", TELL], {})
+    if done.returncode or done.stdout.count(" ") < 2:
+        raise Unavailable(f"{given} tells no version: {error_in(done.stderr)}")
+    minor, version, exe = done.stdout.strip().split(" ", 2)
+    if minor != wanted:
         raise Unavailable(
-            f"the bundle has a project for Julia {wanted}, and {exe} is {told}",
+            f"the bundle has a project for Julia {wanted}, and {given} is Julia {version}",
             f"put Julia {wanted} on PATH or into {julia_bridge.EXE}, or make the bundle with the "
             "Julia that is here",
         )
@@ -183,7 +196,7 @@ def here(facts: dict[str, Any]) -> str:
             f"{machine}",
             f"make the bundle on {machine}",
         )
-    return exe
+    return given, exe
 
 
 def machine_of_julia() -> str:
