@@ -34,6 +34,7 @@ VARIABLES = ("JULIA_", "PYTHON_JULIACALL_")
 UNKNOWN_TO_ITS_CACHE = ("JULIA_LLVM_ARGS",)
 """Variables that change compiled code and are in no key of Julia's own cache."""
 EXE, PROJECT = "PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT"
+DEPOTS = "JULIA_DEPOT_PATH"
 
 _state: dict[str, Any] = {}
 
@@ -56,6 +57,8 @@ def site() -> tuple[str, str] | None:
     exe, project = os.environ.get(EXE), os.environ.get(PROJECT)
     if not exe and not project:
         return None
+    if exe and not project and shutil.which(exe) == noted().get("given", ""):
+        return None  # a bundle's project was prepared for it
     if not (exe and project):
         raise Unavailable(
             f"only one of {EXE} and {PROJECT} is set", "set both, or neither for joulia's own Julia"
@@ -74,14 +77,23 @@ def prepared() -> Path:
     return cache_dir() / "julia.json"
 
 
+def noted() -> dict[str, str]:
+    """What stands there: `exe`, `project`; of a bundle's `depot` and, as it was `given`, `exe`."""
+    try:
+        known: dict[str, str] = json.loads(prepared().read_text())
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
 def find() -> tuple[str, str]:
     """(executable, project) of a site's Julia, else of the one that was prepared."""
     if named := site():
         return named
+    known = noted()
     try:
-        noted = json.loads(prepared().read_text())
-        exe, project = noted["exe"], noted["project"]
-    except (OSError, ValueError, KeyError):
+        exe, project = known["exe"], known["project"]
+    except KeyError:
         there = (
             "Julia is on PATH, but its project is not ready"
             if shutil.which("julia")
@@ -93,6 +105,20 @@ def find() -> tuple[str, str]:
     if not (shutil.which(exe) and Path(project).is_dir()):
         raise Unavailable(f"the prepared Julia ({exe}) is gone", "run `joulia prepare julia` again")
     return exe, project
+
+
+def environment() -> dict[str, str]:
+    """The variables that name the Julia and the project of `find`, and their depots."""
+    exe, project = find()
+    named = {EXE: exe, PROJECT: project}
+    if site() is None and (depot := noted().get("depot")):
+        named[DEPOTS] = depots(depot)
+    return named
+
+
+def depots(first: str) -> str:
+    """JULIA_DEPOT_PATH with a depot before those that there are; an empty entry is Julia's own."""
+    return os.pathsep.join([first, os.environ.get(DEPOTS, "")])
 
 
 @functools.cache
@@ -139,7 +165,7 @@ def devices() -> tuple[Device, ...]:
 
 def configure(threads: int) -> None:
     """Set juliacall's variables; they are read at its first import and never again."""
-    os.environ[EXE], os.environ[PROJECT] = find()
+    os.environ.update(environment())
     os.environ.setdefault("PYTHON_JULIACALL_HANDLE_SIGNALS", "yes")  # needed with several threads
     os.environ["PYTHON_JULIACALL_THREADS"] = str(threads)
     os.environ["PYTHON_JULIACALL_OPTIMIZE"] = "3"
@@ -150,9 +176,9 @@ def configure(threads: int) -> None:
     _julia_cuda.configure()
     apart = variables(UNKNOWN_TO_ITS_CACHE, os.environ)
     if cold := os.environ.get("JOULIA_COLD_DIR"):
-        os.environ["JULIA_DEPOT_PATH"] = cold_depot(Path(cold) / "depot")
+        os.environ[DEPOTS] = cold_depot(Path(cold) / "depot")
     elif apart:
-        os.environ["JULIA_DEPOT_PATH"] = cold_depot(cache_dir() / "julia" / digest(apart))
+        os.environ[DEPOTS] = cold_depot(cache_dir() / "julia" / digest(apart))
 
 
 def cold_depot(depot: Path) -> str:
@@ -160,7 +186,7 @@ def cold_depot(depot: Path) -> str:
 
     What is compiled with Julia itself stays: a site ships it that way.
     """
-    named = os.environ.get("JULIA_DEPOT_PATH", "").split(os.pathsep)[0]
+    named = os.environ.get(DEPOTS, "").split(os.pathsep)[0]
     user = Path(named) if named else home() / ".julia"
     depot.mkdir(parents=True, exist_ok=True)
     for child in user.iterdir() if user.is_dir() else ():

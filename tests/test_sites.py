@@ -64,7 +64,7 @@ def test_what_a_packaged_site_says_can_be_had_and_has_a_source(name: str) -> Non
     assert here.name == name
     choices = (here.launcher, here.binding, here.exclusive, here.wait, here.profile, here.gpu)
     figures = (here.nodes, here.sockets, here.cores, here.memory_gib, here.gpus)
-    for known in filter(None, (*choices, *figures)):
+    for known in filter(None, (*choices, *figures, here.hpl_gflops_per_w)):
         assert len(known.source) > 10, known
     for line in (*here.directives, *here.setup, *here.options, *here.meters):
         assert len(line.why) > 10, line
@@ -83,6 +83,8 @@ def test_figures_of_the_public_guides() -> None:
         return [figure and figure.value for figure in figures]
 
     assert values(satori) == [64, 2, 40, 1024, 4]
+    assert satori.hpl_gflops_per_w is not None
+    assert satori.hpl_gflops_per_w.value == pytest.approx(1562e3 / 105e3, rel=1e-3)
     assert values(gaia) == [224, 2, 40, 384, 2]
     assert (satori.launcher.value, satori.exclusive.value) == ("srun", "no")
     assert dict(satori.variables)["UCX_ERROR_SIGNALS"].text == "SIGILL,SIGBUS,SIGFPE"

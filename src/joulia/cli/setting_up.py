@@ -62,7 +62,8 @@ def prepare(what: str, source: Path | None, bundled: Path | None, build_only: bo
         return install(bundled)
     from joulia.setup.prepare import prepare as prepare_
 
-    return prepare_(what, source, build_only=build_only)
+    sources = {"kokkos" if what == "kokkos" else "occa": source} if source else {}
+    return prepare_(what, sources, build_only=build_only)
 
 
 @click.command()
@@ -74,6 +75,7 @@ def prepare(what: str, source: Path | None, bundled: Path | None, build_only: bo
     help="the machine there, as wheels name it: manylinux2014_x86_64, ... (this one)",
 )
 @click.option("--extra", "extras", multiple=True, default=("mpich",), help="joulia[...] (mpich)")
+@click.option("--no-julia", is_flag=True, help="leave Julia's project out")
 @click.option("--wheel", type=click.Path(path_type=Path), help="joulia's wheel (built here)")
 @click.option(
     "--output",
@@ -86,13 +88,14 @@ def bundle(
     python: str | None,
     platforms: tuple[str, ...],
     extras: tuple[str, ...],
+    no_julia: bool,
     wheel: Path | None,
     output: Path,
 ) -> None:
     """Gather all that joulia needs into one archive, for machines without a network."""
     from joulia.setup.bundle import bundle as bundle_
 
-    bundle_(output, python, platforms, extras, wheel)
+    bundle_(output, python, platforms, extras, wheel, julia=not no_julia)
 
 
 COMMANDS = (list_, doctor, prepare, bundle)

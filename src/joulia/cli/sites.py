@@ -55,6 +55,7 @@ def known(site: Site) -> Iterator[tuple[str, str, str]]:
         ("cores a node", site.cores),
         ("GiB a node", site.memory_gib),
         ("GPUs a node", site.gpus),
+        ("HPL GFLOP/s a watt", site.hpl_gflops_per_w),
     ):
         if figure:
             yield "", title, f"{figure.value:g} ({figure.source})"

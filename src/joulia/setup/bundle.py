@@ -1,8 +1,8 @@
 """Everything that joulia needs, in one archive, for machines without a network.
 
 A bundle is a .tar: joulia's own wheel and those of all it needs for one Python on one platform,
-OCCA's source, a manifest with the digest of each, and a script that installs them. Julia is not in
-it: its packages are compiled for their place, so that a site's own Julia is named instead.
+OCCA's source, the project of the Julia that is ready here (julia_project.py; not Julia itself), a
+manifest with the digest of each file, and a script that installs them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from joulia.analysis.terminal import console
 from joulia.errors import JouliaError, Unavailable
-from joulia.setup import occa
+from joulia.setup import julia_project, occa
 from joulia.setup.prepare import prepare
 from joulia.system.interpreter import HOLDS_JOULIA, python
 from joulia.version import version
 
 ROOT = "joulia-bundle"
-MANIFEST, WHEELS, OCCA, INSTALL = "manifest.json", "wheels", "occa.tar.gz", "install"
+MANIFEST, WHEELS, OCCA, JULIA, INSTALL = (
+    "manifest.json", "wheels", "occa.tar.gz", "julia", "install",
+)  # fmt: skip
 NOT_BUILT = (".*", "build", "dist", "results", "*.egg-info", "__pycache__")
 """What of a source tree no wheel is built from."""
 SCRIPT = """#!/bin/sh
 # ./install FOLDER: joulia in a new environment there, and everything built; no network is needed.
-# PYTHON names the interpreter, which must be a Python {python} (python3).
+# PYTHON names the interpreter, which must be a Python {python} (python3). Where the bundle has a
+# project for Julia, Julia itself is the one on PATH, or the one that PYTHON_JULIACALL_EXE names.
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
 "${{PYTHON:-python3}}" -m venv "${{1:?the folder of the new environment}}"
@@ -55,8 +59,10 @@ def bundle(
     platforms: Sequence[str] = (),
     extras: Sequence[str] = ("mpich",),
     wheel: Path | None = None,
+    *,
+    julia: bool = True,
 ) -> None:
-    """Gather wheels and OCCA's source into `output`.
+    """Gather wheels, OCCA's source and, where there is one, Julia's project into `output`.
 
     The wheels are for this Python and machine where no other is named. Which packages are needed
     pip decides by the machine that asks, since it cannot ask the other one. Unavailable where a
@@ -68,7 +74,9 @@ def bundle(
         (root / WHEELS).mkdir(parents=True)
         own = own_wheel(out, root / WHEELS, wheel)
         requirement = f"joulia[{','.join(extras)}]" if extras else "joulia"
-        fetch(out, root / WHEELS, own, requirement, python_version, platforms)
+        pinned = julia_part(out, root / JULIA) if julia else []
+        asked = [f"{own}{requirement.removeprefix('joulia')}", *pinned]
+        fetch(out, root / WHEELS, asked, python_version, platforms)
         with tempfile.TemporaryDirectory(prefix="occa-", dir=scratch) as sources:
             tree = occa.download(out, Path(sources))
             with tarfile.open(root / OCCA, "w:gz") as archive:
@@ -81,6 +89,7 @@ def bundle(
         manifest = {
             "joulia": version(),
             "requirement": requirement,
+            "pinned": pinned,
             "python": wanted,
             "platforms": list(platforms) or [sysconfig.get_platform()],
             "files": {str(path.relative_to(root)): digest(path) for path in files},
@@ -113,11 +122,24 @@ def own_wheel(out: Console, folder: Path, wheel: Path | None) -> Path:
     return built
 
 
+def julia_part(out: Console, folder: Path) -> list[str]:
+    """Gather Julia's project, and require juliacall as that project's PythonCall is.
+
+    Where none is ready here, the bundle goes without, and a line says so.
+    """
+    (folder / julia_project.PROJECT).mkdir(parents=True)
+    try:
+        return [f"juliacall=={julia_project.gather(out, folder)['packages']['PythonCall']}"]
+    except Unavailable as error:
+        shutil.rmtree(folder)
+        out.print(f"bundle: without Julia's project: {error}", style="yellow", markup=False)
+        return []
+
+
 def fetch(
     out: Console,
     folder: Path,
-    own: Path,
-    requirement: str,
+    asked: Sequence[str],
     python_version: str | None,
     platforms: Sequence[str],
 ) -> None:
@@ -125,8 +147,7 @@ def fetch(
     target = ["--python-version", python_version] if python_version else []
     target += [text for name in platforms for text in ("--platform", name)]
     out.print("bundle: fetching the wheels of what it needs", markup=False)
-    asked = f"{own}{requirement.removeprefix('joulia')}"
-    pip("download", "--only-binary", ":all:", *target, "--dest", str(folder), asked)
+    pip("download", "--only-binary", ":all:", *target, "--dest", str(folder), *asked)
 
 
 def pip(*arguments: str) -> None:
@@ -155,8 +176,9 @@ def install(given: Path) -> int:
     with unpacked(given) as root:
         manifest = checked(root)
         wheels = ["--find-links", str(root / WHEELS)]
-        pip("install", "--no-index", *wheels, manifest["requirement"])
-        return prepare("all", root / OCCA)
+        pip("install", "--no-index", *wheels, manifest["requirement"], *manifest.get("pinned", ()))
+        brought = {"occa": root / OCCA, "julia": root / JULIA}
+        return prepare("all", {part: path for part, path in brought.items() if path.exists()})
 
 
 @contextlib.contextmanager
@@ -174,7 +196,7 @@ def unpacked(given: Path) -> Iterator[Path]:
         yield Path(scratch) / ROOT
 
 
-def checked(root: Path) -> dict[str, str]:
+def checked(root: Path) -> dict[str, Any]:
     """A bundle's manifest; JouliaError where a file is not as it says, or nothing here fits it."""
     try:
         manifest = json.loads((root / MANIFEST).read_text())
@@ -190,5 +212,5 @@ def checked(root: Path) -> dict[str, str]:
             f"the bundle is for Python {wanted}, this is {here}. Allowed: Python {wanted}, or a "
             f"bundle made with --python {here}"
         )
-    found: dict[str, str] = manifest
+    found: dict[str, Any] = manifest
     return found

@@ -1,9 +1,10 @@
-"""Julia and its packages: a site's own, or what juliapkg resolves."""
+"""Julia and its packages: a site's own, what a bundle brings, or what juliapkg resolves."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from joulia.bridges import _julia_cuda
 from joulia.bridges import julia as julia_bridge
 from joulia.errors import Unavailable
+from joulia.setup import julia_project
 from joulia.system import cuda
 from joulia.system.interpreter import python
 
@@ -22,17 +24,26 @@ CUDA_JL = f"uuid='{_julia_cuda.UUID}', version='{_julia_cuda.VERSIONS}'"
 def prepare(out: Console, source: Path | None) -> None:
     """A site's Julia (both of juliacall's variables), else what juliapkg finds or installs.
 
-    CUDA.jl is added where there is a GPU, and to joulia's own project only.
+    With a bundle's project as `source`, that one, and nothing is asked of a network. CUDA.jl is
+    added where there is a GPU, and to a project of juliapkg's only.
     """
     gpu = cuda.missing() is None
-    if named := julia_bridge.site():
+    if source is not None and not os.environ.get(julia_bridge.PROJECT):
+        julia_project.install(out, source)
+    elif named := julia_bridge.site():
         out.print(f"julia: using {named[0]} with the project {named[1]}", markup=False)
         if gpu and not _julia_cuda.in_project(Path(named[1])):
             out.print("julia: for julia:cuda, add CUDA to that project", markup=False)
         return
     with contextlib.suppress(Unavailable):
         exe, project = julia_bridge.find()
-        if not gpu or _julia_cuda.in_project(Path(project)):
+        whole = not gpu or _julia_cuda.in_project(Path(project))
+        if not whole and "depot" in julia_bridge.noted():
+            out.print(
+                "julia: for julia:cuda, make the bundle with a project that has CUDA", markup=False
+            )
+            whole = True
+        if whole:
             out.print(f"julia: found {exe}", markup=False)
             return
     out.print("julia: resolving Julia and its packages (juliapkg)", markup=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,11 +32,14 @@ OPTIONAL = {"julia", "c++", "fortran", "kokkos"}
 """What is named where it is not there, and is no failure of `joulia prepare all`."""
 
 
-def prepare(what: str, source: Path | None = None, *, build_only: bool = False) -> int:
+def prepare(
+    what: str, sources: Mapping[str, Path] = MappingProxyType({}), *, build_only: bool = False
+) -> int:
     """Prepare one part or `all`; 0 where everything asked for is ready, 1 where some is not.
 
-    With `all`, what is optional everywhere is named where it is not there, and is no failure.
-    With `build_only`, runtimes are built and no kernel is compiled beforehand.
+    What has its place in `sources` is made of that, without a network. With `all`, what is optional
+    everywhere is named where it is not there, and is no failure. With `build_only`, runtimes are
+    built and no kernel is compiled beforehand.
     """
     if what not in (*WHAT, "all"):
         raise suggest("part to prepare", what, [*WHAT, "all"])
@@ -46,7 +50,7 @@ def prepare(what: str, source: Path | None = None, *, build_only: bool = False) 
             for part in WHAT if what == "all" else (what,):
                 try:
                     if part in BUILT:
-                        BUILT[part](out, source)
+                        BUILT[part](out, sources.get(part))
                     else:
                         require_here(part)
                     if not build_only:

@@ -70,6 +70,9 @@ class Site:
     """Of a node."""
     gpu: Choice | None
     """Which GPU it is."""
+    hpl_gflops_per_w: Figure | None
+    """Of the whole machine in HPL, as submitted to the Green500, GFLOP/s a watt: a scale for its
+    joules, to which component counters over a phase do not compare."""
     launcher: Choice
     """What starts ranks: one of `joulia.parallel.launchers.LAUNCHERS`."""
     binding: Choice
@@ -188,6 +191,7 @@ def parse(data: dict[str, Any], path: Path) -> Site:
         memory_gib=figure("memory_gib"),
         gpus=figure("gpus"),
         gpu=choice("gpu"),
+        hpl_gflops_per_w=figure("hpl_gflops_per_w"),
         launcher=required("launcher", *LAUNCHERS),
         binding=required("binding", *BINDINGS),
         wait=wait,
@@ -203,7 +207,7 @@ def parse(data: dict[str, Any], path: Path) -> Site:
     )
 
 
-FIGURES = ("nodes", "sockets", "cores", "memory_gib", "gpus")
+FIGURES = ("nodes", "sockets", "cores", "memory_gib", "gpus", "hpl_gflops_per_w")
 CHOICES = ("gpu", "launcher", "binding", "wait", "profile", "time_limit", "exclusive")
 LINES = ("directive", "setup", "variable", "launcher_option", "meter")
 ALLOWED = {"name", "title", "scheduler", "grid", *FIGURES, *CHOICES, *LINES}
