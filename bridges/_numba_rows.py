@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -26,9 +25,6 @@ LINE_BYTES = 64
 """Of a cache line. Longer ones are asked for twice."""
 READ, WRITE = 0, 1
 KEEP, DATA = 3, 1  # in all caches; not instructions
-INLINED: dict[str, Any] = {
-    "cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True,
-}  # fmt: skip
 
 
 def _cells(typing: Any, array: Any, offset: Any, count: Any) -> Any:
@@ -80,19 +76,3 @@ Offsets beyond the array do no harm.
 """
 prefetch_to_write = _prefetch(WRITE)
 """The same, to write it."""
-
-
-@numba.njit(**INLINED)
-def row_to_read(array: Any, offset: Any, count: Any) -> None:
-    """Ask for `count` consecutive elements of a contiguous array from an offset, to read them."""
-    line = LINE_BYTES // array.itemsize
-    for i in range(offset, offset + count + line - 1, line):
-        prefetch_to_read(array, i)
-
-
-@numba.njit(**INLINED)
-def row_to_write(array: Any, offset: Any, count: Any) -> None:
-    """The same, to write them."""
-    line = LINE_BYTES // array.itemsize
-    for i in range(offset, offset + count + line - 1, line):
-        prefetch_to_write(array, i)

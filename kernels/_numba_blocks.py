@@ -1,6 +1,6 @@
 """Boxes in blocks of (planes, rows, columns), which threads of Numba's versions take by number.
 
-And a block's own buffers.
+And a block's own buffers, and rows that it asks for ahead.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from joulia.bridges._numba_rows import LINE_BYTES
-from joulia.kernels._weno_numba import FLAGS, ROW
+from joulia.bridges._numba_rows import LINE_BYTES, prefetch_to_read, prefetch_to_write
+from joulia.kernels._weno_numba import FLAGS, INLINED, ROW
+
+NEAR = 1 << 19
+"""Cells of a field that caches hold: where fields are no larger, nothing is asked for ahead."""
 
 
 @numba.njit(**ROW)
@@ -51,3 +54,19 @@ def buffers(count: Any, cells: Any, dtype: Any) -> Any:
     memory = np.empty(count * width + line, dtype)
     begin = (-memory.ctypes.data % LINE_BYTES) // item
     return memory[begin : begin + count * width].reshape(count, width)
+
+
+@numba.njit(**INLINED)
+def row_to_read(array: Any, offset: Any, count: Any) -> None:
+    """Ask for `count` consecutive elements of a contiguous array from an offset, to read them."""
+    line = LINE_BYTES // array.itemsize
+    for i in range(offset, offset + count + line - 1, line):
+        prefetch_to_read(array, i)
+
+
+@numba.njit(**INLINED)
+def row_to_write(array: Any, offset: Any, count: Any) -> None:
+    """The same, to write them."""
+    line = LINE_BYTES // array.itemsize
+    for i in range(offset, offset + count + line - 1, line):
+        prefetch_to_write(array, i)

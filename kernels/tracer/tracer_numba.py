@@ -16,8 +16,8 @@ import numba
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
-from joulia.bridges._numba_rows import cells, row_to_read, row_to_write
-from joulia.kernels._numba_blocks import blocks, buffers, part
+from joulia.bridges._numba_rows import cells
+from joulia.kernels._numba_blocks import NEAR, blocks, buffers, part, row_to_read, row_to_write
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux1, flux3, flux5
 
 SIDES = PLANES, ROWS, COLUMNS = 32, 16, 512
@@ -126,16 +126,20 @@ def faces(
     plane = ny * nx
     at = (z * ny + y) * nx + a
     following = at + plane
+    far = c.size > NEAR
     if y >= ya:
         level = TOP if z >= za else BOTTOM + y - ya
         reach = min(z + 1 - bottom, top - z - 1)
-        ask(c, following, n, nx, plane, y == ya, y == yb - 1)
+        if far:
+            ask(c, following, n, nx, plane, y == ya, y == yb - 1)
         face(cells(rows, level * width, n), c, w, at + plane, plane, reach, kz)
-        row_to_read(w, following + plane, n)
-        row_to_read(u, following, n + 1)
+        if far:
+            row_to_read(w, following + plane, n)
+            row_to_read(u, following, n + 1)
     if z >= za:
         face(cells(rows, (SOUTH + ((y + 1) & 1)) * width, n), c, v, at + nx, nx, 3, ky)
-        row_to_read(v, following + nx, n)
+        if far:
+            row_to_read(v, following + nx, n)
     if z < za or y < ya:
         return False
     face(cells(rows, WEST * width, n + 1), c, u, at, 1, 3, kx)
@@ -157,7 +161,8 @@ def block1(
             at = (z * ny + y) * nx + xa
             if not faces(rows, c, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
-            row_to_write(c1, at + ny * nx, n)
+            if u.size > NEAR:
+                row_to_write(c1, at + ny * nx, n)
             update1(
                 cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
                 cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
@@ -182,8 +187,9 @@ def block2(
             at = (z * ny + y) * nx + xa
             if not faces(rows, c1, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
-            row_to_write(c, at + ny * nx, n)
-            row_to_write(c2, at + ny * nx, n)
+            if u.size > NEAR:
+                row_to_write(c, at + ny * nx, n)
+                row_to_write(c2, at + ny * nx, n)
             update2(
                 cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
                 cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
@@ -208,7 +214,8 @@ def block3(
             at = (z * ny + y) * nx + xa
             if not faces(rows, c2, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
-            row_to_write(c, at + ny * nx, n)
+            if u.size > NEAR:
+                row_to_write(c, at + ny * nx, n)
             update3(
                 cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
                 cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
