@@ -1,6 +1,7 @@
 """dq/dt + div f(q) = 0, q = (rho, rho v1, rho v2, rho v3, E), in Numba.
 
-The compressible Euler equations by DGSEM; rows of elements are shared among threads.
+The compressible Euler equations by DGSEM; rows of elements are shared among threads. The next row
+is asked for meanwhile, a share with each line of nodes: all at once would wait for each other.
 
 A few elements that are neighbours in x are computed together, one in each lane of a vector, so that
 everything is vector arithmetic for any degree. Lanes beyond the end of a row compute on whatever
@@ -30,6 +31,7 @@ from joulia.bridges._numba_lanes import (
     root,
     store,
 )
+from joulia.bridges._numba_rows import LINE_BYTES, prefetch_to_read, prefetch_to_write
 from joulia.kernels.euler import viscous_numba
 from joulia.kernels.euler.states import GAMMA
 from joulia.kernels.euler.viscous_arrays import entries as matrix_of
@@ -181,10 +183,13 @@ def split_form(s: Any, r: Any, at: Any, jump: Any, step: Any, n_: Any, s_: Any, 
 
 @inlined
 def row(
-    q: Any, k: Any, out: Any, first: Any, count: Any, shape: Any, matrix: Any, n: Any,
-    is_split: Any, lift: Any, a: Any, b: Any, scales: Any,
+    q: Any, k: Any, out: Any, first: Any, following: Any, count: Any, shape: Any, matrix: Any,
+    n: Any, is_split: Any, lift: Any, a: Any, b: Any, scales: Any,
 ) -> None:  # fmt: skip
-    """`count` elements from offset `first` of the flat fields; `shape` is (ny, nx), with halo."""
+    """`count` elements from offset `first` of the flat fields; `shape` is (ny, nx), with halo.
+
+    `following` is the offset of the row that is computed next.
+    """
     lanes = LANE_BYTES // q.itemsize
     ny, nx = shape
     nodes = n * n * n
@@ -195,6 +200,15 @@ def row(
     f = np.empty(5 * n * lanes, q.dtype)
     # Along x, y, z: from an element to the next, in the fields.
     across = (1, 5 * component, ny * 5 * component)
+    # What is asked for with each line of nodes: of q the row behind the next one, whose nodes that
+    # meets along y, and the faces that it meets along z.
+    in_line = LINE_BYTES // q.itemsize
+    face = n * n * nx
+    turns = (count + lanes - 1) // lanes * 3 * n * n
+    share = (across[1] // in_line + turns - 1) // turns * in_line
+    face_share = (5 * face // in_line + turns - 1) // turns * in_line
+    over, under = following + across[2], following - across[2] + component - face
+    asked, face_asked = following, 0
     for x in range(0, count, lanes):
         base = first + x
         for m in range(nodes):
@@ -231,6 +245,16 @@ def row(
                     weak_form(
                         s, r, f, m * lanes, jump * lanes, step, n_, s_, t_, c, matrix, n, lanes
                     )
+                for _ in range(0, share, in_line):
+                    prefetch_to_read(q, asked + across[1])
+                    prefetch_to_write(k, asked)
+                    prefetch_to_write(out, asked)
+                    asked += in_line
+                for _ in range(0, face_share, in_line):
+                    of_face = face_asked // face * component + face_asked % face
+                    prefetch_to_read(q, over + of_face)
+                    prefetch_to_read(q, under + of_face)
+                    face_asked += in_line
                 below = neighbour(q, base - across[d] + end * nx, component, n_, s_, t_)
                 low = own(s, m * lanes, step, n_, s_, t_)
                 add(r, m * lanes, step, n_, s_, t_, lifted, flux_rusanov(*below, *low))
@@ -280,8 +304,9 @@ def specialize(
         for at in prange((z1 - z0) * rows):
             z, y = z0 + at // rows, y0 + at % rows
             first = (z * ny + y) * size + x0
+            following = ((z0 + (at + 1) // rows) * ny + y0 + (at + 1) % rows) * size
             row(
-                flat, change, result, first, x1 - x0, (ny, nx), matrix, n,
+                flat, change, result, first, following, x1 - x0, (ny, nx), matrix, n,
                 is_split, real(lift), real(a), real(b), scales,
             )  # fmt: skip
 

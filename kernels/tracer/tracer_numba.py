@@ -1,9 +1,10 @@
 """dc/dt = -div(v c) + kappa lap(c) in Numba: WENO5-Z fluxes through faces, in row functions.
 
 A block keeps its row buffers of fluxes in x and y and a plane buffer in z, so that every face is
-computed once; LLVM vectorises the row functions. Blocks are shared among threads. All row functions
-are inlined into the block's: a call hands over seven numbers for each view of a row, which for rows
-of 64 cells costs a third of the work on them.
+computed once; LLVM vectorises the row functions. Between them a row asks for what the same row of
+the next plane will be the first to read and write. Blocks are shared among threads. All row
+functions are inlined into the block's: a call hands over seven numbers for each view of a row,
+which for rows of 64 cells costs a third of the work on them.
 """
 
 from __future__ import annotations
@@ -12,19 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
 from joulia.bridges._numba_rows import cells
-from joulia.kernels._numba_blocks import blocks, part
+from joulia.kernels._numba_blocks import NEAR, blocks, buffers, part, row_to_read, row_to_write
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux1, flux3, flux5
 
 SIDES = PLANES, ROWS, COLUMNS = 32, 16, 512
 # Buffers, a row each: fluxes through west faces, south faces of even and odd rows, the top, and
 # from BOTTOM on, through the bottom of each row of the block.
 WEST, SOUTH, TOP, BOTTOM = 0, 1, 3, 4
-WIDTH = COLUMNS + 8
 
 
 @numba.njit(**INLINED)
@@ -95,8 +94,25 @@ def face(out: Any, c: Any, velocity: Any, at: Any, jump: Any, reach: Any, k: Any
 
 
 @numba.njit(**INLINED)
+def ask(c: Any, at: Any, n: Any, nx: Any, plane: Any, begins: Any, ends: Any) -> None:
+    """Ask for the cells that the row from `at` on will be the first to read.
+
+    A block reads three rows beyond its first and its last one.
+    """
+    row_to_read(c, at + 3 * plane - 3, n + 6)
+    if begins:
+        row_to_read(c, at - 3 * nx, n)
+        row_to_read(c, at - 2 * nx, n)
+        row_to_read(c, at - nx, n)
+    if ends:
+        row_to_read(c, at + nx, n)
+        row_to_read(c, at + 2 * nx, n)
+        row_to_read(c, at + 3 * nx, n)
+
+
+@numba.njit(**INLINED)
 def faces(
-    rows: Any, c: Any, u: Any, v: Any, w: Any, z: Any, y: Any, za: Any, ya: Any,
+    rows: Any, c: Any, u: Any, v: Any, w: Any, z: Any, y: Any, za: Any, ya: Any, yb: Any,
     a: Any, b: Any, bottom: Any, top: Any, kx: Any, ky: Any, kz: Any,
 ) -> Any:  # fmt: skip
     """The fluxes around a row, in order from (za - 1, ya - 1): whether all are there now.
@@ -105,17 +121,28 @@ def faces(
     faces, so that each flux is computed in one place.
     """
     n = b - a
+    width = rows.shape[1]
     _, ny, nx = c.shape
+    plane = ny * nx
     at = (z * ny + y) * nx + a
+    following = at + plane
+    far = c.size > NEAR
     if y >= ya:
         level = TOP if z >= za else BOTTOM + y - ya
         reach = min(z + 1 - bottom, top - z - 1)
-        face(cells(rows, (level) * WIDTH, n), c, w, at + ny * nx, ny * nx, reach, kz)
+        if far:
+            ask(c, following, n, nx, plane, y == ya, y == yb - 1)
+        face(cells(rows, level * width, n), c, w, at + plane, plane, reach, kz)
+        if far:
+            row_to_read(w, following + plane, n)
+            row_to_read(u, following, n + 1)
     if z >= za:
-        face(cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n), c, v, at + nx, nx, 3, ky)
+        face(cells(rows, (SOUTH + ((y + 1) & 1)) * width, n), c, v, at + nx, nx, 3, ky)
+        if far:
+            row_to_read(v, following + nx, n)
     if z < za or y < ya:
         return False
-    face(cells(rows, (WEST) * WIDTH, n + 1), c, u, at, 1, 3, kx)
+    face(cells(rows, WEST * width, n + 1), c, u, at, 1, 3, kx)
     return True
 
 
@@ -127,16 +154,19 @@ def block1(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    width = rows.shape[1]
     _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
             at = (z * ny + y) * nx + xa
-            if not faces(rows, c, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
+            if not faces(rows, c, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
+            if u.size > NEAR:
+                row_to_write(c1, at + ny * nx, n)
             update1(
-                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
-                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
-                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
+                cells(rows, (BOTTOM + y - ya) * width, n), cells(rows, TOP * width, n),
                 idx, idy, idz,
                 cells(c, at, n), cells(c1, at, n), a,
             )  # fmt: skip
@@ -150,16 +180,20 @@ def block2(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    width = rows.shape[1]
     _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
             at = (z * ny + y) * nx + xa
-            if not faces(rows, c1, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
+            if not faces(rows, c1, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
+            if u.size > NEAR:
+                row_to_write(c, at + ny * nx, n)
+                row_to_write(c2, at + ny * nx, n)
             update2(
-                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
-                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
-                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
+                cells(rows, (BOTTOM + y - ya) * width, n), cells(rows, TOP * width, n),
                 idx, idy, idz,
                 cells(c1, at, n), cells(c, at, n), cells(c2, at, n), b, r, s,
             )  # fmt: skip
@@ -173,16 +207,19 @@ def block3(
     za, zb, ya, yb, xa, xb = part
     idx, idy, idz, kx, ky, kz = geometry
     n = xb - xa
+    width = rows.shape[1]
     _, ny, nx = u.shape
     for z in range(za - 1, zb):
         for y in range(ya - 1, yb):
             at = (z * ny + y) * nx + xa
-            if not faces(rows, c2, u, v, w, z, y, za, ya, xa, xb, bottom, top, kx, ky, kz):
+            if not faces(rows, c2, u, v, w, z, y, za, ya, yb, xa, xb, bottom, top, kx, ky, kz):
                 continue
+            if u.size > NEAR:
+                row_to_write(c, at + ny * nx, n)
             update3(
-                cells(rows, WEST * WIDTH, n + 1), cells(rows, (SOUTH + (y & 1)) * WIDTH, n),
-                cells(rows, (SOUTH + ((y + 1) & 1)) * WIDTH, n),
-                cells(rows, (BOTTOM + y - ya) * WIDTH, n), cells(rows, TOP * WIDTH, n),
+                cells(rows, WEST * width, n + 1), cells(rows, (SOUTH + (y & 1)) * width, n),
+                cells(rows, (SOUTH + ((y + 1) & 1)) * width, n),
+                cells(rows, (BOTTOM + y - ya) * width, n), cells(rows, TOP * width, n),
                 idx, idy, idz,
                 cells(c, at, n), third,
             )  # fmt: skip
@@ -198,8 +235,8 @@ def stage1(
     a = real(a)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
+        rows = buffers(BOTTOM + ROWS, here[5] - here[4] + 1, c.dtype)
         block1(here, rows, c, u, v, w, c1, bottom, top, geometry, a)
 
 
@@ -213,8 +250,8 @@ def stage2(
     b, r, s = real(b), real(r), real(s)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
+        rows = buffers(BOTTOM + ROWS, here[5] - here[4] + 1, c.dtype)
         block2(here, rows, c1, u, v, w, c, c2, bottom, top, geometry, b, r, s)
 
 
@@ -228,8 +265,8 @@ def stage3(
     third = real(third)
     counts = blocks(box, SIDES)
     for block in prange(counts[0] * counts[1] * counts[2]):
-        rows = np.empty((BOTTOM + ROWS, WIDTH), c.dtype)
         here = part(box, block, counts, SIDES)
+        rows = buffers(BOTTOM + ROWS, here[5] - here[4] + 1, c.dtype)
         block3(here, rows, c2, u, v, w, c, bottom, top, geometry, third)
 
 
