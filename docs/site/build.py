@@ -26,6 +26,7 @@ PAGES = (
     "kernels/*/*.png",
     "plugins/*/*.md",
     "plugins/*/*.png",
+    "plugins/*/*.yaml",
 )
 """What the site takes from the checkout, at the same place, so that links between pages hold."""
 
