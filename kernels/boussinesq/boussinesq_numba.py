@@ -2,7 +2,8 @@
 
 A block keeps row buffers of each field's fluxes in x and y and a plane buffer in z, so that every
 flux is computed once (of means, those in x twice: that costs less than a buffer); LLVM vectorises
-the row functions. Rows are found by offsets. Blocks are shared among threads.
+the row functions. Rows are found by offsets. Between two loops a row asks for what the same row of
+the next plane will be the first to read and write. Blocks are shared among threads.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from functools import cache
 from typing import Any
 
 import numba
-import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
 from joulia.bridges._numba_rows import cells
-from joulia.kernels._numba_blocks import blocks, part
+from joulia.kernels._numba_blocks import NEAR, blocks, buffers, part, row_to_read, row_to_write
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, flux5
 from joulia.kernels.boussinesq.schemes import NONE, WENO5
 
@@ -26,7 +26,6 @@ SIDES = PLANES, ROWS, COLUMNS = 32, 8, 256
 # south faces of even and odd rows, and through bottoms of a block's rows, of even and odd planes.
 WEST, SPEED, SOUTH, BOTTOM = 0, 1, 2, 10
 BUFFERS = BOTTOM + 4 * 2 * ROWS
-WIDTH = COLUMNS + 8
 U, V, W, B = 0, 1, 2, 3
 
 
@@ -131,30 +130,31 @@ def swept(
     idx, idy, idz = per_length
     kx, ky, kz = diffusivity * idx, diffusivity * idy, diffusivity * idz
     n = b - a
-    speed = cells(rows, SPEED * WIDTH, n)
+    width = rows.shape[1]
+    speed = cells(rows, SPEED * width, n)
     level = BOTTOM + 2 * ROWS * field + y - ya
-    bottom = cells(rows, (level + ROWS * (z & 1)) * WIDTH, n)
-    top = cells(rows, (level + ROWS * ((z + 1) & 1)) * WIDTH, n)
+    bottom = cells(rows, (level + ROWS * (z & 1)) * width, n)
+    top = cells(rows, (level + ROWS * ((z + 1) & 1)) * width, n)
     if y >= ya:
         fluxes(top, speed, q, w, at + plane, side, plane, reach, kz, carries, upwind)
     if z < za:
         return
     if carries is not None and upwind is None:
-        south = cells(rows, (SOUTH + 2 * field) * WIDTH, n)
+        south = cells(rows, (SOUTH + 2 * field) * width, n)
         if y < ya:
             fluxes(south, speed, q, v, at + nx, side, nx, 3, ky, carries, upwind)
         else:
             inflow_centred(
-                cells(rows, WEST * WIDTH, n), cells(q, at - 1, n + 2), cells(q, at + nx, n),
+                cells(rows, WEST * width, n), cells(q, at - 1, n + 2), cells(q, at + nx, n),
                 cells(u, at, n + 1), cells(u, at - side, n + 1), cells(v, at + nx, n),
                 cells(v, at + nx - side, n), south, bottom, top, kx, ky, idx, idy, idz,
             )  # fmt: skip
     else:
-        south = cells(rows, (SOUTH + 2 * field + (y & 1)) * WIDTH, n)
-        north = cells(rows, (SOUTH + 2 * field + ((y + 1) & 1)) * WIDTH, n)
+        south = cells(rows, (SOUTH + 2 * field + (y & 1)) * width, n)
+        north = cells(rows, (SOUTH + 2 * field + ((y + 1) & 1)) * width, n)
         fluxes(north, speed, q, v, at + nx, side, nx, 3, ky, carries, upwind)
         if y >= ya:
-            west, longer = cells(rows, WEST * WIDTH, n + 1), cells(rows, SPEED * WIDTH, n + 1)
+            west, longer = cells(rows, WEST * width, n + 1), cells(rows, SPEED * width, n + 1)
             fluxes(west, longer, q, u, at, side, 1, 3, kx, carries, upwind)
             inflow(west, south, north, bottom, top, idx, idy, idz)
 
@@ -194,6 +194,31 @@ def kept(out: Any, a: Any, b: Any, weights: Any) -> None:
         out[x] = muladd(second, b[x], first * a[x])
 
 
+@numba.njit(**INLINED)
+def ask(
+    q: Any, base: Any, at: Any, n: Any, nx: Any, plane: Any, begins: Any, ends: Any, upwind: Any
+) -> None:
+    """Ask for what the row from `at` on will be the first to read of q, and of `base`.
+
+    A block reads rows of q beyond its first and its last one.
+    """
+    if upwind is None:
+        row_to_read(q, at + plane - 1, n + 2)
+    else:
+        row_to_read(q, at + 3 * plane - 3, n + 6)
+    row_to_read(base, at, n)
+    if begins:
+        row_to_read(q, at - nx, n)
+        if upwind is not None:
+            row_to_read(q, at - 2 * nx, n)
+            row_to_read(q, at - 3 * nx, n)
+    if ends:
+        row_to_read(q, at + nx, n)
+        if upwind is not None:
+            row_to_read(q, at + 2 * nx, n)
+            row_to_read(q, at + 3 * nx, n)
+
+
 @numba.njit(**ROW)
 def block(
     part: Any, rows: Any, now: Any, base: Any, other: Any, new: Any, walls: Any, per_length: Any,
@@ -206,8 +231,10 @@ def block(
     nx = u.shape[2]
     plane = u.shape[1] * nx
     n = b - a
-    rate = cells(rows, WEST * WIDTH, n)
+    width = rows.shape[1]
+    rate = cells(rows, WEST * width, n)
     one = rate.dtype.type(1.0)
+    far = u.size > NEAR
     for z in range(za - 1, zb):
         # How far walls are from the tops of this plane, and from the next plane's w.
         reach, reach_w = min(z + 1 - bottom, top - z - 1), min(z + 1 - bottom, top - z)
@@ -215,6 +242,9 @@ def block(
             at = z * plane + y * nx + a
             # All four fields by one code: what is inlined for each takes long to compile.
             for field in range(4):
+                if far and y >= ya:
+                    begins, ends = y == ya, y == yb - 1
+                    ask(now[field], base[field], at + plane, n, nx, plane, begins, ends, upwind)
                 side = 1 if field == U else nx if field == V else plane if field == W else 0
                 swept(
                     rows, field, now[field], u, v, w, z, y, at, part, (nx, plane), side,
@@ -223,6 +253,9 @@ def block(
                 )  # fmt: skip
                 if z < za or y < ya:
                     continue
+                if far:
+                    row_to_read(other[field], at + plane, n)
+                    row_to_write(new[field], at + plane, n)
                 out = cells(new[field], at, n)
                 first, second = cells(base[field], at, n), cells(other[field], at, n)
                 if field == U:
@@ -307,8 +340,8 @@ def specialize(single: int, advection: int) -> dict[str, Callable[..., None]]:
         weights = (real(first), real(second), real(gain))
         counts = blocks(box, SIDES)
         for number in prange(counts[0] * counts[1] * counts[2]):
-            rows = np.empty((BUFFERS, WIDTH), u.dtype)
             here = part(box, number, counts, SIDES)
+            rows = buffers(BUFFERS, here[5] - here[4] + 1, u.dtype)
             block(
                 here, rows, (u, v, w, b), (ua, va, wa, ba), (ub, vb, wb, bb), (u1, v1, w1, b1),
                 (bottom, top), per_length, physics, weights, carries, upwind,
