@@ -62,43 +62,48 @@ def gather(out: Console, folder: Path) -> dict[str, Any]:
         if (Path(project) / name).is_file():
             shutil.copy(Path(project) / name, folder / PROJECT)
     depots = [Path(depot) for depot in told["depots"]]
-    held: set[str] = set()
-    for package in told["packages"].values():
-        what = f"{package['name']} {package['version']}"
-        if not Path(package["source"]).is_dir():
-            raise Unavailable(
-                f"{what} of {project} is not installed", "in that project, call Pkg.instantiate()"
-            )
-        copy(Path(package["source"]), folder / PACKAGES / package["to"])
-        for tree in {*artifacts(Path(package["source"])), *package["needed"]}:
-            stored = next(
-                (path for depot in depots if (path := depot / ARTIFACTS / tree).is_dir()), None
-            )
-            if stored is None and tree in package["needed"]:
-                raise Unavailable(
-                    f"the artifact {tree} of {what} is in no depot",
-                    "in that project, call Pkg.instantiate()",
-                )
-            if stored is not None and tree not in held:
-                copy(stored, folder / DEPOT / ARTIFACTS / tree)
-                held.add(tree)
+    trees = {
+        tree
+        for package in told["packages"].values()
+        for tree in carry(package, depots, folder, project)
+    }
     versions = {one["name"]: one["version"] for one in told["packages"].values()}
     if "PythonCall" not in versions:
         raise Unavailable(f"{project} has no PythonCall", "add it in the version of juliacall")
     facts = {
         "julia": told["julia"],
         "machine": told["machine"],
-        "artifacts": len(held),
+        "artifacts": len(trees),
         "packages": versions,
         "contents": contents(folder),
     }
     (folder / FACTS).write_text(json.dumps(facts, indent=2))
     out.print(
         f"bundle: Julia {told['julia']}'s project: {len(told['packages'])} packages, "
-        f"{len(held)} artifacts" + (f" for {told['machine']}" if held else ""),
+        f"{len(trees)} artifacts" + (f" for {told['machine']}" if trees else ""),
         markup=False,
     )
     return facts
+
+
+def carry(package: dict[str, Any], depots: list[Path], folder: Path, project: str) -> set[str]:
+    """Copy a package and its artifacts that are in a depot; the tree hashes of those."""
+    source, what = Path(package["source"]), f"{package['name']} {package['version']}"
+    install_them = "in that project, call Pkg.instantiate()"
+    if not source.is_dir():
+        raise Unavailable(f"{what} of {project} is not installed", install_them)
+    copy(source, folder / PACKAGES / package["to"])
+    held = set()
+    for tree in {*artifacts(source), *package["needed"]}:
+        stored = [path for depot in depots if (path := depot / ARTIFACTS / tree).is_dir()]
+        if stored:
+            held.add(tree)
+            target = folder / DEPOT / ARTIFACTS / tree
+            if not target.exists():  # several packages may share one
+                copy(stored[0], target)
+        elif tree in package["needed"]:
+            raise Unavailable(f"the artifact {tree} of {what} is in no depot", install_them)
+    return held
 
 
 def artifacts(package: Path) -> Iterator[str]:
