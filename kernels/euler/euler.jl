@@ -18,7 +18,7 @@ faces; `ll` and `rr` are the states on the lower and the upper side. Offsets cou
 module euler
 
 using KernelAbstractions
-using ..JouliaKernels: OneCell, on, scratch_memory
+using ..JouliaKernels: LINE_BYTES, OneCell, on, prefetch_to_read, prefetch_to_write, scratch_memory
 import ..JouliaKernels: muladd, root
 
 include("lanes.jl")
@@ -154,10 +154,52 @@ struct Stage{N,SPLIT,W}
 end
 
 """
+What is asked for with each line of nodes, a share of the row of elements that is computed next: of q
+the row behind it, whose nodes it meets along y, and the faces `over` and `under` that it meets
+along z. All at once would wait for each other.
+"""
+struct Ahead{T}
+    q::Ptr{T}
+    k::Ptr{T}
+    out::Ptr{T}
+    over::Ptr{T}
+    under::Ptr{T}
+    face::Int
+    component::Int
+    share::Int
+    face_share::Int
+end
+
+function Ahead(q::Ptr{T}, k, out, next, across, component, face, turns) where {T}
+    in_line = LINE_BYTES ÷ sizeof(T)
+    at(p, offset) = p + offset * sizeof(T)
+    return Ahead{T}(at(q, next + across[2]), at(k, next), at(out, next), at(q, next + across[3]),
+                    at(q, next - across[3] + component - face), face, component,
+                    cld(across[2] ÷ in_line, turns) * in_line,
+                    cld(5 * face ÷ in_line, turns) * in_line)
+end
+
+@inline function ask(ahead::Ahead{T}, turn) where {T}
+    in_line = LINE_BYTES ÷ sizeof(T)
+    for i in 0:in_line:ahead.share-1
+        at = (turn * ahead.share + i) * sizeof(T)
+        prefetch_to_read(ahead.q + at)
+        prefetch_to_write(ahead.k + at)
+        prefetch_to_write(ahead.out + at)
+    end
+    for i in 0:in_line:ahead.face_share-1
+        part, node = divrem(turn * ahead.face_share + i, ahead.face)
+        at = (part * ahead.component + node) * sizeof(T)
+        prefetch_to_read(ahead.over + at)
+        prefetch_to_read(ahead.under + at)
+    end
+end
+
+"""
 r += c (volume and surface terms) along direction D of the elements at offset `base`, from which the
 next ones lie `across` away. For each D compiled by itself: offsets in scratch memory are constants.
 """
-@noinline function direction!(::Val{D}, q, base, across, nx, s, r, matrix, lift, c,
+@noinline function direction!(::Val{D}, q, base, across, nx, s, r, matrix, lift, c, ahead, turn,
                               ::Stage{N,SPLIT,W}, ::Type{L}) where {D,N,SPLIT,W,L}
     nodes = N^3
     inside, outside = Rotated(nodes * W, D), Rotated(nodes * nx, D)
@@ -170,6 +212,8 @@ next ones lie `across` away. For each D compiled by itself: offsets in scratch m
         else
             weak_form!(s, r, m * W, jump * W, inside, c, matrix, Val(N), L)
         end
+        ask(ahead, turn)
+        turn += 1
         below = neighbour(q, base - across + last * nx, outside, L)
         lower = flux_rusanov(below, own(s, m * W, inside, L))
         add!(r, m * W, inside, c * lift, lower, L)
@@ -179,8 +223,11 @@ next ones lie `across` away. For each D compiled by itself: offsets in scratch m
     end
 end
 
-"`count` elements from offset `first` of the fields, whose padded shape is (nx, ny, ...)."
-function row!(q::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a, b, scales,
+"""
+`count` elements from offset `first` of the fields, whose padded shape is (nx, ny, ...); `next` is
+the offset of the row that is computed next.
+"""
+function row!(q::Ptr{T}, k, out, first, next, count, nx, ny, scratch, matrix, lift, a, b, scales,
               stage::Stage{N,SPLIT,W}) where {T,N,SPLIT,W}
     L = Lanes{W,T}
     nodes = N^3
@@ -189,6 +236,8 @@ function row!(q::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
     s, r = scratch, scratch + 6 * step * sizeof(T)
     # Along x, y, z: from an element to the next, in the fields.
     across = (1, 5 * component, ny * 5 * component)
+    lines = N^2
+    ahead = Ahead(q, k, out, next, across, component, lines * nx, cld(count, W) * 3 * lines)
     for x in 0:W:count-1
         base = first + x
         for m in 0:nodes-1
@@ -204,9 +253,13 @@ function row!(q::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
         for m in 0:5*nodes-1
             store!(r, m * W, L(0))
         end
-        direction!(Val(0), q, base, across[1], nx, s, r, matrix, lift, scales[1], stage, L)
-        direction!(Val(1), q, base, across[2], nx, s, r, matrix, lift, scales[2], stage, L)
-        direction!(Val(2), q, base, across[3], nx, s, r, matrix, lift, scales[3], stage, L)
+        turn = x ÷ W * 3 * lines
+        direction!(Val(0), q, base, across[1], nx, s, r, matrix, lift, scales[1], ahead,
+                   turn, stage, L)
+        direction!(Val(1), q, base, across[2], nx, s, r, matrix, lift, scales[2], ahead,
+                   turn + lines, stage, L)
+        direction!(Val(2), q, base, across[3], nx, s, r, matrix, lift, scales[3], ahead,
+                   turn + 2 * lines, stage, L)
         whole = x + W <= count
         for m in 0:5*nodes-1
             at = base + m * nx
@@ -228,12 +281,14 @@ function row!(q::Ptr{T}, k, out, first, count, nx, ny, scratch, matrix, lift, a,
     end
 end
 
-@kernel function rows!(stage, q, k, out, origin, count, nx, ny, scratch, stride, matrix, lift, a, b,
-                       scales)
+@kernel function rows!(stage, q, k, out, origin, count, height, nx, ny, scratch, stride, matrix, lift,
+                       a, b, scales)
     y, z = @index(Global, NTuple)
     first = ((origin[3] + z - 1) * ny + origin[2] + y - 1) * stride + origin[1]
+    planes, rows = y < height ? (z - 1, y) : (z, 0)
+    next = ((origin[3] + planes) * ny + origin[2] + rows) * stride
     # Static scheduling: a work-item stays on its thread.
-    row!(pointer(q), pointer(k), pointer(out), first, count, nx, ny,
+    row!(pointer(q), pointer(k), pointer(out), first, next, count, nx, ny,
          pointer(scratch[Threads.threadid()]), pointer(matrix), lift, a, b, scales, stage)
 end
 
@@ -245,7 +300,7 @@ function (stage::Stage{N,SPLIT,W})(backend::CPU, box, q::Array{T}, k, out, a, b,
     scratch = scratch_memory(T, (11 * N^3 * W,))
     matrix = convert(Vector{T}, stage.matrix)
     GC.@preserve q k out scratch matrix begin
-        rows!(backend, (1, 1))(stage, q, k, out, (x0, y0, z0), x1 - x0, nx, ny, scratch,
+        rows!(backend, (1, 1))(stage, q, k, out, (x0, y0, z0), x1 - x0, y1 - y0, nx, ny, scratch,
                                5 * N^3 * nx, matrix, T(stage.lift), a, b, (cx, cy, cz);
                                ndrange = (y1 - y0, z1 - z0))
     end

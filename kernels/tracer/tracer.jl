@@ -2,13 +2,14 @@
 dc/dt = -div(v c) + kappa lap(c) with KernelAbstractions: WENO5-Z fluxes through faces.
 
 A work-item sweeps a block and keeps its row buffers of fluxes in x and y and a plane buffer in z,
-so that every face is computed once. Where a work-item has a single cell, those of a tile share
-their fluxes.
+so that every face is computed once. Between two loops a row asks for what the same row of the next
+plane will be the first to read and write. Where a work-item has a single cell, those of a tile
+share their fluxes.
 """
 module tracer
 
 using KernelAbstractions
-using ..JouliaKernels: OneCell, corners, each_block, muladd
+using ..JouliaKernels: OneCell, corners, each_block, muladd, row_to_read, row_to_write
 
 const COLUMNS, ROWS, PLANES = 512, 16, 32
 const BLOCK = (COLUMNS, ROWS, PLANES)
@@ -84,10 +85,30 @@ end
 end
 
 """
-Sweep a block in z and y, and `update(x, y, z, tendency, args...)` each of its cells. `args` are not
-captured in a closure: LLVM would load the arrays from it in every cell.
+Ask for the cells of c that a row will be the first to read. A block reads three rows beyond its
+first and its last one.
 """
-@inline function sweep(update::F, xs, ys, zs, rows, c, u, v, w, walls, geometry, args) where {F}
+@inline function ask(c, xs, y, z, begins, ends)
+    row_to_read(c, first(xs)-3:last(xs)+3, y, z + 3)
+    if begins
+        row_to_read(c, xs, y - 3, z)
+        row_to_read(c, xs, y - 2, z)
+        row_to_read(c, xs, y - 1, z)
+    end
+    if ends
+        row_to_read(c, xs, y + 1, z)
+        row_to_read(c, xs, y + 2, z)
+        row_to_read(c, xs, y + 3, z)
+    end
+end
+
+"""
+Sweep a block in z and y, and `update(x, y, z, tendency, args...)` each of its cells, which writes
+to the arrays `written`. `args` are not captured in a closure: LLVM would load the arrays from it in
+every cell.
+"""
+@inline function sweep(update::F, xs, ys, zs, rows, c, u, v, w, walls, geometry, written,
+                       args) where {F}
     idx, idy, idz, kx, ky, kz = geometry
     bottom, top = walls .+ 1
     west, y0 = first(xs) - 1, first(ys)
@@ -99,9 +120,15 @@ captured in a closure: LLVM would load the arrays from it in every cell.
         for y in ys
             south, north = SOUTH + mod(y, 2), SOUTH + mod(y + 1, 2)
             under = BOTTOM + 1 + y - y0
+            ask(c, xs, y, z + 1, y == y0, y == last(ys))
             faces_x(rows, xs, y, z, c, u, kx)
+            row_to_read(u, first(xs):last(xs)+1, y, z + 1)
             faces_y(rows, north, xs, y + 1, z, c, v, ky)
+            y == y0 && row_to_read(v, xs, y, z + 1)
+            row_to_read(v, xs, y + 1, z + 1)
+            row_to_read(w, xs, y, z + 2)
             faces_z(rows, TOP, xs, y, z + 1, c, w, bottom, top, kz)
+            foreach(a -> row_to_write(a, xs, y, z + 1), written)
             @inbounds @simd ivdep for i in 1:length(xs)
                 rate = rate_of(rows[i, WEST], rows[i+1, WEST], rows[i, south], rows[i, north],
                                rows[i, under], rows[i, TOP], idx, idy, idz)
@@ -220,12 +247,12 @@ end
     @inbounds c[x, y, z] = muladd(third, rate, c[x, y, z])
 
 block1(xs, ys, zs, rows, c, u, v, w, c1, walls, geometry, first) =
-    sweep(update1, xs, ys, zs, rows, c, u, v, w, walls, geometry, (c, c1, first))
+    sweep(update1, xs, ys, zs, rows, c, u, v, w, walls, geometry, (c1,), (c, c1, first))
 block2(xs, ys, zs, rows, c1, u, v, w, c, c2, walls, geometry, second, weight, ahead) =
-    sweep(update2, xs, ys, zs, rows, c1, u, v, w, walls, geometry,
+    sweep(update2, xs, ys, zs, rows, c1, u, v, w, walls, geometry, (c, c2),
           (c1, c, c2, second, weight, ahead))
 block3(xs, ys, zs, rows, c2, u, v, w, c, walls, geometry, third) =
-    sweep(update3, xs, ys, zs, rows, c2, u, v, w, walls, geometry, (c, third))
+    sweep(update3, xs, ys, zs, rows, c2, u, v, w, walls, geometry, (c,), (c, third))
 
 stage1(backend, box, c, u, v, w, c1, bottom, top, idx, idy, idz, kx, ky, kz, first) =
     each_block(block1, backend, box, BLOCK, BUFFERS, c, u, v, w, c1, (bottom, top),

@@ -1,4 +1,5 @@
-# Rows copied within an array on a processor, as halos that wrap onto one rank need them.
+# Rows asked for before they are needed on a processor, and rows copied within an array, as halos that
+# wrap onto one rank need them.
 
 # LLVM's prefetch takes an LLVM pointer, which Ptr is not in all versions, and literal kinds: the
 # line of an address is asked for to read it (0) or to write it (1).
@@ -9,6 +10,26 @@ for (name, kind) in ((:prefetch_to_read, 0), (:prefetch_to_write, 1))
         "llvm.prefetch", llvmcall, Cvoid, (Address, Int32, Int32, Int32),
         reinterpret(Address, x), $(Int32(kind)), Int32(3), Int32(1),
     )
+end
+
+const LINE_BYTES = 64
+
+for (name, one) in ((:row_to_read, :prefetch_to_read), (:row_to_write, :prefetch_to_write))
+    @eval begin
+        """
+            $($name)(a, xs, y, z)
+
+        Ask for the cells `xs` of a row of an array in host memory. Rows beyond it do no harm. A few
+        may be under way at once; more wait for each other: ask for one or two between two loops.
+        """
+        @inline function $name(a::Array{T,3}, xs, y, z) where {T}
+            before = (z - 1) * size(a, 2) + y - 1
+            start = pointer(a) + (before * size(a, 1) + first(xs) - 1) * sizeof(T)
+            for at in 0:LINE_BYTES:length(xs)*sizeof(T)+LINE_BYTES-1
+                $one(start + at)
+            end
+        end
+    end
 end
 
 # Short rows are misses that no processor foresees: those this far ahead are asked for now.
