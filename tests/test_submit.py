@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,21 @@ def test_a_slurm_without_energy_is_no_meter(
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     with pytest.raises(Missing, match="Slurm measures no energy on this cluster"):
         slurm.open(Path("/"), raw_clock)
+
+
+def test_doctor_names_launcher_and_mpi_in_an_allocation(cluster: real_slurm.Cluster) -> None:
+    script = "from joulia.setup import doctor; print(doctor.mpi())"
+    done = subprocess.run(
+        ["salloc", "--nodes=2", "--exclusive", sys.executable, "-c", script],
+        env=os.environ | cluster.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"srun, srun --mpi=pm(i2|ix): \S.*; (no CUDA|takes memory)", done.stdout)
 
 
 # ---- scripts -------------------------------------------------------------------------------
