@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -208,6 +209,21 @@ def test_a_slurm_without_energy_is_no_meter(
         slurm.open(Path("/"), raw_clock)
 
 
+def test_doctor_names_launcher_and_mpi_in_an_allocation(cluster: real_slurm.Cluster) -> None:
+    script = "from joulia.setup import doctor; print(doctor.mpi())"
+    done = subprocess.run(
+        ["salloc", "--nodes=2", "--exclusive", sys.executable, "-c", script],
+        env=os.environ | cluster.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"srun, srun --mpi=pm(i2|ix): \S.*; (no CUDA|takes memory)", done.stdout)
+
+
 # ---- scripts -------------------------------------------------------------------------------
 
 
@@ -244,13 +260,17 @@ def test_satoris_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) ->
     assert "export UCX_ERROR_SIGNALS=SIGILL,SIGBUS,SIGFPE" in commands
 
 
-def test_tx_gaias_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) -> None:
+def test_tx_gaias_script_asks_for_what_its_guide_shows(
+    joulia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """github.com/llsc-supercloud/supercloud-docs-mkdocs, submitting-jobs.md."""
+    monkeypatch.setenv("JULIA_DEPOT_PATH", "/a depot:")  # PBS passes no variables on by itself
     script = scripted(joulia, tmp_path, "--site", "tx-gaia", "--time", "0:30:00")
     got = directives(script, "#SBATCH")
     assert {"--gres=gpu:volta:2", "--exclusive", "--partition=xeon-g6-volta"} <= got
     assert "--time=0:30:00" in got
     assert script.index("source /etc/profile") < script.index("-m joulia run")
+    assert "\nexport JULIA_DEPOT_PATH='/a depot:'\n" in script
 
 
 def test_nodes_with_others_are_asked_for_by_cores_and_told_of(joulia, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from joulia.sites.site import SITE, Site
 from joulia.submit.schedulers import Scheduler, Wish
 from joulia.system.interpreter import python
 
-CARRIED = ("JOULIA_", "PYTHON_JULIACALL_", "OCCA_", "SLURM_MPI_TYPE")
+CARRIED = ("JOULIA_", "PYTHON_JULIACALL_", "JULIA_DEPOT_PATH", "OCCA_", "SLURM_MPI_TYPE")
 """How variables begin that a job gets as they were where it was submitted."""
 LEFT = (UNDERWAY, SITE, "JOULIA_CORES")
 """Of those, what a job gets of its own."""
