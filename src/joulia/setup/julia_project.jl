@@ -5,7 +5,7 @@
 # UUID of a package that is left out, wherever it is named.
 
 import Pkg, TOML
-using Pkg.Artifacts: select_downloadable_artifacts
+using Artifacts: select_downloadable_artifacts
 
 const FOLDER, PACKAGES, OWN = ARGS
 
