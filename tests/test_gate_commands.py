@@ -315,6 +315,37 @@ def test_files_that_pytest_benchmark_5_and_pyperf_2_wrote():
     }
 
 
+def test_what_asv_kept_of_its_benchmarks(tmp_path):
+    """`track_*` in the benchmark's own unit, by asv itself."""
+    (tmp_path / "asv.conf.json").write_text(
+        '{"version": 1, "environment_type": "virtualenv", "repo": ".", "branches": ["HEAD"], '
+        '"benchmark_dir": "bench", "results_dir": "results"}'
+    )
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text("")
+    (tmp_path / "bench" / "size.py").write_text(
+        "def track_size(n):\n    return 8.0 * n\n\n\n"
+        "track_size.unit = 'B'\ntrack_size.params = [2, 3]\n"
+    )
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@b"]
+    for told in (["init", "-q"], ["add", "."], ["commit", "-qm", "Sizes"]):
+        subprocess.run([*git, *told], check=True)
+    asv = [sys.executable, "-m", "asv"]
+    for words in (["machine", "--yes"], ["run", "--python=same", "--set-commit-hash", "HEAD"]):
+        done = subprocess.run(
+            [*asv, *words], cwd=tmp_path, capture_output=True, text=True, check=False,
+            env=os.environ | {"HOME": str(tmp_path)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert figures.written(tmp_path / "results") == {
+        "size.track_size(2)": figures.Figure(16.0, "B"),
+        "size.track_size(3)": figures.Figure(24.0, "B"),
+    }
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(JouliaError, match=r"cannot read .*benchmarks\.json"):
+        figures.written(tmp_path / "empty")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

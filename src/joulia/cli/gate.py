@@ -49,7 +49,8 @@ class GateCommand(click.Command):
 @click.option(
     "--figures",
     type=click.Path(path_type=Path),
-    help="with a COMMAND: the file of figures that it writes, by its place in the checkout",
+    help="with a COMMAND: the file of figures that it writes (or asv's results directory), by its "
+    "place in the checkout",
 )
 @click.option(
     "--metric",

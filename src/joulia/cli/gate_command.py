@@ -36,7 +36,8 @@ def revisions(
     figures = options["figures"]
     if figures and (figures.is_absolute() or ".." in figures.parts):
         raise JouliaError(
-            f"--figures {figures} is not allowed. Allowed: a file in the checkout, as in out.json"
+            f"--figures {figures} is not allowed. Allowed: a file or asv's results "
+            "directory in the checkout, as in out.json"
         )
     root = builds.repository(Path.cwd(), allowed="a folder of the project to judge")
     commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,8 +111,14 @@ class Runner:
         """A turn of a side. JouliaError where the command tells a figure that is none."""
         out, err = files = [self.folder / name for name in ("stdout", "stderr")]
         own = checkout.folder / self.figures if self.figures else None
-        for old in (*files, *([own] if own else [])):
-            old.unlink(missing_ok=True)  # its content would be taken for this turn's
+        for old in (
+            *files,
+            *([own] if own else []),
+        ):  # they would be taken for this turn's
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink(missing_ok=True)
         run = Run(checkout.side, checkout.commit, self.command.words, self.machine.id)
         before = self.surroundings.look()
         energy: Energy | None = None

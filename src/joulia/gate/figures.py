@@ -1,4 +1,5 @@
-"""Figures of a command's own: JSON lines that it prints, and files of pytest-benchmark and pyperf.
+"""Figures of a command's own: JSON lines that it prints, files of pytest-benchmark and pyperf, and
+the results of asv.
 
 Each becomes a metric of the gate. A name that comes several times in a run has several samples, of
 which the best stands for the run, as everywhere in the gate: what disturbs a run makes it worse.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joulia.analysis.series import of_asv
 from joulia.errors import JouliaError
 
 BETTER = ("lower", "higher")
@@ -20,7 +22,7 @@ PYPERF_UNITS = {"second": "s", "byte": "B", "integer": ""}
 """pyperf's words for units (pyperf, `Benchmark.get_unit`)."""
 FORMATS = (
     'lines such as {"name": "step", "value": 1.5, "unit": "s"}, what `pytest '
-    "--benchmark-json=FILE` writes, or what pyperf's `-o FILE` does"
+    "--benchmark-json=FILE` writes, what pyperf's `-o FILE` does, or asv's results directory"
 )
 
 
@@ -54,7 +56,15 @@ def printed(text: str) -> dict[str, Figure]:
 
 
 def written(path: Path) -> dict[str, Figure]:
-    """The figures of a file, whichever of the formats it is in. JouliaError where it has none."""
+    """The figures of a file, whichever of the formats it is in, or of asv's results directory.
+
+    JouliaError where it has none.
+    """
+    if path.is_dir():
+        named = list(_asv(path))
+        if not named:
+            raise JouliaError(f"{path.name} holds no figures of asv's. Allowed: {FORMATS}")
+        return together(named)
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -118,6 +128,12 @@ def figure_of(name: Any, value: Any, unit: Any = None, better: Any = None) -> Na
     if better is not None and better not in BETTER:
         raise JouliaError(f"the figure {name} has better {better!r}. Allowed: lower or higher")
     return name, Figure(float(value), unit or "", better or "lower")
+
+
+def _asv(folder: Path) -> Iterator[Named]:
+    """What asv kept of this turn: `track_*` in their own units, times in seconds, and so on."""
+    for _, series, point in of_asv(folder):
+        yield figure_of(series.name, point.value, series.unit)
 
 
 def _benchmarks(data: dict[str, Any], name: str) -> Iterator[Named]:
