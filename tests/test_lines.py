@@ -110,9 +110,10 @@ def counted(kernel: str, backend: str) -> lines.SourceLines:
 
 def test_what_kernels_share_is_counted_by_the_kernel() -> None:
     """_occa_math.h and the Julia package serve every kernel, euler's are its alone; lanes serve
-    euler and emulator."""
+    euler and emulator, rows euler, tracer and boussinesq."""
     every = len(registry.kernels())
-    math_h = lines.SHARED["joulia.bridges"] / "_occa_math.h"
+    bridges = lines.SHARED["joulia.bridges"]
+    math_h = bridges / "_occa_math.h"
     assert counted("heat", "occa/plain").helpers == {}
     heat = counted("heat", "occa:serial").helpers
     assert heat["_occa_math.h"] == lines.counted(math_h) / every
@@ -121,8 +122,9 @@ def test_what_kernels_share_is_counted_by_the_kernel() -> None:
     euler = counted("euler", "numba")
     folder = registry.kernel("euler").folder
     own = {name: lines.counted(folder / name) for name in ("viscous_arrays.py", "viscous_numba.py")}
-    lanes = lines.counted(lines.SHARED["joulia.bridges"] / "_numba_lanes.py")
-    assert euler.helpers == own | {"_numba_lanes.py": lanes / 2}, "not its states"
+    lanes, rows = (lines.counted(bridges / name) for name in ("_numba_lanes.py", "_numba_rows.py"))
+    shared = {"_numba_lanes.py": lanes / 2, "_numba_rows.py": rows / 3}
+    assert euler.helpers == own | shared, "not its states"
     assert euler.total == euler.own + sum(euler.helpers.values())
 
 

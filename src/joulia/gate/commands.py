@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from joulia.parallel.comm import OneRank
 from joulia.records.parts import Energy
 from joulia.system import signals
 from joulia.system.clock import raw_clock
+from joulia.system.interpreter import python
 from joulia.system.machine import describe, usable_cores
 
 TURN_S = 1.0
@@ -199,7 +199,7 @@ def started(
     `arguments` are those of `joulia.gate.child` between the parent and the command.
     """
     starter = subprocess.Popen(
-        [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), *arguments, *command.words],
+        python("-I", "-S", child.__file__, str(os.getpid()), *arguments, *command.words),
         cwd=checkout.folder,
         env=checkout.env,
         stdin=subprocess.PIPE,
