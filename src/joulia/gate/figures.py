@@ -1,5 +1,4 @@
-"""Figures of a command's own: JSON lines that it prints, files of pytest-benchmark and pyperf, and
-the results of asv.
+"""Figures of a command's own: JSON lines that it prints, files of asv and other tools.
 
 Each becomes a metric of the gate. A name that comes several times in a run has several samples, of
 which the best stands for the run, as everywhere in the gate: what disturbs a run makes it worse.
