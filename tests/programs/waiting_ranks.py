@@ -1,11 +1,12 @@
 """What a rank that waits uses of its core: mpiexec -n 2 python waiting_ranks.py POLICY.
 
 Rank 1 waits in a barrier, and for the halo of a step, until rank 0 has slept; it prints the share
-of one core that each took it.
+of one core that each took it, and how often it went to sleep.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 
@@ -22,7 +23,9 @@ for wait in (comm.barrier, run.step):
     if comm.rank == 0:
         time.sleep(LATE_S)
     began, used = time.perf_counter(), time.process_time()
+    slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
     wait()
+    slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - slept
     if comm.rank == 1:
         share = (time.process_time() - used) / (time.perf_counter() - began)
-        print(share, flush=True)
+        print(share, slept, flush=True)
