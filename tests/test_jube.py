@@ -67,7 +67,7 @@ def test_a_real_jube_tabulates_joules(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [[c.strip() for c in line.split("|")[1:-1]] for line in done.stdout.splitlines()]
     table = {row[2]: row[5:9] for row in rows if row[:2] == ["heat", "tiny"]}
-    paths = tmp_path.glob("joulia_runs/000000/*_measure/work/records.jsonl")
+    paths = tmp_path.glob("joulia_runs/000000/*_measure/*/records.jsonl")
     (kept,) = (r for r in map(json.loads, (p.read_text() for p in paths)) if r["energy"])
     figures = [str(kept["time"]["median"]), str(kept["energy"]["median"])]
     assert table["numpy"] == ["valid", *figures, ""]

@@ -100,9 +100,9 @@ def test_active_threads_spin_between_calls_and_passive_ones_sleep(
 
 @pytest.mark.parametrize("policy", WAITS)
 def test_passive_ranks_sleep_while_they_wait(policy: str, tmp_path: Path) -> None:
-    """A nap lasts up to a millisecond of the 300 that the other rank is late; who polls has none.
+    """A poll costs microseconds; a nap lasts up to a millisecond.
 
-    A rank that polls gives its core to programs that want it: its share of one tells nothing then.
+    A rank that polls gives its core to programs that want it, and stands in the queue meanwhile.
     """
     asked = case("numpy", ranks=2, threads=1, wait=policy)
     command = [*launchers.choose(2, 1).command, sys.executable, "-m", "mpi4py"]
@@ -116,12 +116,8 @@ def test_passive_ranks_sleep_while_they_wait(policy: str, tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():  # in a barrier, in a halo exchange
-        share, naps = map(float, line.split())
-        if policy == "passive":
-            assert share < 0.1
-            assert naps > 100
-        else:
-            assert naps < 100
+        took, wanted = map(float, line.split())
+        assert took < 0.1 if policy == "passive" else wanted > 0.5
 
 
 # ---- what is told --------------------------------------------------------------------------
