@@ -7,10 +7,15 @@ import hashlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from numba.core.caching import UserProvidedCacheLocator
+
+config: Any = importlib.import_module("numba.core.config")
+Own: Any = UserProvidedCacheLocator
 
 
-class ByContent:
+class ByContent(Own):  # type: ignore[misc]
     """A function's place in Numba's cache (its NUMBA_CACHE_LOCATOR_CLASSES, from 0.62 on).
 
     Numba's own places are named after the folder of the sources, so that a second checkout, or the
@@ -19,32 +24,12 @@ class ByContent:
     """
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
-        config: Any = importlib.import_module("numba.core.config")
-        self._py_file = file  # Numba names it where it warns
-        self._line = function.__code__.co_firstlineno
-        self._folder = Path(config.CACHE_DIR) / function.__module__
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], file: str) -> Self | None:
-        """None where the function is of no file: Numba then says that it cannot be kept."""
-        if not Path(file).is_file():
-            return None
-        place = cls(function, file)
-        place.ensure_cache_path()
-        return place
-
-    def ensure_cache_path(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
+        super().__init__(function, file)
+        self._cache_path = str(Path(config.CACHE_DIR) / function.__module__)
 
     def get_source_stamp(self) -> str:
+        """Of the file's content: in 0.62 it is of the time of its last change."""
         return content(self._py_file)
-
-    def get_disambiguator(self) -> str:
-        """What tells functions of one name in one file apart."""
-        return str(self._line)
 
 
 @functools.cache

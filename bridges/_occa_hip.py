@@ -11,12 +11,12 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from joulia.arrays import Host
+from joulia.bridges._occa_cuda import told_by
 from joulia.bridges._occa_device import OccaDeviceOps
 from joulia.bridges._occa_library import find_library, has_mode, is_own, version_of_headers
 from joulia.errors import Unavailable
@@ -24,7 +24,9 @@ from joulia.errors import Unavailable
 UNPROVEN = "no AMD GPU has run it; its kernels are those of occa:cuda and occa:opencl"
 NODES = "sys/class/kfd/kfd/topology/nodes"
 """Where AMD's driver shows processors and GPUs."""
-VISIBLE = ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+VISIBLE = (
+    "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL",
+)  # fmt: skip
 SITE = "set OCCA_DIR to an OCCA 2 that was built with HIP"
 
 
@@ -96,9 +98,7 @@ def properties() -> str:
 
 def compiled_with() -> dict[str, str]:
     """What a compiled kernel depends on besides its source."""
-    command = [*shlex.split(hipcc()), "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {"hipcc": " ".join(done.stdout.split()), "hip_flags": flags()}
+    return {"hipcc": " ".join(told_by(hipcc(), "--version").split()), "hip_flags": flags()}
 
 
 def bus_id() -> str | None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from joulia import registry
 from joulia.bridge import Device, HostOps, Ops, Source, python_functions, rows
-from joulia.bridges import _numba_cache, _numba_cuda
+from joulia.bridges import _numba_cuda
 from joulia.case import Case, Shape, digest
 from joulia.errors import Unavailable
 from joulia.grid import Box
@@ -28,6 +29,8 @@ NOT_IN_CODE = frozenset({
     "CACHE_DIR", "CACHE_LOCATOR_CLASSES", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS",
 })  # fmt: skip
 """Of Numba's configuration, what compiled functions do not depend on."""
+LOCATORS = "joulia.bridges._numba_cache.ByContent,InTreeCacheLocator,UserWideCacheLocator"
+"""Where Numba keeps what it compiled; the others are its own, where that cannot be written."""
 
 _loaded: list[Any] = []
 
@@ -113,8 +116,8 @@ def compiler_state(config: Any) -> dict[str, str]:
     return settings | {module.__name__: module.__version__ for module in modules}
 
 
-def keep_in_cache(folder: Path) -> None:
-    """Functions that are compiled from now on are kept on disk by the sources of a folder.
+def keep_in_cache(*folders: Path) -> None:
+    """Functions that are compiled from now on are kept on disk by the sources of these folders.
 
     Numba looks at the one file that a function is in, and would find stale code where something
     changed that it calls, or where that was compiled under other settings (NUMBA_OPT,
@@ -123,14 +126,15 @@ def keep_in_cache(folder: Path) -> None:
     config: Any = importlib.import_module("numba.core.config")
     bridges = Path(__file__).parent
     shared = [*bridges.glob("_numba_*.py"), *(bridges.parent / "kernels").glob("_*.py")]
-    sources = [path.read_text() for path in sorted({*shared, *folder.glob("*.py")})]
+    own = (path for folder in folders for path in folder.glob("*.py"))
+    sources = [path.read_text() for path in sorted({*shared, *own})]
     home = os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba"
     config.CACHE_DIR = str(Path(home) / digest(compiler_state(config), *sources))
-    config.CACHE_LOCATOR_CLASSES = f"{_numba_cache.__name__}.ByContent"
+    config.CACHE_LOCATOR_CLASSES = LOCATORS
 
 
 def load(kernel: Kernel, source: Source, case: Case) -> Ops:
-    keep_in_cache(source.path.parent)
+    keep_in_cache(*registry.kernel(kernel.name).folders())
     functions = python_functions(importlib.import_module(source.module), kernel, case)
     if case.on_gpu:
         _loaded.clear()

@@ -45,7 +45,7 @@ for name in "$@"; do
       >>log 2>&1 && used "$PWD/env/bin" >>log 2>&1
     say $? "$("$name" -V), joulia-$version$kind"
   done
-  for extra in $(sed -n '/^\[project.optional-dependencies\]/,/^\[project.scripts\]/s/^\([a-z0-9]*\) = .*/\1/p' \
+  for extra in $(sed -n '/^\[project.optional-dependencies\]/,/^\[project.scripts\]/s/^\([a-z0-9-]*\) = .*/\1/p' \
     "$root/pyproject.toml"); do
     env/bin/python -m pip install --dry-run -q \
       "joulia[$extra] @ file://$PWD/dist/joulia-$version-py3-none-any.whl" >log 2>&1

@@ -126,6 +126,10 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "another compiler": (lambda d: d.update(toolchain={"numpy": "9"}), "is not that of its case"),
     "a median": (lambda d: d["time"].update(median=1e-9), "time (median, ci95) does not follow"),
     "an interval": (lambda d: d["energy"].update(ci95=[0.1, 0.2]), "energy (median, ci95) does"),
+    "idle GPUs": (
+        lambda d: d["energy"].update(unused={"samples": [0.1], "median": 0.1, "ci95": None}),
+        "its energy.unused has other windows",
+    ),
     "a rate": (lambda d: d["rates"].update(bytes_per_s=1e15), "rates.bytes_per_s does not follow"),
     "the work": (lambda d: d["work"].update(flops=1e15), "rates.flops_per_s does not follow"),
     "a failed check": (lambda d: d["verify"].update(error=0.5), "the first step is off by 0.5"),
@@ -274,7 +278,21 @@ def test_an_extra_file_is_found_and_reaches_nothing(
     (tmp_path / "a.tar").write_bytes(out.getvalue())
     (found,) = archive_check.verify(tmp_path / "a.tar").problems
     assert said in found
+    done = joulia("verify-bundle", tmp_path / "a.tar")
+    assert (done.returncode, "\x1b" in done.stdout) == (1, False)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_a_header_with_numbers_that_are_none_is_damage(made: Path, tmp_path: Path) -> None:
+    """tarfile reads a sparse file's map with int(), and lets its ValueError out."""
+    out = io.BytesIO(made.read_bytes())
+    with tarfile.open(fileobj=out, mode="a", format=tarfile.PAX_FORMAT) as opened:
+        member = tarfile.TarInfo(f"{ROOT}/data/more")
+        member.pax_headers = {"GNU.sparse.map": "x"}
+        opened.addfile(member, io.BytesIO())
+    (tmp_path / "a.tar").write_bytes(out.getvalue())
+    (found,) = archive_check.verify(tmp_path / "a.tar").problems
+    assert found.startswith("the archive is damaged or cut off: ")
 
 
 def test_checksums_that_are_none_or_of_strangers_are_found(files: Files, tmp_path: Path) -> None:

@@ -184,6 +184,17 @@ def test_commits_that_a_repository_does_not_know_are_in_the_order_of_measuring(
     assert "No step in 4 series" in done.stdout
 
 
+def test_a_commit_that_is_none_reaches_no_git(joulia, repository, tmp_path):
+    folder, names = repository
+    kept = tmp_path / "kept"
+    kept.write_text("precious")
+    results = tracked(tmp_path / "results", [f"--output={kept}", *names[1:]])
+    done = joulia("changes", results, "--repository", folder)
+    assert done.returncode == 0, done.stderr
+    assert f"{folder} does not know every commit" in done.stdout
+    assert kept.read_text() == "precious"
+
+
 def test_what_all_series_of_a_machine_do_together_is_told_once(joulia, repository, tmp_path):
     folder, names = repository
     parts = [

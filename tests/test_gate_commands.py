@@ -1,4 +1,4 @@
-"""`joulia gate --base REV -- COMMAND`: any git project, its command's runs, and their verdicts."""
+"""`joulia gate --base REV -- COMMAND`: any git project, and its command's runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trees
 from checkout import git
 
-from joulia.errors import JouliaError
-from joulia.gate import checkouts, figures, runs
-from joulia.gate.commands import Plan, Runner, duel
+from joulia.gate import checkouts, runs
+from joulia.gate.commands import Runner
 from joulia.gate.compare import Command
-from joulia.gate.surroundings import Surroundings
-
-from .results import made_energy
 
 DATA = Path(__file__).parent / "data"
 PYTHON = [sys.executable, "-I", "-S"]
@@ -159,6 +154,8 @@ def test_a_command_that_fails_is_one_line_and_exit_code_4(joulia, project, env, 
         (["--base", "fast", "--threshold", "time=0%", "--", "true"], "--threshold time=0%"),
         (["--base", "fast", "--repeats", "0", "--", "true"], "--repeats 0 is not allowed"),
         (["--base", "fast", "--figures", "../out", "--", "true"], "--figures ../out"),
+        (["--base", "fast", "--figures", ".", "--", "true"], "--figures . is not allowed"),
+        (["--base", "fast", "--figures", "work.py/out", "--", "true"], "cannot read the figures"),
         (["--base", "fast", "--figures", "out", "--", "true"], "cannot read the figures in out"),
         (["--base", "fast", "--", "echo", '{"name": "time", "value": 1}'],
          "a figure is called time"),
@@ -286,238 +283,3 @@ def test_a_shallow_clone_is_checked_out_with_its_tags(project, tmp_path):
     assert git(checkout.folder, "status", "--porcelain") == ""
     assert git(checkout.folder, "remote", "get-url", "origin") == f"file://{project}"
     assert checkout.subject == "Nothing"
-
-
-# ---- figures -------------------------------------------------------------------------------
-
-
-def test_figures_among_other_lines():
-    text = '{"name": "a", "value": 2}\nnoise\n{"name": "a"}\n{"x": 1}\n{"name": "a", "value": 1}\n'
-    text += '{"name": "b", "value": 2, "unit": "1/s", "better": "higher"}\n{torn\n'
-    text += '{"name": "b", "value": 3, "unit": "1/s", "better": "higher"}\n'
-    assert figures.printed(text) == {
-        "a": figures.Figure(1.0),
-        "b": figures.Figure(3.0, "1/s", "higher"),
-    }
-    assert figures.printed("") == {}
-
-
-def test_files_that_pytest_benchmark_5_and_pyperf_2_wrote():
-    told = figures.written(DATA / "pytest-benchmark.json")
-    assert told == {
-        "test_b.py::test_sum": figures.Figure(7.691000064369291e-06, "s"),
-        "test_b.py::test_sorted": figures.Figure(3.05399953504093e-06, "s"),
-    }
-    told = figures.written(DATA / "pyperf.json")
-    assert told == {
-        "sum": figures.Figure(8.39620999613544e-06, "s"),
-        "sorted": figures.Figure(9.516989994153846e-06, "s"),
-    }
-
-
-def test_what_asv_kept_of_its_benchmarks(tmp_path):
-    """`track_*` in the benchmark's own unit, by asv itself."""
-    (tmp_path / "asv.conf.json").write_text(
-        '{"version": 1, "environment_type": "virtualenv", "repo": ".", "branches": ["HEAD"], '
-        '"benchmark_dir": "bench", "results_dir": "results"}'
-    )
-    (tmp_path / "bench").mkdir()
-    (tmp_path / "bench" / "__init__.py").write_text("")
-    (tmp_path / "bench" / "size.py").write_text(
-        "def track_size(n):\n    return 8.0 * n\n\n\n"
-        "track_size.unit = 'B'\ntrack_size.params = [2, 3]\n"
-    )
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@b"]
-    for told in (["init", "-q"], ["add", "."], ["commit", "-qm", "Sizes"]):
-        subprocess.run([*git, *told], check=True)
-    asv = [sys.executable, "-m", "asv"]
-    for words in (["machine", "--yes"], ["run", "--python=same", "--set-commit-hash", "HEAD"]):
-        done = subprocess.run(
-            [*asv, *words], cwd=tmp_path, capture_output=True, text=True, check=False,
-            env=os.environ | {"HOME": str(tmp_path)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-    assert figures.written(tmp_path / "results") == {
-        "size.track_size(2)": figures.Figure(16.0, "B"),
-        "size.track_size(3)": figures.Figure(24.0, "B"),
-    }
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(JouliaError, match=r"cannot read .*benchmarks\.json"):
-        figures.written(tmp_path / "empty")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds no figures"),
-        ('{"benchmarks": [{}]}', "as neither pytest-benchmark nor pyperf"),
-        ('{"name": "a", "value": NaN}', "the figure a has the value nan"),
-        ('{"name": "a", "value": true}', "the figure a has the value True"),
-        ('{"name": "", "value": 1}', "a figure's name is ''"),
-        ('{"name": "a", "value": 1, "better": "more"}', "better 'more'"),
-        ('{"name": "a", "value": 1, "unit": 2}', "the unit 2"),
-        ('{"name": "a", "value": 1, "unit": "s"}\n{"name": "a", "value": 1, "unit": "ms"}',
-         "comes in two kinds: s, lower is better, and ms"),
-    ],
-)  # fmt: skip
-def test_what_is_no_figure_is_refused_in_words(tmp_path, text, message):
-    (tmp_path / "out.json").write_text(text)
-    with pytest.raises(JouliaError, match=r"(?s)^[^\n]*$") as refused:
-        figures.written(tmp_path / "out.json")
-    assert message in str(refused.value)
-
-
-# ---- verdicts ------------------------------------------------------------------------------
-
-COMMAND = Command(("bench",))
-NOISE = [1.0 + 0.001 * (i % 4) for i in range(10)]
-
-
-def made(side, seconds=1.0, watts=100.0, *, quiet=True, **more):
-    """Ten runs with a little noise; `figures` are (value, unit, better) by name."""
-    told = {name: figures.Figure(*given) for name, given in more.pop("figures", {}).items()}
-    each = []
-    for noise in NOISE:
-        energy = replace(made_energy([seconds * noise * watts], "counter", None), watts=watts)
-        each.append(
-            runs.Run(
-                side, side[0] * 40, COMMAND.words, "machine", seconds=seconds * noise,
-                cpu_s=seconds * noise, memory_bytes=1e7, energy=energy, figures=told, **more,
-            )
-        )  # fmt: skip
-    return each
-
-
-def judged(base, head):
-    verdicts = runs.judge(COMMAND, base, head, runs.Terms(runs.THRESHOLDS), 4)
-    return {verdict.metric: verdict for verdict in verdicts}
-
-
-def test_more_joules_at_the_same_speed_are_more_power():
-    told = judged(made("base"), made("head", watts=112.0))
-    assert [told[metric].verdict for metric in ("time", "energy")] == ["same", "regression"]
-    power = told["energy"].power
-    assert power.verdict == "more"
-    assert power.change == pytest.approx(0.12)
-    assert "more power (+12.0%" in power.sentence
-    slower = judged(made("base"), made("head", seconds=1.2, watts=100.0 / 1.2))
-    assert [slower[metric].verdict for metric in ("time", "energy")] == ["regression", "same"]
-    assert slower["energy"].power.verdict == "less"
-
-
-class MadeUp:
-    """In the place of a Runner: turns that take made-up seconds, in the order of their sides."""
-
-    def __init__(self, seconds, fails_at=None):
-        self.seconds = seconds
-        self.fails_at = fails_at
-        self.order = ""
-
-    def begin(self, seconds, repeats, *, metered):
-        self.begun = seconds, repeats, metered
-        self.order += " "
-
-    def run(self, checkout):
-        self.order += checkout.side[0]
-        turn = made(checkout.side, self.seconds[checkout.side])[len(self.order) % len(NOISE)]
-        return replace(turn, failure="boom") if len(self.order) == self.fails_at else turn
-
-
-def turns(runner, pairs=40, seconds=60.0):
-    base, head = (
-        checkouts.Checkout(side, side[0] * 40, "made up", Path(), {}) for side in ("base", "head")
-    )
-    terms = runs.Terms(runs.THRESHOLDS, ("time",))
-    plan = Plan(COMMAND, terms, pairs, seconds)
-    (verdict,), *_ = duel(base, head, plan, runner, lambda what, done, of: None)
-    return verdict
-
-
-def test_turns_alternate_until_all_is_settled_or_paid_for():
-    runner = MadeUp({"base": 1.0, "head": 2.0})
-    verdict = turns(runner)
-    assert (verdict.verdict, verdict.pairs) == ("regression", 10)
-    assert runner.order == "hb " + "bhhb" * 5
-    assert runner.begun[0] == pytest.approx(1.0, rel=0.01)
-    assert runner.begun[1:] == (None, False)  # joules are not judged
-    near = {"base": 1.0, "head": 1.0498}
-    assert turns(MadeUp(near)).verdict == "inconclusive"
-    assert turns(MadeUp(near), pairs=20).pairs == 20
-    assert turns(MadeUp({"base": 1.0, "head": 2.0}), seconds=0.0).pairs == 1
-    broken = turns(MadeUp({"base": 1.0, "head": 1.0}, fails_at=7))
-    assert (broken.verdict, broken.reason) == ("failed", f"base {'b' * 12}: boom")
-
-
-def test_of_some_figures_more_is_better():
-    base, fast = ({"figures": {"rate": (rate, "1/s", "higher")}} for rate in (100.0, 125.0))
-    rate = judged(made("base", **base), made("head", **fast))["rate"]
-    assert (rate.verdict, rate.base, rate.head) == ("improvement", 100.0, 125.0)
-    assert rate.change == pytest.approx(0.25)
-    assert judged(made("base", **fast), made("head", **base))["rate"].verdict == "regression"
-
-
-@pytest.mark.parametrize(
-    ("base", "head", "verdict", "reason"),
-    [
-        ({"n": (0.0,)}, {"n": (0.0,)}, "same", ""),
-        ({"n": (0.0,)}, {"n": (2.0,)}, "inconclusive", "not always above 0"),
-        ({"n": (1.0,)}, {}, "failed", "head no longer tells it"),
-        ({}, {"n": (1.0,)}, "nothing measured", "base does not tell it"),
-        ({"n": (1.0, "s")}, {"n": (1.0, "ms")}, "conditions differ", "ms, lower is better"),
-    ],
-)
-def test_figures_that_cannot_be_compared(base, head, verdict, reason):
-    told = judged(made("base", figures=base), made("head", figures=head))["n"]
-    assert told.verdict == verdict
-    assert reason in told.reason
-    assert runs.is_open(told) == (verdict == "conditions differ")
-
-
-def test_a_verdict_over_differing_conditions_is_refused_in_words(tmp_path):
-    quiet = trees.proc_stat(trees.laptop_conditions(tmp_path / "a"), (0.0, 10.0, 0.0))
-    around = Surroundings(quiet, [0])
-    before = around.look()
-    trees.proc_stat(quiet, (0.5, 10.5, 0.0))
-    after = around.look()
-    powersave = around.conditions(before, after, 1.0, 0.5)
-    disturbed = around.conditions(before, after, 1.0, 0.1)
-    unknown = around.conditions(before, after, 0.2, 0.1)  # too short to tell
-    assert [len(each.disturbed) for each in (powersave, disturbed, unknown)] == [0, 1, 0]
-    assert "other programs used 40 % of the cores" in disturbed.note
-    performance = replace(powersave, governor="performance")
-    told = judged(made("base", conditions=powersave), made("head", conditions=performance))
-    assert {verdict.verdict for verdict in told.values()} == {"conditions differ"}
-    assert told["time"].reason == "conditions differ: governor powersave | performance"
-    told = judged(made("base", conditions=powersave), made("head", conditions=disturbed))
-    assert told["time"].reason == "conditions differ: disturbed processes 0 % | 100 %"
-    told = judged(made("base", conditions=unknown), made("head", conditions=disturbed))
-    assert told["time"].verdict == "same"
-
-
-def test_joules_of_other_parts_of_the_machine_are_not_compared():
-    head = [
-        replace(run, energy=replace(run.energy, counted=("node:node",))) for run in made("head")
-    ]
-    assert judged(made("base"), head)["energy"].verdict == "nothing measured"
-
-
-def test_kept_runs_of_another_machine_or_command_are_refused(joulia, tmp_path):
-    def write(name, each):
-        lines = [json.dumps(run.to_json()) + "\n" for run in each]
-        (tmp_path / name).write_text("".join(lines))
-        return tmp_path / name
-
-    base = write("base.jsonl", made("base"))
-    assert runs.load(base) == made("base")
-    for change, message in (
-        ({"machine": "other"}, "of different machines: machine, other"),
-        ({"command": ("other",)}, "of different commands: bench, other"),
-    ):
-        head = write("head.jsonl", [replace(run, **change) for run in made("head")])
-        done = joulia("gate", base, head)
-        assert done.returncode == 2
-        assert message in done.stderr
-    (tmp_path / "torn.jsonl").write_text(base.read_text()[:-30])
-    done = joulia("gate", base, tmp_path / "torn.jsonl")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr

@@ -156,6 +156,13 @@ def test_another_start_of_the_node_is_the_same_node(records):
     assert not node.same([first.energy, replace(later, counted=("x/rapl:package-1",))])
 
 
+def test_two_nodes_and_one_have_the_same_parts(records):
+    """A total over two nodes names each part twice; more ranks may still pay, in joules as well."""
+    first = next(r for r in records if r.case.backend == "numpy").energy
+    counted = (*first.counted, *(f"other/{name.partition('/')[2]}" for name in first.counted))
+    assert node.alike([first, replace(first, counted=counted)]) is not None
+
+
 # ---- at which size the GPU pays ------------------------------------------------------------------
 
 SIZES = ("tiny", "small", "medium")
@@ -187,6 +194,9 @@ def test_the_size_from_which_a_gpu_pays_in_time_and_in_joules():
     found = {(p.labels, p.metric): p for p in crossover.pairs(comparisons([*cores, *device]))}
     beside_gpu = {labels for labels, _ in found if "cupy:cuda" in labels}
     assert beside_gpu == {("cupy:cuda", "numba 1 x 2")}, "the whole processor, not a part of it"
+    capped = [replace(r, case=replace(r.case, power_limit_w=100.0)) for r in cores]
+    pairs = crossover.pairs(comparisons([*capped, *device]))
+    assert not [p for p in pairs if "cupy:cuda" in p.labels], "a limit on one side alone"
     cells = {}
     for metric in ("time", "energy"):
         (crossing,) = found[("cupy:cuda", "numba 1 x 2"), metric].crossings

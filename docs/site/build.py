@@ -7,7 +7,6 @@ that leads nowhere, a page that no other names) fails the build. Needs `pip inst
 from __future__ import annotations
 
 import argparse
-import datetime
 import shutil
 import sys
 from pathlib import Path
@@ -70,9 +69,7 @@ def write_report(path: Path) -> None:
     from joulia.analysis.files import load_all
     from joulia.report import page
 
-    records = load_all([RECORDS])
-    last = max(datetime.datetime.fromisoformat(record.started_at) for record in records)
-    page.write(path, page.build(records, now=last))
+    page.write(path, page.build(load_all([RECORDS]), archived=True))
 
 
 def build(output: Path, asv: Path | None = None, links: bool = False) -> int:

@@ -176,6 +176,12 @@ def joules(request: pytest.FixtureRequest, _joules_meters: EnergyMonitor | str) 
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--joules-figures")
+    if path is not None and not hasattr(config, "workerinput"):
+        try:
+            path.touch()  # told before anything is measured
+        except OSError as error:
+            raise pytest.UsageError(f"cannot write {path}: {error.strerror}") from None
     config.pluginmanager.register(Measured(config), "joulia-measured")
 
 
@@ -203,10 +209,7 @@ class Measured:
         if path is None or hasattr(self.config, "workerinput"):
             return
         lines = [json.dumps(line) for row in self.rows for line in figure_lines(row)]
-        try:
-            path.write_text("".join(f"{line}\n" for line in lines))
-        except OSError as error:
-            pytest.exit(f"cannot write {path}: {error.strerror}", returncode=2)
+        path.write_text("".join(f"{line}\n" for line in lines))
 
 
 def figures(row: dict[str, Any]) -> str:

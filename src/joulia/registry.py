@@ -31,6 +31,10 @@ NAMES = {"cpp": "c++"}
 """Modules whose names in Python are not what people call them."""
 
 
+BORROWED = re.compile(r"^from joulia\.kernels\.([a-z]\w*)[. ]", re.MULTILINE)
+"""What a source imports of another kernel."""
+
+
 @dataclass(frozen=True)
 class KernelEntry:
     """A kernel and the folder that holds its sources."""
@@ -38,6 +42,13 @@ class KernelEntry:
     kernel: Kernel
     package: str
     folder: Path
+
+    def folders(self) -> tuple[Path, ...]:
+        """The kernel's folder, and those of joulia's own kernels that its Python sources import."""
+        texts = (path.read_text(encoding="utf-8") for path in self.folder.glob("*.py"))
+        others = {name for text in texts for name in BORROWED.findall(text)}
+        here = Path(__file__).parent / "kernels"
+        return (self.folder, *(here / name for name in sorted(others - {self.folder.name})))
 
     def source(self, suffix: str) -> Source | None:
         """The source for a runtime, or None where the folder has none."""

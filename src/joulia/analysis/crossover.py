@@ -136,7 +136,7 @@ def _compared(sweep: Sequence[Problem], baseline: str | None) -> Iterator[Pair]:
         if one.on_gpu != other.on_gpu:
             processor = other if one.on_gpu else one
             whole = processor.ranks * processor.threads == most[processor.backend]
-            question = "backend" if whole else None
+            question = "backend" if whole and one.rest == other.rest else None
         else:
             question = _question(one, other, threaded)
         names = (one.backend, one.bridge, other.backend, other.bridge)

@@ -13,8 +13,8 @@ from joulia.records.parts import Energy
 
 
 def bare(domains: Sequence[str]) -> list[str]:
-    """Domains without the name of the node that their meter is on, which changes as it starts."""
-    return sorted(domain.partition("/")[2] or domain for domain in domains)
+    """Domains without the name of the node that their meter is on, each once: nodes are alike."""
+    return sorted({domain.partition("/")[2] or domain for domain in domains})
 
 
 def counted(energy: Energy) -> list[str]:

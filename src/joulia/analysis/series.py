@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,7 @@ class Series:
         return [point.value for point in self.points]
 
 
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 Key = tuple[str, ...]
 Measured = tuple[Key, Series, Point]
 """What tells series apart, the series without its points, and one of them."""
@@ -63,7 +65,8 @@ def load(path: Path, repository: Path) -> tuple[list[Series], list[str]]:
     if path.is_dir() and (path / "results" / "benchmarks.json").is_file():
         path = path / "results"
     if path.is_dir() and (path / "benchmarks.json").is_file():
-        return joined(of_asv(path), statistics.median), []
+        # What is nothing has no relative change.
+        return joined((one for one in of_asv(path) if one[2].value > 0.0), statistics.median), []
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     if not files:
         raise JouliaError(
@@ -125,7 +128,7 @@ def of_records(records: Sequence[Record], dates: dict[str, float]) -> Iterator[M
             bare = Series(label(record.case), "time", record.time.unit, machine, ())
             point = Point(commit, order, min(record.time.samples), versions)
             yield (*common, "time"), bare, point
-        if record.energy:
+        if record.energy and record.energy.median > 0.0:
             name = f"{label(record.case)} ({record.energy.source})"
             bare = Series(name, "energy", record.energy.unit, machine, ())
             point = Point(commit, order, record.energy.median, versions)
@@ -135,6 +138,8 @@ def of_records(records: Sequence[Record], dates: dict[str, float]) -> Iterator[M
 def commit_dates(commits: set[str], repository: Path) -> dict[str, float] | None:
     """Seconds since 1970 at which each was committed; None where one is not known there."""
     names = sorted({commit.rstrip("+") for commit in commits})
+    if not all(COMMIT.fullmatch(name) for name in names):
+        return None  # a stranger's file would hand git options
     try:
         told = git(repository, "show", "--no-patch", "--format=%H %ct", *names, "--")
     except (OSError, subprocess.SubprocessError):
@@ -169,7 +174,7 @@ def of_benchmark(result: Any, name: str, unit: str) -> Iterator[Measured]:
     machine, environment = str(result.params["machine"]), str(result.env_name)
     order = (result.date / 1000.0, result.commit_hash)
     for chosen, value, drawn in zip(itertools.product(*axes), values, samples, strict=True):
-        if value is None or not math.isfinite(value) or value <= 0.0:
+        if value is None or not math.isfinite(value):
             continue
         told = f"({', '.join(text.strip(chr(39)) for text in chosen)})" if chosen else ""
         figure = min(drawn) if metric == "time" and drawn else value

@@ -114,6 +114,8 @@ def require_apart(context: click.Context, command: tuple[str, ...] | None) -> No
         else (OF_KERNELS, "goes with kernels of joulia, not with a COMMAND")
     )
     for name in others:
+        if name == "metric" and not context.params["base"]:
+            continue  # two files may hold runs of a command
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise JouliaError(f"--{name} {why}")
 
@@ -163,6 +165,8 @@ def files(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     about |= {"base": str(paths[0]), "head": str(paths[1]), "interleaved": False}
     if (verdicts := gate_command.files(options, paths, about)) is not None:
         return verdicts
+    if options["metric"]:
+        raise JouliaError("--metric goes with runs of a COMMAND, and these are records of cases")
     limits = thresholds(options, about)
     base, head = (store.load(path) for path in paths)
     for path, records in zip(paths, (base, head), strict=True):
@@ -183,15 +187,13 @@ def thresholds(options: dict[str, Any], about: dict[str, Any]) -> dict[str, floa
 
 def revisions(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
     """Verdicts from two revisions, built, measured in turn and cleaned away."""
-    from joulia.cli.gate_work import at_work
+    from joulia.cli.gate_work import at_work, commits_of, save
     from joulia.gate import builds, measure
 
     limits = thresholds(options, about)
     root = builds.repository(Path.cwd())
     builds.require_joulia(root)
-    commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]
-    if options["head"] is None:
-        builds.require_clean(root)
+    commits = commits_of(root, options)
     window, repeats = SHORT if not metered() else LONG
     method = ["--window", options["window"] or window, "--repeats", options["repeats"] or repeats]
     plan = measure.Plan(
@@ -208,9 +210,7 @@ def revisions(options: dict[str, Any], about: dict[str, Any]) -> list[Verdict]:
         tell("looking for cases, warming caches")
         runner = measure.Runner(folder, options["timeout"], options["machine"])
         verdicts, base, head = measure.duel(sides["base"], sides["head"], plan, runner, tell)
-    if options["save"]:
-        for side, records in zip(builds.SIDES, (base, head), strict=True):
-            measure.save(options["save"] / f"{side}.jsonl", records)
+    save(options["save"], base, head)
     return verdicts
 
 

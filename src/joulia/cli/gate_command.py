@@ -19,8 +19,8 @@ def revisions(
     options: dict[str, Any], words: tuple[str, ...], about: dict[str, Any]
 ) -> list[Verdict]:
     """Verdicts from two revisions, checked out, built, run in turn and cleaned away."""
-    from joulia.cli.gate_work import at_work
-    from joulia.gate import builds, checkouts, commands, measure
+    from joulia.cli.gate_work import at_work, commits_of, save
+    from joulia.gate import builds, checkouts, commands
     from joulia.gate.compare import Command
 
     terms = terms_of(options, about)
@@ -34,15 +34,13 @@ def revisions(
     if not options["base"]:
         raise JouliaError("nothing to compare with. Allowed: joulia gate --base REV -- COMMAND")
     figures = options["figures"]
-    if figures and (figures.is_absolute() or ".." in figures.parts):
+    if figures and (figures.is_absolute() or ".." in figures.parts or not figures.parts):
         raise JouliaError(
             f"--figures {figures} is not allowed. Allowed: a file or asv's results "
             "directory in the checkout, as in out.json"
         )
     root = builds.repository(Path.cwd(), allowed="a folder of the project to judge")
-    commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]
-    if options["head"] is None:
-        builds.require_clean(root)
+    commits = commits_of(root, options)
     command = Command(words)
     budget = options["pairs"], 60.0 * options["budget"], repeats_of(options["repeats"])
     plan = commands.Plan(command, terms, *budget)
@@ -62,12 +60,11 @@ def revisions(
                 checkouts.build(checkout, options["build"])
         tell("warming caches")
         with commands.Runner(
-            folder, command, options["timeout"], figures, options["machine"]
-        ) as runner:
+            folder, command, options["timeout"], figures, options["machine"],
+            metered=terms.judged("energy"),
+        ) as runner:  # fmt: skip
             verdicts, base, head = commands.duel(sides["base"], sides["head"], plan, runner, tell)
-    if options["save"]:
-        for side, runs in zip(builds.SIDES, (base, head), strict=True):
-            measure.save(options["save"] / f"{side}.jsonl", runs)
+    save(options["save"], base, head)
     return verdicts
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from joulia.gate.runs import Run
+    from joulia.records.record import Record
 
 Tell = Callable[..., None]
 """`tell(what, done, of)`: what is under way."""
@@ -42,6 +46,25 @@ def at_work() -> Iterator[tuple[Path, Tell]]:
     except KeyboardInterrupt:
         click.echo("joulia: interrupted; the two builds are removed", err=True)
         raise SystemExit(130) from None
+
+
+def commits_of(root: Path, options: dict[str, Any]) -> list[str]:
+    """Base and head; JouliaError for a revision that is none, or changes that are not committed."""
+    from joulia.gate import builds
+
+    commits = [builds.resolve(root, options[side] or "HEAD") for side in builds.SIDES]
+    if options["head"] is None:
+        builds.require_clean(root)
+    return commits
+
+
+def save(folder: Path | None, *sides: Sequence[Record] | Sequence[Run]) -> None:
+    """Keep what was measured of base and of head, where a folder is named."""
+    from joulia.gate import builds, measure
+
+    if folder is not None:
+        for side, measured in zip(builds.SIDES, sides, strict=True):
+            measure.save(folder / f"{side}.jsonl", measured)
 
 
 def _interrupt(number: int, frame: Any) -> None:

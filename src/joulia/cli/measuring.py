@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @arguments.PARAM
 @click.option("--preset", help="quick, full or gpu: a ready-made matrix")
 @arguments.repeats(None, "9; quick: 7, gpu: 5")
-@arguments.window(None, "0.5; quick, gpu: 0.2")
+@arguments.window(None, "0.5; quick: 0.15, gpu: 0.2")
 @arguments.timeout()
 @click.option(
     "--energy-tolerance",

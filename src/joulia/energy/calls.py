@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from joulia.energy.monitor import EnergyMonitor
-from joulia.energy.readings import Window
-from joulia.energy.result import energy_result
+from joulia.energy.result import energy_result, without_advice
 from joulia.records.parts import Energy
 
 Value = TypeVar("Value")
@@ -48,15 +47,6 @@ class Called(Generic[Value]):
     reason: str | None
 
 
-def begin_anew(energy: EnergyMonitor, idles: Sequence[Window] = ()) -> None:
-    """Forget what was measured: the same meters measure something else.
-
-    `idles` is rest that was measured just before it.
-    """
-    energy.windows, energy.voids, energy.idles = [], [], list(idles)
-    energy.busy, energy.read_errors = [], []
-
-
 def measure(
     energy: EnergyMonitor, call: Callable[[], Value], window_s: float, windows: int
 ) -> Called[Value]:
@@ -66,7 +56,7 @@ def measure(
     `joulia run` do, for counters lag. `energy` knows the periods of its meters already.
     """
     value = call()
-    begin_anew(energy)
+    energy.begin_anew()
     planned_s = energy.window_s(window_s, max(window_s, LONGEST_WINDOW_S))
     calls, lead = counts(energy, call, planned_s)
     energy.idle()
@@ -82,8 +72,7 @@ def measure(
     energy.idle()
     data, reason = energy_result(energy, calls)
     if data is None:
-        # Its advice is an option of `joulia run`.
-        return Called(value, None, (reason or "no joules").partition(" (joulia run ")[0])
+        return Called(value, None, without_advice(reason))
     if len(energy.windows) < FEWEST_WINDOWS:
         voids = f"{len(energy.voids)} of {windows} windows were void: {energy.voids[0]}"
         return Called(value, None, voids)

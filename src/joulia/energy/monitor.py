@@ -47,8 +47,8 @@ class EnergyMonitor:
     `everything` counts all GPUs. `spins` says that threads spin all the time, so that there is no
     idle to measure. `tolerance` is the relative error (one sigma) above which a window is too
     short. `window_s` is the window asked for, where that is known beforehand: a node's meter that
-    would stretch it more than `STRETCHED` times gives way to the node's parts. `opened` replaces
-    the meters of the file tree in tests.
+    would stretch it more than `STRETCHED` times gives way to the node's parts. `opened` are meters
+    in the place of those of the file tree.
     """
 
     def __init__(
@@ -104,6 +104,14 @@ class EnergyMonitor:
         self.busy: list[float] = []
         # On a virtual clock nothing wraps while nobody looks.
         self._polling = polling.start(self.meters if clock is raw_clock else (), self._joules)
+
+    def begin_anew(self, idles: Sequence[Window] = ()) -> None:
+        """Forget what was measured: the same meters measure something else.
+
+        `idles` is rest that was measured just before it.
+        """
+        self.windows, self.voids, self.idles = [], [], list(idles)
+        self.busy, self.read_errors = [], []
 
     def _settle(self, node: str) -> None:
         """What all readers see, and what of it counts; the same on every rank."""

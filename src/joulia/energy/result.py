@@ -88,6 +88,11 @@ def energy_result(
     return replace(data, flags=tuple(flags(energy, data, bytes_per_step))), None
 
 
+def without_advice(reason: str | None) -> str:
+    """Why there are no joules; the advice in it is an option of `joulia run`."""
+    return (reason or "no joules").partition(" (joulia run ")[0]
+
+
 def wraps_of(meter: Meter) -> int:
     """Wraps of a meter's counters so far; 0 where it tells none."""
     try:

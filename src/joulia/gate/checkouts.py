@@ -12,7 +12,7 @@ from pathlib import Path
 
 from joulia.errors import JouliaError
 from joulia.gate.builds import git
-from joulia.system.git import KEPT
+from joulia.system.git import environment
 from joulia.system.guard import guarded
 
 
@@ -67,11 +67,6 @@ def _origin(root: Path) -> str | None:
         return git(root, "remote", "get-url", "origin")
     except subprocess.CalledProcessError:
         return None
-
-
-def environment() -> dict[str, str]:
-    """This process's, without variables that name another repository, as a hook has them."""
-    return {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith("GIT_")}
 
 
 def build(checkout: Checkout, command: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joulia import meters
-from joulia.energy.calls import begin_anew
 from joulia.energy.monitor import EnergyMonitor
 from joulia.energy.rest import window_of
-from joulia.energy.result import energy_result
+from joulia.energy.result import energy_result, without_advice
 from joulia.errors import JouliaError
 from joulia.gate import child
 from joulia.gate.checkouts import Checkout, last_line
@@ -60,7 +58,8 @@ class Runner:
 
     Until `begin` a turn is one run without meters.
 
-    `figures` is the file of its own figures, by its place in the checkout.
+    `figures` is the file of its own figures, by its place in the checkout; where it is not to be
+    `metered`, no meter is opened.
     """
 
     def __init__(
@@ -70,6 +69,7 @@ class Runner:
         timeout_s: float,
         figures: Path | None = None,
         machine: str | None = None,
+        metered: bool = True,
     ) -> None:
         self.folder = folder
         self.command = command
@@ -79,7 +79,7 @@ class Runner:
         self.repeats = 1
         self.metered = False
         with signals.held():  # the threads of meters never take a signal that is meant for this one
-            opened = meters.open_all(meters.root(), raw_clock)
+            opened = meters.open_all(meters.root(), raw_clock) if metered else ([], {})
             self.energy = EnergyMonitor(OneRank(), everything=True, opened=opened)
         devices = [getattr(meter, "device", None) for meter in self.energy.meters]
         gpus = [_nvml_state.state_reader(device) for device in devices if device]
@@ -111,16 +111,13 @@ class Runner:
         """A turn of a side. JouliaError where the command tells a figure that is none."""
         out, err = files = [self.folder / name for name in ("stdout", "stderr")]
         own = checkout.folder / self.figures if self.figures else None
-        for old in (
-            *files,
-            *([own] if own else []),
-        ):  # they would be taken for this turn's
+        for old in filter(None, (*files, own)):  # they would be taken for this turn's
             if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)
             else:
-                old.unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    old.unlink()
         run = Run(checkout.side, checkout.commit, self.command.words, self.machine.id)
-        before = self.surroundings.look()
         energy: Energy | None = None
         reason: str | None = None
         afterwards: list[Moment] = []
@@ -130,6 +127,7 @@ class Runner:
 
         limits = [str(self.repeats), str(self.timeout_s)]
         with started(checkout, [*limits, *map(str, files)], self.command) as work:
+            before = self.surroundings.look()
             if self.metered:
                 lines, energy, reason = self.joules(work, then)
             else:
@@ -140,8 +138,10 @@ class Runner:
         if word != "ended":
             return replace(run, failure=self.failure(word, numbers), started=word != "error")
         if code := os.waitstatus_to_exitcode(int(numbers[0])):
-            how = f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
+            how = f"exit code {code}" if code > 0 else f"ended by {signals.name(-code)}"
             return replace(run, failure=how + last_line(err, out))
+        if len(ends) < self.repeats:
+            return replace(run, failure=self.failure("nothing", ()))
         used = [[float(number) for number in end[2:]] for end in ends]
         seconds, cpu_s, peaks = zip(*used, strict=True)
         around = self.surroundings.conditions(before, afterwards[0], sum(seconds), sum(cpu_s))
@@ -156,14 +156,13 @@ class Runner:
     ) -> tuple[list[str], Energy | None, str | None]:
         """The outcome of a turn, its joules, or why there are none; `then` is called after it."""
         rest = self.energy.idles[-1:]  # after the last turn, and so before this one
-        begin_anew(self.energy, rest)
+        self.energy.begin_anew(rest)
         lines, window = window_of(self.energy, work, then)
         if self.energy.active:
             self.energy.keep(window)
         data, reason = energy_result(self.energy, self.repeats)
         if data is None:
-            # Its advice is an option of `joulia run`.
-            return lines, None, (reason or "no joules").partition(" (joulia run ")[0]
+            return lines, None, without_advice(reason)
         return lines, replace(data, unit="J"), None
 
     def failure(self, word: str, numbers: Sequence[str]) -> str:

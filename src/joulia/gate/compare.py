@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -278,6 +279,10 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return 3 if outcomes & {"inconclusive", CONDITIONS_DIFFER} else 0
 
 
+NAMED = re.compile(r"(.+?=[-+.\deE]+%?|.+)(?:,|$)")
+"""A threshold; the name of a command's figure may hold commas."""
+
+
 def thresholds(
     text: str | None, defaults: Mapping[str, float] = THRESHOLDS, *, any_name: bool = False
 ) -> dict[str, float]:
@@ -286,7 +291,8 @@ def thresholds(
     With `any_name` a metric may be one that is known only when a command has told it.
     """
     limits = dict(defaults)
-    for part in filter(None, (text or "").split(",")):
+    parts = NAMED.findall(text or "") if any_name else (text or "").split(",")
+    for part in filter(None, parts):
         name, _, value = part.rpartition("=")
         try:
             number = float(value.rstrip("%")) / (100.0 if value.endswith("%") else 1.0)

@@ -233,10 +233,17 @@ def without_logarithm(draft: Verdict, base: Sequence[float], head: Sequence[floa
     return replace(draft, reason=reason)
 
 
+def why_no_joules(run: Run) -> str:
+    """Of a run whose joules are not compared."""
+    if run.energy:
+        return f"joules of {', '.join(run.energy.counted)}"
+    return run.energy_reason or "no joules"
+
+
 def nothing(draft: Verdict, base: Runs, head: Runs) -> Verdict:
     """The verdict where there is no pair: with the reason, and failed where head lost a figure."""
     if draft.metric in METRICS:
-        reasons = {run.side: run.energy_reason or "no joules" for run in (*base[-1:], *head[-1:])}
+        reasons = {run.side: why_no_joules(run) for run in (*base[-1:], *head[-1:])}
         each = [f"{side}: {reason}" for side, reason in reasons.items()]
         alike = len(set(reasons.values())) == 1
         reason = next(iter(reasons.values())) if alike else "; ".join(each)

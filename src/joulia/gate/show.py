@@ -82,12 +82,10 @@ def amount(value: float, unit: str) -> str:
 
 def shown(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
     """What gets a row; and, each once, why a metric was measured nowhere."""
-    notes: dict[str, None] = {}
-    for metric in dict.fromkeys(v.metric for v in verdicts):
-        of_metric = [v for v in verdicts if v.metric == metric]
-        if of_metric and all(v.verdict == "nothing measured" for v in of_metric):
-            notes |= {f"{metric}: nothing measured: {v.reason}": None for v in of_metric}
-    rows = [v for v in verdicts if not any(n.startswith(f"{v.metric}: ") for n in notes)]
+    measured = {v.metric for v in verdicts if v.verdict != "nothing measured"}
+    rows = [v for v in verdicts if v.metric in measured]
+    silent = (v for v in verdicts if v.metric not in measured)
+    notes = dict.fromkeys(f"{v.metric}: nothing measured: {v.reason}" for v in silent)
     return rows, list(notes)
 
 

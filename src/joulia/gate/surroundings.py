@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,6 @@ class Surroundings:
         A run is one sample. Who else used the cores is not told of one shorter than 0.3 s, for the
         kernel counts too coarsely.
         """
-        root, cores = self.root, self.cores
         told = system.shares(before.cpu, after.cpu, own_s) if seconds >= SPELL_S else None
         throttled = more(before.throttlings, after.throttlings)
         return Conditions(
@@ -61,22 +59,14 @@ class Surroundings:
             limit=DISTURBED,
             others=(told.others if told else None,),
             stolen=(told.stolen if told else None,),
-            load=system.load(root),
-            governor=system.governor(root, cores),
-            turbo=system.turbo(root),
-            smt=system.smt(root, cores),
             clock_before_hz=before.clock_hz,
             clock_hz=after.clock_hz,
             temperature_before_c=before.temperature_c,
             temperature_c=after.temperature_c,
             throttlings=None if throttled is None else round(throttled),
-            package_limits_w=system.package_limits_w(root),
-            quota_cores=system.quota_cores(root),
             quota_throttled_s=more(before.held_back_s, after.held_back_s),
-            huge_pages=system.huge_pages(root),
-            memory_nodes=system.memory_nodes(root),
-            wait=system.waiting(os.environ),
             gpus=tuple(gpu(*states) for states in zip(before.gpus, after.gpus, strict=True)),
+            **system.facts(self.root, self.cores),
         )
 
 

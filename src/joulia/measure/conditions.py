@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,19 +75,8 @@ class Watch:
         self.began: Moment | None = None
 
     def _facts(self) -> dict[str, Any]:
-        root, cores = self.root, self.bound
-        return {
-            "load": system.load(root),
-            "governor": system.governor(root, cores),
-            "turbo": system.turbo(root),
-            "smt": system.smt(root, cores),
-            "physical_cores": len(topology.read(cores, root).cores),
-            "package_limits_w": system.package_limits_w(root),
-            "quota_cores": system.quota_cores(root),
-            "huge_pages": system.huge_pages(root),
-            "memory_nodes": system.memory_nodes(root),
-            "wait": system.waiting(os.environ),
-        }
+        physical = len(topology.read(self.bound, self.root).cores)
+        return system.facts(self.root, self.bound) | {"physical_cores": physical}
 
     def before(self) -> None:
         """Look before a sample."""

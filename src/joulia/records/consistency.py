@@ -35,10 +35,17 @@ def contradictions(data: Mapping[str, Any], record: Record) -> Iterator[str]:
     elif record.time is not None or record.energy is not None:
         yield f"it is {record.status} and has figures all the same"
     energy = record.energy
-    summaries = {"time": record.time, "energy": energy, "energy.net": energy and energy.net}
+    summaries = {
+        "time": record.time,
+        "energy": energy,
+        "energy.net": energy and energy.net,
+        "energy.unused": energy and energy.unused,
+    }
     for name, part in summaries.items():
         if part is not None and not follows(part):
             yield f"its {name} (median, ci95) does not follow from the samples"
+    if energy and energy.unused and len(energy.unused.samples) != len(energy.samples):
+        yield "its energy.unused has other windows than its energy"
     if record.rates and record.time and record.work:
         for name in unlike(record.rates, record):
             yield f"its rates.{name} does not follow from work and time"

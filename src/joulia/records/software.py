@@ -60,13 +60,13 @@ SOURCES = frozenset({".py", ".jl", ".okl", ".h", ".cpp", ".hpp", ".f90", ".toml"
 @cache
 def code(kernel: str, bridge: str) -> str:
     """A digest of everything that decides what a case measures: spine, bridge, kernel's folder and
-    those of the kernels whose functions it uses."""
+    those of the kernels whose functions it uses or whose sources it imports."""
     here = HOME
     files = [file for name in WORKER for file in _sources(here / name)]
     files += _sources(here / "JouliaKernels")
     for name in (kernel, *registry.kernel(kernel).kernel.uses):
-        folder = registry.kernel(name).folder
-        files += [*_sources(folder), *_siblings(folder, here / "kernels")]
+        for folder in registry.kernel(name).folders():
+            files += [*_sources(folder), *_siblings(folder, here / "kernels")]
     if module := getattr(registry.bridge(bridge), "__file__", None):
         home = Path(module)
         files += _sources(home.parent if home.name == "__init__.py" else home)

@@ -61,12 +61,7 @@ def write(results: Sequence[Path], output: Path) -> Archived:
         REQUIREMENTS: requirements(locked).encode(),
     }
     data = pack(sealed(payload), moment(records))
-    partial = output.with_name(output.name + ".part")
-    try:
-        partial.write_bytes(data)
-        partial.replace(output)
-    except OSError as error:
-        raise JouliaError(f"cannot write {output}: {error.strerror}") from None
+    page.write_whole(output, data)
     return Archived(len(records), sha256(data), locked["unlike"])
 
 

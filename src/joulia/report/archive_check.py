@@ -26,7 +26,10 @@ from joulia.report import archive, page, page_text
 from joulia.report.environment import requirements, told
 from joulia.version import version
 
-DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+# Beside its own errors, tarfile lets those of the numbers in headers out.
+DAMAGED = (
+    tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 FOLDERS = (archive.ROOT, f"{archive.ROOT}/data")
 ALLOWED = "Allowed: what `joulia export --bundle` wrote"
 MOST = 160

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import shlex
@@ -83,12 +84,19 @@ def build(
 
 def write(path: Path, html: str) -> None:
     """Whole or not at all. JouliaError where the file cannot be written."""
+    write_whole(path, html.encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The same of any file."""
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
+        partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise JouliaError(f"cannot write {path}: {error.strerror}") from None
 
 

@@ -35,8 +35,9 @@ class _Reader(HTMLParser):
         self.in_table = self.in_table or (tag == "table" and given.get("id") == "all")
         if self.in_table and tag == "tr":
             self.page.table.append([])
-        self.in_cell = tag in ("td", "th")
-        if self.in_table and self.in_cell and self.page.table:
+        begins = tag in ("td", "th")
+        self.in_cell = self.in_cell or begins
+        if self.in_table and begins and self.page.table:
             self.page.table[-1].append("")
         self.say(" ".join(given[name] or "" for name in TOLD if name in given))
 

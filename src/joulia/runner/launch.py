@@ -20,7 +20,7 @@ from joulia.parallel.launchers import Launcher
 from joulia.records.codec import from_json
 from joulia.records.record import Measured
 from joulia.sites import site
-from joulia.system import waiting
+from joulia.system import signals, waiting
 from joulia.system.guard import guarded
 from joulia.system.interpreter import python
 from joulia.system.machine import usable_cores, usable_topology
@@ -229,7 +229,7 @@ def ending(code: int) -> str:
     number = -code if code < 0 else code - 128 if 128 < code < 160 else 0
     if not number:
         return f"ended with exit code {code} and no result"
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    name = signals.name(number)
     hint = " (out of memory?)" if name == "SIGKILL" else ""
     return f"killed by {name}{hint}"
 

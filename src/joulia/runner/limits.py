@@ -20,7 +20,6 @@ from typing import Any
 
 from joulia import meters
 from joulia.errors import Unavailable
-from joulia.meters import nvml
 from joulia.system.files import number
 from joulia.system.locks import locked
 from joulia.system.places import cache_dir
@@ -57,6 +56,8 @@ def present(setting: Setting, library: Any = None) -> int | None:
         return None if value is None else round(value)
     if setting.kind == GPU_CLOCK:
         return None
+    from joulia.meters import nvml
+
     library = library or nvml_library()
     try:
         handle = nvml.handle_of(library, setting.where)
@@ -70,6 +71,8 @@ def put(setting: Setting, library: Any = None) -> None:
     if setting.kind == FILE:
         _put_file(setting)
         return
+    from joulia.meters import nvml
+
     library = library or nvml_library()
     try:
         handle = nvml.handle_of(library, setting.where)
@@ -117,6 +120,8 @@ def nvml_library() -> Any:
 
     Raises Missing where there is none.
     """
+    from joulia.meters import nvml
+
     return nvml.load()
 
 

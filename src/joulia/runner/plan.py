@@ -96,8 +96,8 @@ def preset(
 
 
 def large_enough(kernel: Kernel) -> Shape:
-    """Its size `medium`, the last axis doubled until the fields hold GPU_BYTES."""
-    shape = kernel.sizes["medium"]
+    """Its size `medium`, or else its last one, the last axis doubled until GPU_BYTES are held."""
+    shape = kernel.sizes.get("medium") or [*kernel.sizes.values()][-1]
     while kernel.bytes_held(registry.case(kernel.name, ("numpy", "cpu"), shape)) < GPU_BYTES:
         shape = (*shape[:-1], 2 * shape[-1])
     return shape

@@ -90,7 +90,7 @@ def carry(package: dict[str, Any], depots: list[Path], folder: Path, project: st
     """Copy a package and its artifacts that are in a depot; the tree hashes of those."""
     source, what = Path(package["source"]), f"{package['name']} {package['version']}"
     install_them = "in that project, call Pkg.instantiate()"
-    if not source.is_dir():
+    if not package["source"] or not source.is_dir():
         raise Unavailable(f"{what} of {project} is not installed", install_them)
     copy(source, folder / PACKAGES / package["to"])
     held = set()

@@ -5,11 +5,13 @@ Everything is read below a root; what is not told, or cannot be read, is None an
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from joulia.system.files import cores_of, number, text
 
@@ -235,3 +237,21 @@ def memory_nodes(root: Path) -> str | None:
 def waiting(environment: Mapping[str, str]) -> dict[str, str]:
     """How threads wait, as far as the environment says."""
     return {name: environment[name] for name in WAITING if name in environment}
+
+
+# ---- all of it -----------------------------------------------------------------------------
+
+
+def facts(root: Path, cores: Sequence[int]) -> dict[str, Any]:
+    """What holds while a case or a command runs, by the names of `records.conditions`."""
+    return {
+        "load": load(root),
+        "governor": governor(root, cores),
+        "turbo": turbo(root),
+        "smt": smt(root, cores),
+        "package_limits_w": package_limits_w(root),
+        "quota_cores": quota_cores(root),
+        "huge_pages": huge_pages(root),
+        "memory_nodes": memory_nodes(root),
+        "wait": waiting(os.environ),
+    }

@@ -14,19 +14,23 @@ KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EX
 """Variables that say how git works; the others name a repository, as in a hook, not this one."""
 
 
+def environment() -> dict[str, str]:
+    """This process's, without variables that name another repository, as a hook has them."""
+    return {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith("GIT_")}
+
+
 def git(repository: Path, *arguments: str, patience_s: float | None = PATIENCE_S) -> str:
     """What git says of a repository, without the last line's end.
 
     Raises FileNotFoundError where there is no git, subprocess.CalledProcessError where it refuses
     and subprocess.TimeoutExpired where it does not answer; nothing of it then goes on.
     """
-    environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith("GIT_")}
     # To ask is not to write: other processes may hold the index.
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    told = environment() | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     command = ["git", "-C", str(repository), *arguments]
     with subprocess.Popen(
         command,
-        env=environment,
+        env=told,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

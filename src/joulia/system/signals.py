@@ -13,6 +13,11 @@ LOOK_S = 1.0
 """Seconds after which a command is looked at though nothing said that it ended."""
 
 
+def name(number: int) -> str:
+    """As people know it; real-time signals have no name."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """Keep signals that end a program waiting, in this thread and those that it starts.
