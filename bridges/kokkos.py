@@ -62,7 +62,7 @@ class KokkosCpp(_compilers.Language):
         except Unavailable as error:
             return error
         if device not in kokkos.enabled:
-            remedy = f"name one that was built with Kokkos_ENABLE_{device.upper()}: Kokkos_ROOT"
+            remedy = f"set Kokkos_ROOT to one that was built with Kokkos_ENABLE_{device.upper()}"
             return Unavailable(
                 f"the Kokkos in {kokkos.include.parent} was built without {SPACES[device]}", remedy
             )

@@ -26,6 +26,7 @@ from joulia.cli.metering import MeteredDomain
 from joulia.gate import show as gate
 from joulia.gate.compare import Verdict
 from joulia.records.record import Record
+from joulia.runner.cases import Planned
 from joulia.runner.session import Outcome
 from joulia.setup import doctor
 
@@ -271,13 +272,17 @@ def test_the_matrix_of_kernels_and_backends(joulia, width: int) -> None:
 def test_a_line_of_progress_leaves_out_defaults_and_what_would_break_it() -> None:
     swept = replace(SWEEP[1], case=SWEEP[1].case.with_params(cfl=0.125))
     outcomes = [Outcome(SWEEP[2], True), Outcome(swept, False)]
-    long = progress.line(outcomes, 5, 200).plain
+    planned = [Planned(outcome.record.case) for outcome in outcomes]
+    planned += [Planned(SWEEP[0].case), *[Planned(SWEEP[0].case, "not here")] * 2]
+    long = progress.line(outcomes, planned, 200).plain
     assert re.fullmatch(
         r"\[2/5\] valid shallow_water occa:openmp 256x256 float64 1r x 2t cfl=0.125, "
         r"ends about \d\d:\d\d:\d\d", long,
     ), long  # fmt: skip
-    assert progress.line(outcomes, 5, 80).plain == long.partition(", ends")[0]
-    first = progress.line(outcomes[:1], 5, 80).plain
+    assert progress.line(outcomes, planned, 80).plain == long.partition(", ends")[0]
+    nothing_left = [*planned[:2], *planned[3:]]
+    assert "ends" not in progress.line(outcomes, nothing_left, 200).plain, "skips take no time"
+    first = progress.line(outcomes[:1], planned, 80).plain
     assert first == f"[1/5] valid {label(SWEEP[2].case)} (resumed)"
     assert "=" not in first
 

@@ -72,7 +72,7 @@ def execute(
                 if skip in shown_skips:
                     continue  # a backend that is not here says so once
                 shown_skips.add(skip)
-            progress.console.print(line(outcomes, len(planned), err.width))
+            progress.console.print(line(outcomes, planned, err.width))
             if waits:
                 progress.console.print(f"  {waits.pop()}", markup=False)
     show([outcome.record for outcome in outcomes])
@@ -110,7 +110,7 @@ def bar_column(err: Console) -> BarColumn:
     return BarColumn(bar_width=max(4, min(40, err.width // 10)))
 
 
-def line(outcomes: Sequence[Outcome], cases: int, width: int) -> Text:
+def line(outcomes: Sequence[Outcome], planned: Sequence[Planned], width: int) -> Text:
     """What became of the case that ended last: its verdict first, and why.
 
     When the run will end is left out where it would break the line: the bar tells it too.
@@ -120,17 +120,19 @@ def line(outcomes: Sequence[Outcome], cases: int, width: int) -> Text:
     again = " (resumed)" if outcome.resumed else ""
     detail = f": {record.reasons[0]}" if record.reasons else ""
     text = Text.assemble(
-        f"[{len(outcomes)}/{cases}] ", status(record), f" {label(record.case)}{again}{detail}"
+        f"[{len(outcomes)}/{len(planned)}] ",
+        status(record),
+        f" {label(record.case)}{again}{detail}",
     )
-    end = left(outcomes, cases)
+    end = left(outcomes, planned)
     return text.append(end) if len(text) + len(end) <= width else text
 
 
-def left(outcomes: Sequence[Outcome], cases: int) -> str:
+def left(outcomes: Sequence[Outcome], planned: Sequence[Planned]) -> str:
     """When the run will end, from the mean duration of what it measured so far."""
 
-    took = [o.record.duration_s for o in outcomes if not o.resumed]
-    remaining = cases - len(outcomes)
+    took = [o.record.duration_s for o in outcomes if not o.resumed and o.record.status != "skipped"]
+    remaining = sum(entry.skip is None for entry in planned[len(outcomes) :])
     if not took or not remaining:
         return ""
     end = datetime.datetime.now() + datetime.timedelta(seconds=sum(took) / len(took) * remaining)

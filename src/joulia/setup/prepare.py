@@ -108,7 +108,11 @@ def warm(part: str, out: Console) -> None:
             out.print(f"{part}: ready, caches warm", markup=False)
             return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=out, transient=True) as progress:
+    if not out.is_terminal:
+        out.print(f"{part}: compiling {len(cases)} kernels, a minute or more", markup=False)
+    with Progress(
+        *columns, TimeElapsedColumn(), console=out, transient=True, disable=not out.is_terminal
+    ) as progress:
         task = progress.add_task(f"{part}: compiling kernels", total=len(cases))
         for case in compiled(cases):
             progress.update(task, description=f"{part}: {case.kernel} {case.dtype}", advance=1)
