@@ -70,3 +70,20 @@ def row_to_write(array: Any, offset: Any, count: Any) -> None:
     line = LINE_BYTES // array.itemsize
     for i in range(offset, offset + count + line - 1, line):
         prefetch_to_write(array, i)
+
+
+@numba.njit(**INLINED)
+def ask(
+    field: Any, at: Any, n: Any, nx: Any, plane: Any, reach: Any, begins: Any, ends: Any
+) -> None:
+    """Ask for what the row of n cells from `at` on will be the first to read of a field.
+
+    It reads `reach` cells on each side; a block reads as many rows beyond its first and its last
+    one.
+    """
+    row_to_read(field, at + reach * plane - reach, n + 2 * reach)
+    for i in range(1, reach + 1):
+        if begins:
+            row_to_read(field, at - i * nx, n)
+        if ends:
+            row_to_read(field, at + i * nx, n)

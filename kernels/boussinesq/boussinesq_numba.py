@@ -17,7 +17,7 @@ from numba import prange
 
 from joulia.bridges._numba_math import muladd
 from joulia.bridges._numba_rows import cells
-from joulia.kernels._numba_blocks import NEAR, blocks, buffers, part, row_to_read, row_to_write
+from joulia.kernels._numba_blocks import NEAR, ask, blocks, buffers, part, row_to_read, row_to_write
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, flux5
 from joulia.kernels.boussinesq.schemes import NONE, WENO5
 
@@ -194,31 +194,6 @@ def kept(out: Any, a: Any, b: Any, weights: Any) -> None:
         out[x] = muladd(second, b[x], first * a[x])
 
 
-@numba.njit(**INLINED)
-def ask(
-    q: Any, base: Any, at: Any, n: Any, nx: Any, plane: Any, begins: Any, ends: Any, upwind: Any
-) -> None:
-    """Ask for what the row from `at` on will be the first to read of q, and of `base`.
-
-    A block reads rows of q beyond its first and its last one.
-    """
-    if upwind is None:
-        row_to_read(q, at + plane - 1, n + 2)
-    else:
-        row_to_read(q, at + 3 * plane - 3, n + 6)
-    row_to_read(base, at, n)
-    if begins:
-        row_to_read(q, at - nx, n)
-        if upwind is not None:
-            row_to_read(q, at - 2 * nx, n)
-            row_to_read(q, at - 3 * nx, n)
-    if ends:
-        row_to_read(q, at + nx, n)
-        if upwind is not None:
-            row_to_read(q, at + 2 * nx, n)
-            row_to_read(q, at + 3 * nx, n)
-
-
 @numba.njit(**ROW)
 def block(
     part: Any, rows: Any, now: Any, base: Any, other: Any, new: Any, walls: Any, per_length: Any,
@@ -244,7 +219,9 @@ def block(
             for field in range(4):
                 if far and y >= ya:
                     begins, ends = y == ya, y == yb - 1
-                    ask(now[field], base[field], at + plane, n, nx, plane, begins, ends, upwind)
+                    beside = 1 if upwind is None else 3
+                    ask(now[field], at + plane, n, nx, plane, beside, begins, ends)
+                    row_to_read(base[field], at + plane, n)
                 side = 1 if field == U else nx if field == V else plane if field == W else 0
                 swept(
                     rows, field, now[field], u, v, w, z, y, at, part, (nx, plane), side,

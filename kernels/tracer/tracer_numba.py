@@ -17,7 +17,7 @@ from numba import prange
 
 from joulia.bridges._numba_math import muladd
 from joulia.bridges._numba_rows import cells
-from joulia.kernels._numba_blocks import NEAR, blocks, buffers, part, row_to_read, row_to_write
+from joulia.kernels._numba_blocks import NEAR, ask, blocks, buffers, part, row_to_read, row_to_write
 from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux1, flux3, flux5
 
 SIDES = PLANES, ROWS, COLUMNS = 32, 16, 512
@@ -94,23 +94,6 @@ def face(out: Any, c: Any, velocity: Any, at: Any, jump: Any, reach: Any, k: Any
 
 
 @numba.njit(**INLINED)
-def ask(c: Any, at: Any, n: Any, nx: Any, plane: Any, begins: Any, ends: Any) -> None:
-    """Ask for the cells that the row from `at` on will be the first to read.
-
-    A block reads three rows beyond its first and its last one.
-    """
-    row_to_read(c, at + 3 * plane - 3, n + 6)
-    if begins:
-        row_to_read(c, at - 3 * nx, n)
-        row_to_read(c, at - 2 * nx, n)
-        row_to_read(c, at - nx, n)
-    if ends:
-        row_to_read(c, at + nx, n)
-        row_to_read(c, at + 2 * nx, n)
-        row_to_read(c, at + 3 * nx, n)
-
-
-@numba.njit(**INLINED)
 def faces(
     rows: Any, c: Any, u: Any, v: Any, w: Any, z: Any, y: Any, za: Any, ya: Any, yb: Any,
     a: Any, b: Any, bottom: Any, top: Any, kx: Any, ky: Any, kz: Any,
@@ -131,7 +114,7 @@ def faces(
         level = TOP if z >= za else BOTTOM + y - ya
         reach = min(z + 1 - bottom, top - z - 1)
         if far:
-            ask(c, following, n, nx, plane, y == ya, y == yb - 1)
+            ask(c, following, n, nx, plane, 3, y == ya, y == yb - 1)
         face(cells(rows, level * width, n), c, w, at + plane, plane, reach, kz)
         if far:
             row_to_read(w, following + plane, n)
