@@ -1,16 +1,20 @@
 """
 dT/dt = d/dz(kappa dT/dz) by backward Euler with KernelAbstractions: Thomas' algorithm.
 
-A work-item goes up a block of columns beside each other in a row, and down again; what the way down
-needs of the way up, c, stays in the cache, and d stands in the result. Where a work-item has a single column, c takes the
-place of the temperature, which nobody reads after the step, and d that of the result.
+A work-item goes up a block of columns beside each other in a row, and down again; what the way
+down needs of the way up, c and d, stays in the cache. Levels lie far apart in memory, so that no
+processor foresees the next row: it is asked for two levels ahead. Where a work-item has a single
+column, c takes the place of the temperature, which nobody reads after the step, and d that of the
+result.
 """
 module column
 
-using ..JouliaKernels: OneCell, each_block, each_row, muladd
+using ..JouliaKernels: OneCell, each_block, each_row, muladd, row_to_read, row_to_write
 
-# Elements of c, and the most columns of a block.
-const ELEMENTS, COLUMNS = 32768, 512
+# Elements of c, and of d, and the most columns of a block.
+const ELEMENTS, COLUMNS = 32768, 256
+# Levels.
+const AHEAD = 2
 
 """
 c, d and e = 1 - c of a level from those of the level below; `below` and `above` are dt kappa / dz^2
@@ -24,51 +28,58 @@ end
 
 @inline mixing(here, over, stable, unstable) = ifelse(over < here, unstable, stable)
 
-# Where the rows of a block's buffers are: dt kappa / dz^2 of the face below, d, e, and c by level.
-const BELOW, D, E, C = 1, 2, 3, 3
+# Where the rows of a block's buffers are: dt kappa / dz^2 of the face below, e, d = 0 below the
+# lowest level, and then c and d of each level.
+const BELOW, E, ZEROS, LEVELS = 1, 2, 3, 3
+c_of(k) = LEVELS + 2k
+d_of(k) = k == 0 ? ZEROS : LEVELS + 2k - 1
 
 "Up one level, the k-th."
-@inline function up(xs, y, z, k, rows, temperature, out, stable, unstable)
+@inline function up(xs, y, z, k, rows, temperature, stable, unstable)
     x0 = first(xs) - 1
+    c_here, d_here, d_below = c_of(k), d_of(k), d_of(k - 1)
     @inbounds @simd ivdep for i in 1:length(xs)
         here = temperature[x0+i, y, z]
         above = mixing(here, temperature[x0+i, y, z+1], stable, unstable)
-        c, d, e = eliminate(here, rows[i, BELOW], above, rows[i, D], rows[i, E])
-        rows[i, C+k] = c
-        rows[i, D] = d
+        c, d, e = eliminate(here, rows[i, BELOW], above, rows[i, d_below], rows[i, E])
+        rows[i, c_here] = c
+        rows[i, d_here] = d
         rows[i, E] = e
         rows[i, BELOW] = above
-        out[x0+i, y, z] = d
     end
 end
 
-@inline function highest(xs, y, z, rows, temperature, out, cooling)
+@inline function highest(xs, y, z, k, rows, temperature, out, cooling)
     x0 = first(xs) - 1
+    d_below = d_of(k - 1)
     @inbounds @simd ivdep for i in 1:length(xs)
         here = temperature[x0+i, y, z] - cooling
-        _, d, _ = eliminate(here, rows[i, BELOW], zero(here), rows[i, D], rows[i, E])
+        _, d, _ = eliminate(here, rows[i, BELOW], zero(here), rows[i, d_below], rows[i, E])
         out[x0+i, y, z] = d
     end
 end
 
 @inline function down(xs, y, z, k, rows, out)
     x0 = first(xs) - 1
+    c_here, d_here = c_of(k), d_of(k)
     @inbounds @simd ivdep for i in 1:length(xs)
-        out[x0+i, y, z] = muladd(rows[i, C+k], out[x0+i, y, z+1], out[x0+i, y, z])
+        out[x0+i, y, z] = muladd(rows[i, c_here], out[x0+i, y, z+1], rows[i, d_here])
     end
 end
 
 function columns(xs, ys, zs, rows, temperature, out, stable, unstable, cooling)
     levels = length(zs)
     for y in ys
-        @inbounds for row in (BELOW, D, E), i in 1:length(xs)
+        @inbounds for row in (BELOW, E, ZEROS), i in 1:length(xs)
             rows[i, row] = 0
         end
         for k in 1:levels-1
-            up(xs, y, zs[k], k, rows, temperature, out, stable, unstable)
+            k + AHEAD <= levels && row_to_read(temperature, xs, y, zs[k+AHEAD])
+            up(xs, y, zs[k], k, rows, temperature, stable, unstable)
         end
-        highest(xs, y, last(zs), rows, temperature, out, cooling)
+        highest(xs, y, last(zs), levels, rows, temperature, out, cooling)
         for k in levels-1:-1:1
+            k > AHEAD && row_to_write(out, xs, y, zs[k-AHEAD])
             down(xs, y, zs[k], k, rows, out)
         end
     end
@@ -78,7 +89,7 @@ function mix(backend, box, temperature, out, stable, unstable, cooling)
     levels = box[2] - box[1]
     levels > 0 || return nothing
     width = min(COLUMNS, ELEMENTS ÷ levels ÷ 8 * 8)
-    each_block(columns, backend, box, (width, 1, levels), (width, C + levels),
+    each_block(columns, backend, box, (width, 1, levels), (width, LEVELS + 2levels),
                temperature, out, stable, unstable, cooling)
 end
 

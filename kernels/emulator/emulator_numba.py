@@ -15,7 +15,7 @@ from numba import prange
 
 from joulia.bridges._numba_lanes import LANE_BYTES, larger, load, muladd, store
 from joulia.bridges._numba_math import muladd as fused
-from joulia.kernels.column.column_numba import eliminate, substitute
+from joulia.kernels.column.column_numba import eliminate
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 INLINED: dict[str, Any] = FLAGS | {"_nrt": False, "forceinline": True}
@@ -133,22 +133,35 @@ def refine(t: Any, low: Any, high: Any, fine: Any, offset: Any) -> None:
 
 
 @numba.njit(**INLINED)
-def finish(here: Any, q: Any, below: Any, d: Any, e: Any, result: Any) -> None:
+def finish(here: Any, q: Any, below: Any, d_below: Any, e: Any, result: Any) -> None:
     """The highest level, from which the flux takes heat."""
     one = here.dtype.type(1.0)
     for i in range(here.size):
-        result[i] = fused(below[i], d[i], here[i] - q[i]) / fused(below[i], e[i], one)
+        result[i] = fused(below[i], d_below[i], here[i] - q[i]) / fused(below[i], e[i], one)
+
+
+@numba.njit(**INLINED)
+def substitute(c: Any, over: Any, result: Any) -> None:
+    """In the place of d."""
+    for i in range(result.size):
+        result[i] = fused(c[i], over[i], result[i])
 
 
 @numba.njit(**ROW)
 def mix(t: Any, out: Any, c: Any, rows: Any, n: Any, stable: Any, unstable: Any) -> None:
-    """A step of `column` on n columns: t, out and c [level][column], of rows below, d, e and q."""
+    """A step of `column` on n columns: t, out and c [level][column].
+
+    `rows` are dt kappa / dz^2 of the face below, d = 0 below the lowest level, e, and q. On the way
+    up d stands in `out`.
+    """
     top = len(t) - 1
-    below, d, e, q = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
+    below, d_below, e, q = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
     rows[:3] = 0.0
     for k in range(top):
-        eliminate(t[k, :n], t[k + 1, :n], below, d, e, c[k, :n], out[k, :n], stable, unstable)
-    finish(t[top, :n], q, below, d, e, out[top, :n])
+        d = out[k, :n]
+        eliminate(t[k, :n], t[k + 1, :n], below, d_below, e, c[k, :n], d, stable, unstable)
+        d_below = d
+    finish(t[top, :n], q, below, d_below, e, out[top, :n])
     for k in range(top - 1, -1, -1):
         substitute(c[k, :n], out[k + 1, :n], out[k, :n])
 
