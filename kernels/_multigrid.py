@@ -200,13 +200,7 @@ def correct(
     stage, level = stages[0], levels[0]
     first, second = stage.before
     ends = walls(exchange.tile)
-    # Functions count cells of an array from 1, where a halo of one cell ends.
-    origins = (
-        start - (exchange.tile.halo - 1 >> half)
-        for start, half in zip(level.part[::2], stage.halved, strict=True)
-    )
-    sizes = level.exchange.tile.padded[1:]
-    places = (*stage.halved, *origins, *sizes, *ends)
+    places = (*located(exchange.tile, level.part, level.exchange.tile, stage.halved), *ends)
     for _ in exchange(x):
         pass
     for _ in exchange():
@@ -219,6 +213,18 @@ def correct(
         ops.correct(box, x, correction, b, y, *places, *second)
     for box in exchange(y):
         ops.sweep(box, y, b, x, *ends, *first)
+
+
+@cache
+def located(
+    tile: Tile, part: tuple[int, ...], coarse: Tile, halved: tuple[int, ...]
+) -> tuple[int, ...]:
+    """(sz, sy, sx, oz, oy, ox, my, mx): how a level's cells find theirs in the next."""
+    # Functions count cells of an array from 1, where a halo of one cell ends.
+    origins = (
+        start - (tile.halo - 1 >> half) for start, half in zip(part[::2], halved, strict=True)
+    )
+    return (*halved, *origins, *coarse.padded[1:])
 
 
 def solved(ops: Any, level: Level, levels: Any, stages: tuple[Stage, ...]) -> Any:

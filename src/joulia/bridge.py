@@ -270,8 +270,15 @@ class Rows:
     targets: Host
 
 
-def rows(shape: Shape, copies: Sequence[tuple[Box, Box]]) -> list[Rows]:
-    """The boxes' copies as rows along the last axis, for compiled copiers."""
+FEW = 2048
+"""Cells whose copy costs no more than a call does."""
+
+
+def rows(shape: Shape, copies: Sequence[tuple[Box, Box]], few: int = FEW) -> list[Rows]:
+    """The boxes' copies as rows along the last axis, for compiled copiers, by their lengths.
+
+    Each length is a call of its own: of at most `few` cells, all are rows of the same length.
+    """
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     by_length: dict[int, list[tuple[Host, Host]]] = {}
     for pair in copies:
@@ -284,12 +291,27 @@ def rows(shape: Shape, copies: Sequence[tuple[Box, Box]]) -> list[Rows]:
             starts.append(begin.ravel())
         if length > 0 and starts[0].size:
             by_length.setdefault(length, []).append((starts[0], starts[1]))
+    if sum(length * part[0].size for length, parts in by_length.items() for part in parts) <= few:
+        by_length = in_one_length(by_length)
     every = []
     for length, parts in by_length.items():
         sources, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(targets)
         every.append(Rows(length, sources[order], targets[order]))
     return every
+
+
+def in_one_length(
+    by_length: dict[int, list[tuple[Host, Host]]],
+) -> dict[int, list[tuple[Host, Host]]]:
+    """Rows cut into the longest pieces that all of them have."""
+    common = math.gcd(*by_length)
+    cut: list[tuple[Host, Host]] = []
+    for length, parts in by_length.items():
+        pieces = np.arange(0, length, common)
+        for sources, targets in parts:
+            cut.append(((sources[:, None] + pieces).ravel(), (targets[:, None] + pieces).ravel()))
+    return {common: cut} if cut else {}
 
 
 STAGGER_BYTES = 4096 + 5 * 64

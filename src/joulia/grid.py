@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import EllipsisType
 
 from joulia.case import Shape
@@ -29,15 +30,15 @@ class Tile:
     halo: int
     periodic: tuple[bool, ...]
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
 
-    @property
+    @cached_property
     def padded(self) -> Shape:
         return tuple(n + 2 * self.halo for n in self.shape)
 
-    @property
+    @cached_property
     def interior(self) -> Box:
         """The cells that the tile owns, as a box of the padded array."""
         return flatten((self.halo, self.halo + n) for n in self.shape)
