@@ -22,10 +22,10 @@ from joulia.kernels._weno_numba import FLAGS, INLINED, ROW, flux, flux1, flux3, 
 from joulia.kernels.boussinesq.schemes import NONE, WENO5
 
 SIDES = PLANES, ROWS, COLUMNS = 32, 8, 256
-# Buffers, a row each: fluxes through west faces, what carries; then for each field those through
-# south faces of even and odd rows, and through bottoms of a block's rows, of even and odd planes.
-WEST, SPEED, SOUTH, BOTTOM = 0, 1, 2, 10
-BUFFERS = BOTTOM + 4 * 2 * ROWS
+# Buffers, a row each: fluxes through west faces, what carries, fluxes through tops; then for each
+# field those through south faces of even and odd rows, and through the bottoms of a block's rows.
+WEST, SPEED, TOP, SOUTH, BOTTOM = 0, 1, 2, 3, 11
+BUFFERS = BOTTOM + 4 * ROWS
 U, V, W, B = 0, 1, 2, 3
 
 
@@ -88,10 +88,14 @@ def fluxes(
 def inflow(
     west: Any, south: Any, north: Any, bottom: Any, top: Any, idx: Any, idy: Any, idz: Any
 ) -> None:
-    """What flows into each cell of a row less what flows out, in the place of `west`."""
+    """What flows into each cell of a row less what flows out, in the place of `west`.
+
+    `bottom` becomes `top`.
+    """
     for x in range(south.size):
         across = muladd(west[x] - west[x + 1], idx, (south[x] - north[x]) * idy)
         west[x] = muladd(bottom[x] - top[x], idz, across)
+        bottom[x] = top[x]
 
 
 @numba.njit(**INLINED)
@@ -101,7 +105,8 @@ def inflow_centred(
 ) -> None:  # fmt: skip
     """The same of means, in one loop: a flux through a west face costs less than its place.
 
-    q begins one cell west of the others; `south` becomes the fluxes through north faces.
+    q begins one cell west of the others; `south` becomes the fluxes through north faces, `bottom`
+    those through tops.
     """
     half = rate.dtype.type(0.5)
     for x in range(rate.size):
@@ -111,7 +116,7 @@ def inflow_centred(
         through = flux(half * (v_other[x] + v[x]), half * (here + north[x]), here, north[x], ky)
         across = muladd(west - east, idx, (south[x] - through) * idy)
         rate[x] = muladd(bottom[x] - top[x], idz, across)
-        south[x] = through
+        south[x], bottom[x] = through, top[x]
 
 
 @numba.njit(**INLINED)
@@ -132,9 +137,8 @@ def swept(
     n = b - a
     width = rows.shape[1]
     speed = cells(rows, SPEED * width, n)
-    level = BOTTOM + 2 * ROWS * field + y - ya
-    bottom = cells(rows, (level + ROWS * (z & 1)) * width, n)
-    top = cells(rows, (level + ROWS * ((z + 1) & 1)) * width, n)
+    bottom = cells(rows, (BOTTOM + ROWS * field + y - ya) * width, n)
+    top = bottom if z < za else cells(rows, TOP * width, n)
     if y >= ya:
         fluxes(top, speed, q, w, at + plane, side, plane, reach, kz, carries, upwind)
     if z < za:
@@ -187,6 +191,12 @@ def pushed(
 
 
 @numba.njit(**INLINED)
+def copied(out: Any, values: Any) -> None:
+    for x in range(out.size):
+        out[x] = values[x]
+
+
+@numba.njit(**INLINED)
 def kept(out: Any, a: Any, b: Any, weights: Any) -> None:
     """The same where nothing changes."""
     first, second, _ = weights
@@ -207,9 +217,10 @@ def block(
     plane = u.shape[1] * nx
     n = b - a
     width = rows.shape[1]
-    rate = cells(rows, WEST * width, n)
+    rate, free = cells(rows, WEST * width, n), cells(rows, SPEED * width, n)
+    in_place = other[U].ctypes.data == new[U].ctypes.data
     one = rate.dtype.type(1.0)
-    far = u.size > NEAR
+    far = 4 * u.size > NEAR  # a dozen arrays share the caches
     for z in range(za - 1, zb):
         # How far walls are from the tops of this plane, and from the next plane's w.
         reach, reach_w = min(z + 1 - bottom, top - z - 1), min(z + 1 - bottom, top - z)
@@ -235,6 +246,10 @@ def block(
                     row_to_write(new[field], at + plane, n)
                 out = cells(new[field], at, n)
                 first, second = cells(base[field], at, n), cells(other[field], at, n)
+                if in_place:
+                    # LLVM takes no vectors where a loop writes what it reads by another view.
+                    copied(free, second)
+                    second = free
                 if field == U:
                     here, north = cells(v, at - 1, n + 1), cells(v, at + nx - 1, n + 1)
                     turned(out, first, second, rate, here, north, f, weights)
