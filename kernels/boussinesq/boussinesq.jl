@@ -2,13 +2,14 @@
 u* = a A + b B + g G(u) of Boussinesq flow on a C-grid with KernelAbstractions: fluxes through faces.
 
 A work-item sweeps a block and keeps row buffers of each field's fluxes in x and y and a plane buffer
-in z, so that every flux is computed once. Where a work-item has a single cell, it computes all of
-that cell's.
+in z, so that every flux is computed once. Between two loops a row asks for what the same row of the
+next plane will be the first to read and write. Where a work-item has a single cell, it computes all
+of that cell's.
 """
 module boussinesq
 
 using KernelAbstractions
-using ..JouliaKernels: OneCell, each_block, each_row, muladd
+using ..JouliaKernels: OneCell, each_block, each_row, muladd, row_to_read, row_to_write
 
 include("../_weno.jl")
 
@@ -98,6 +99,21 @@ end
     end
 end
 
+# How many cells on either side of a face a scheme reads.
+reads(_) = 1
+reads(::Val{:weno5}) = 3
+
+"What the same row of the next plane will be the first to read of a field, and of a stage's state."
+@inline function ask(scheme, q, state, xs, ys, y, z)
+    reach = reads(scheme)
+    row_to_read(q, first(xs)-reach:last(xs)+reach, y, z + 1 + reach)
+    row_to_read(state, xs, y, z + 1)
+    for i in 1:reach
+        y == first(ys) && row_to_read(q, xs, y - i, z + 1)
+        y == last(ys) && row_to_read(q, xs, y + i, z + 1)
+    end
+end
+
 @inline function field_row!(scheme, ::Val{F}, rows, xs, ys, y, z, now, a, b, new, walls, geometry,
                             diffusivity, f, n2, weights) where {F}
     idx, idy, idz = geometry
@@ -109,10 +125,13 @@ end
     if y == y0
         flux_row!(scheme, rows, south, n, west, y, z, q, v, along, Y, diffusivity * idy, 3)
     end
+    ask(scheme, q, a, xs, ys, y, z)
     flux_row!(scheme, rows, WEST, n + 1, west, y, z, q, u, along, X, diffusivity * idx, 3)
     flux_row!(scheme, rows, north, n, west, y + 1, z, q, v, along, Y, diffusivity * idy, 3)
     flux_row!(scheme, rows, TOP, n, west, y, z + 1, q, w, along, Z, diffusivity * idz,
               reach(Val(F), z + 1, walls))
+    row_to_read(b, xs, y, z + 1)
+    row_to_write(new, xs, y, z + 1)
     moves = !(F == 3 && z == walls[1])  # nothing accelerates w on a wall
     @inbounds @simd ivdep for i in 1:n
         rate = inflow(rows[i, WEST], rows[i+1, WEST], rows[i, south], rows[i, north],

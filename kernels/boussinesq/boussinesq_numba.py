@@ -287,11 +287,14 @@ def divergence(box: Any, u1: Any, v1: Any, w1: Any, rhs: Any, sx: Any, sy: Any, 
     z0, z1, y0, y1, a, b = box
     real = rhs.dtype.type
     sx, sy, sz = real(sx), real(sy), real(sz)
+    n, nx = b - a, rhs.shape[2]
+    plane = rhs.shape[1] * nx
     for z in prange(z0, z1):
         for y in range(y0, y1):
+            at = z * plane + y * nx + a
             diverge(
-                rhs[z, y, a:b], u1[z, y, a : b + 1], v1[z, y, a:b], v1[z, y + 1, a:b],
-                w1[z, y, a:b], w1[z + 1, y, a:b], sx, sy, sz,
+                cells(rhs, at, n), cells(u1, at, n + 1), cells(v1, at, n), cells(v1, at + nx, n),
+                cells(w1, at, n), cells(w1, at + plane, n), sx, sy, sz,
             )  # fmt: skip
 
 
@@ -302,13 +305,16 @@ def project(
     z0, z1, y0, y1, a, b = box
     real = p.dtype.type
     gx, gy, gz = real(gx), real(gy), real(gz)
+    n, nx = b - a, p.shape[2]
+    plane = p.shape[1] * nx
     for z in prange(z0, z1):
         for y in range(y0, y1):
-            here = p[z, y, a:b]
-            lose(u1[z, y, a:b], p[z, y, a - 1 : b - 1], here, gx)
-            lose(v1[z, y, a:b], p[z, y - 1, a:b], here, gy)
+            at = z * plane + y * nx + a
+            here = cells(p, at, n)
+            lose(cells(u1, at, n), cells(p, at - 1, n), here, gx)
+            lose(cells(v1, at, n), cells(p, at - nx, n), here, gy)
             if z != bottom:
-                lose(w1[z, y, a:b], p[z - 1, y, a:b], here, gz)
+                lose(cells(w1, at, n), cells(p, at - plane, n), here, gz)
 
 
 @cache

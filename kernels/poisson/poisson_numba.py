@@ -15,6 +15,7 @@ import numpy as np
 from numba import prange
 
 from joulia.bridges._numba_math import muladd
+from joulia.bridges._numba_rows import cells
 
 FLAGS: dict[str, Any] = {"cache": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 ROW: dict[str, Any] = FLAGS | {"_nrt": False, "forceinline": True}
@@ -44,6 +45,20 @@ def add_row(
         value = muladd(wx, row[x] + row[x + 2], value)
         value = muladd(wy, south[x] + north[x], value)
         out[x] = muladd(wz, below[x] + above[x], value)
+
+
+@numba.njit(**ROW)
+def sweep_at(
+    out: Any, x: Any, b: Any, at: Any, under: Any, over: Any, n: Any,
+    u: Any, v: Any, wx: Any, wy: Any, wz: Any,
+) -> None:  # fmt: skip
+    """`sweep_row` of the n cells from offset `at` on; `under` and `over` are how far the planes
+    beside it are."""
+    nx = x.shape[2]
+    sweep_row(
+        out, cells(x, at - 1, n + 2), cells(x, at - nx, n), cells(x, at + nx, n),
+        cells(x, at + under, n), cells(x, at + over, n), cells(b, at, n), u, v, wx, wy, wz,
+    )  # fmt: skip
 
 
 @numba.njit(**ROW)
@@ -96,14 +111,14 @@ def sweep(
         return
     real = x.dtype.type
     ru, rv, rx, ry, rz = real(u), real(v), real(wx), real(wy), real(wz)
+    _, ny, nx = x.shape
+    plane = ny * nx
     for z in prange(z0, z1):
-        low, high = max(z - 1, bottom), min(z + 1, top - 1)
+        under, over = (max(z - 1, bottom) - z) * plane, (min(z + 1, top - 1) - z) * plane
         for y in range(y0, y1):
-            sweep_row(
-                out[z, y, x0:x1], x[z, y, x0 - 1 : x1 + 1], x[z, y - 1, x0:x1],
-                x[z, y + 1, x0:x1], x[low, y, x0:x1], x[high, y, x0:x1], b[z, y, x0:x1],
-                ru, rv, rx, ry, rz,
-            )  # fmt: skip
+            at = z * plane + y * nx + x0
+            result = cells(out, at, x1 - x0)
+            sweep_at(result, x, b, at, under, over, x1 - x0, ru, rv, rx, ry, rz)
 
 
 @numba.njit(parallel=True, **FLAGS)
@@ -118,31 +133,32 @@ def coarsen(
     real = x.dtype.type
     ru, rv, rx, ry, rz = real(u), real(v), real(wx), real(wy), real(wz)
     xa, xb = ((x0 - ox) << sx) + 1, ((x1 - ox) << sx) + 1
+    n = xb - xa
+    _, ny, nx = x.shape
+    plane = ny * nx
     for parent in prange(z0, z1):
-        sums = np.empty(xb - xa, x.dtype)
+        sums = np.empty(n, x.dtype)
         za, ya = ((parent - oz) << sz) + 1, ((y0 - oy) << sy) + 1
         for row in range(y0, y1):
             first = True
             for z in range(za, za + (1 << sz)):
-                low, high = max(z - 1, bottom), min(z + 1, top - 1)
+                under, over = (max(z - 1, bottom) - z) * plane, (min(z + 1, top - 1) - z) * plane
                 for y in range(ya, ya + (1 << sy)):
+                    at = z * plane + y * nx + xa
                     if first:
-                        sweep_row(
-                            sums, x[z, y, xa - 1 : xb + 1], x[z, y - 1, xa:xb],
-                            x[z, y + 1, xa:xb], x[low, y, xa:xb], x[high, y, xa:xb],
-                            b[z, y, xa:xb], ru, rv, rx, ry, rz,
-                        )  # fmt: skip
+                        sweep_at(sums, x, b, at, under, over, n, ru, rv, rx, ry, rz)
                     else:
                         add_row(
-                            sums, x[z, y, xa - 1 : xb + 1], x[z, y - 1, xa:xb],
-                            x[z, y + 1, xa:xb], x[low, y, xa:xb], x[high, y, xa:xb],
-                            b[z, y, xa:xb], ru, rv, rx, ry, rz,
+                            sums, cells(x, at - 1, n + 2), cells(x, at - nx, n),
+                            cells(x, at + nx, n), cells(x, at + under, n), cells(x, at + over, n),
+                            cells(b, at, n), ru, rv, rx, ry, rz,
                         )  # fmt: skip
                     first = False
+            result = cells(coarse, (parent * my + row) * mx + x0, x1 - x0)
             if sx:
-                pair_row(coarse[parent, row, x0:x1], sums)
+                pair_row(result, sums)
             else:
-                copy_row(coarse[parent, row, x0:x1], sums)
+                copy_row(result, sums)
             ya += 1 << sy
 
 
@@ -161,28 +177,32 @@ def correct(
     # The row's parents, and where its first cell is among their cells.
     xa, xb = ((x0 - 1) >> sx) + ox, ((x1 - 2) >> sx) + ox + 1
     skipped = (x0 - 1) & sx
+    n, parents = x1 - x0, xb - xa
+    _, ny, nx = x.shape
+    plane, deep = ny * nx, my * mx
     for z in prange(z0, z1):
         raised = np.empty((xb - xa) << sx, x.dtype)
         low, high = max(z - 1, bottom), min(z + 1, top - 1)
         here, under, over = ((z - 1) >> sz) + oz, ((low - 1) >> sz) + oz, ((high - 1) >> sz) + oz
         for y in range(y0, y1):
             row, south, north = ((y - 1) >> sy) + oy, ((y - 2) >> sy) + oy, (y >> sy) + oy
+            of_row = here * deep + row * mx + xa
+            rows = (
+                cells(coarse, of_row - 1, parents + 2),
+                cells(coarse, of_row + (south - row) * mx, parents),
+                cells(coarse, of_row + (north - row) * mx, parents),
+                cells(coarse, of_row + (under - here) * deep, parents),
+                cells(coarse, of_row + (over - here) * deep, parents),
+            )
             if sx:
-                spread_row(
-                    raised, coarse[here, row, xa - 1 : xb + 1], coarse[here, south, xa:xb],
-                    coarse[here, north, xa:xb], coarse[under, row, xa:xb],
-                    coarse[over, row, xa:xb], ru, rx, ry, rz,
-                )  # fmt: skip
+                spread_row(raised, *rows, ru, rx, ry, rz)
             else:
-                parents_row(
-                    raised, coarse[here, row, xa - 1 : xb + 1], coarse[here, south, xa:xb],
-                    coarse[here, north, xa:xb], coarse[under, row, xa:xb],
-                    coarse[over, row, xa:xb], ru, rx, ry, rz,
-                )  # fmt: skip
+                parents_row(raised, *rows, ru, rx, ry, rz)
+            at = z * plane + y * nx + x0
             corrected_row(
-                out[z, y, x0:x1], raised[skipped : skipped + x1 - x0],
-                x[z, y, x0 - 1 : x1 + 1], x[z, y - 1, x0:x1], x[z, y + 1, x0:x1],
-                x[low, y, x0:x1], x[high, y, x0:x1], b[z, y, x0:x1], ru, rv, rx, ry, rz,
+                cells(out, at, n), cells(raised, skipped, n), cells(x, at - 1, n + 2),
+                cells(x, at - nx, n), cells(x, at + nx, n), cells(x, at + (low - z) * plane, n),
+                cells(x, at + (high - z) * plane, n), cells(b, at, n), ru, rv, rx, ry, rz,
             )  # fmt: skip
 
 
