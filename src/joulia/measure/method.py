@@ -55,7 +55,8 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
 
     energy.idle()
-    samples, computing, endings, feeds = [], [], [], []
+    samples: list[float] = []
+    computing, endings, feeds = [], [], []
     threads, anew = ThreadTimes(run, comm), 0
     while len(samples) < settings.repeats:
         run.reset()
@@ -76,8 +77,14 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         comm.barrier()
         after = energy.read()
         watch.after()
-        slowest = comm.max(seconds)
-        if anew < MOST_ANEW and slowest < SHORT * window_s:
+        samples.append(comm.max(seconds) / steps)
+        computing.append((seconds, run.exchange.seconds))
+        feeds.append(fed(run.feed, seconds, comm))
+        energy.window(before, after, waiting_share(seconds, run.exchange.seconds, comm))
+        final = run.results(run.fields)
+        run.require_sound(final, lead + steps, comm)
+        endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
+        if anew < MOST_ANEW and samples[-1] * steps < SHORT * window_s:
             # Others had the cores while steps were counted: these windows would be of a few.
             anew += 1
             steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
@@ -85,14 +92,6 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
                 kept.clear()
             watch.samples, threads = [], ThreadTimes(run, comm)
             energy.windows, energy.voids = [], []
-            continue
-        samples.append(slowest / steps)
-        computing.append((seconds, run.exchange.seconds))
-        feeds.append(fed(run.feed, seconds, comm))
-        energy.window(before, after, waiting_share(seconds, run.exchange.seconds, comm))
-        final = run.results(run.fields)
-        run.require_sound(final, lead + steps, comm)
-        endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
 
     energy.idle()
 
