@@ -42,12 +42,19 @@ class Core:
         return self.clock() - began
 
 
-@pytest.mark.parametrize("preempted", [(), (1,), (2,), (3,), (6,), (1, 4), (4, 5, 6)])
+@pytest.mark.parametrize("preempted", [(), (1,), (2,), (3,), (4,), (1, 4)])
 def test_whoever_takes_the_core_for_a_while_does_not_shorten_windows(
     preempted: Sequence[int],
 ) -> None:
     core = Core(lambda run, count: 0.6 if run in preempted else 0.0)
     assert calibrate(core, WINDOW_S, 0.002, OneRank()) == (COUNT, 7)  # type: ignore[arg-type]
+
+
+def test_where_others_have_the_core_all_the_time_a_window_is_three_times_as_long() -> None:
+    """With a tenth of a core, where what runs for longer than a slice waits."""
+    core = Core(lambda run, count: 9 * STEP_S * count if count > 1 else 0.0)
+    steps, lead = calibrate(core, WINDOW_S, 0.002, OneRank())  # type: ignore[arg-type]
+    assert (steps, lead) == (10, 7)  # 30 ms at the pace of ten times as slow
 
 
 def test_a_step_that_is_longer_than_a_window_is_timed_twice_and_no_more() -> None:
