@@ -17,10 +17,15 @@ NAMED = 4
 
 def notes(records: Sequence[Record]) -> list[str]:
     """What disturbed or held back which cases, a line a kind; empty where all was quiet."""
+    medians = [r for r in records if median_disturbed(r)]
+    samples = [r for r in records if not median_disturbed(r)]
+    fewer = "disturbed in fewer than half of the samples: "
     too_short = [(shortened(r.time, r.settings), r) for r in records if r.time]
     return [
-        *line(records, "disturbed: other programs used up to {:.0%} of the cores", others),
-        *line(records, "disturbed: the hypervisor took up to {:.0%} of the cores", stolen),
+        *line(medians, "disturbed: other programs used up to {:.0%} of the cores", others),
+        *line(medians, "disturbed: the hypervisor took up to {:.0%} of the cores", stolen),
+        *line(samples, fewer + "other programs used up to {:.0%} of the cores", others),
+        *line(samples, fewer + "the hypervisor took up to {:.0%} of the cores", stolen),
         *line(records, "held back by a CPU quota, for up to {:.2g} s", held_back),
         *line(records, "throttled by the processor, up to {:.0f} times", throttlings),
         *worst_first("measured in windows up to {:.0f} times shorter than asked for", too_short),
@@ -144,3 +149,8 @@ def disturbed_share(record: Record) -> float:
     """The share of a record's samples that others disturbed, 0 to 1."""
     known = record.conditions
     return len(known.disturbed) / len(known.others) if known and known.others else 0.0
+
+
+def median_disturbed(record: Record) -> bool:
+    """Whether a record's figure is that of samples that others disturbed, half of them or more."""
+    return disturbed_share(record) >= 0.5
