@@ -11,6 +11,7 @@ from virtual import VirtualClock
 
 from joulia.analysis import record_table
 from joulia.case import Settings
+from joulia.energy.monitor import EnergyMonitor
 from joulia.measure import method
 from joulia.measure.calibrate import calibrate
 from joulia.parallel.comm import OneRank
@@ -86,12 +87,26 @@ def told(part: Any) -> list[str]:
     return [line for line in record_table.notes([made]) if "shorter than asked for" in line]
 
 
-def test_windows_of_one_step_are_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both times of one step, and the first window of one, were those of another program."""
-    part = measured(Core(lambda run, count: 0.6 if run in (2, 3, 4) else 0.0), monkeypatch)
+@pytest.mark.parametrize("preempted", [(2, 3, 4), (2, 3, 5, 6)])
+def test_windows_of_one_step_are_measured_anew(
+    preempted: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both times of one step were those of another program, and the first window's, or both times
+    again; nothing of those windows is kept, also no joules."""
+    joules: list[int] = []
+
+    def result(energy: EnergyMonitor, *_: Any) -> tuple[None, str]:
+        joules.append(len(energy.windows))
+        return None, "no meter"
+
+    monkeypatch.setattr(EnergyMonitor, "window", lambda self, *given: self.windows.append(given))
+    monkeypatch.setattr(method, "energy_result", result)
+    part = measured(Core(lambda run, count: 0.6 if run in preempted else 0.0), monkeypatch)
     assert (part.time.steps_per_sample, len(part.time.samples)) == (COUNT, 3)
     assert part.time.samples == pytest.approx([STEP_S] * 3)
+    assert part.parallel.exchange_s + part.parallel.compute_s == pytest.approx(STEP_S)
     assert len(part.conditions.others) == 3
+    assert joules == [3]
     assert told(part) == []
 
 

@@ -49,7 +49,7 @@ def test_show_and_report_name_the_disturbed_cases_in_a_line() -> None:
     records = [
         under(record("numba"), **DISTURBED | {"others": (0.4,) * 9}),
         under(record("numba", kernel="euler"), **DISTURBED),
-        under(record("numpy"), **DISTURBED),
+        under(record("numpy"), **DISTURBED | {"disturbed": tuple(range(5))}),
         under(record("julia")),
     ]
     line = (

@@ -121,6 +121,7 @@ def test_half_a_core_in_a_container(tmp_path: Path) -> None:
         tmp_path,
         {
             "proc/self/cgroup": "0::/system.slice/docker-1.scope/init",
+            "sys/fs/cgroup/system.slice/cpu.max": "400000 100000",
             f"{pod}/cpu.max": "50000 100000",
             f"{pod}/init/cpu.max": "max 100000",
             f"{pod}/init/cpu.stat": "usage_usec 9000000\nnr_throttled 7\nthrottled_usec 1500000",
