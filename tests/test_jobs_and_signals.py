@@ -201,7 +201,7 @@ def test_a_key_that_interrupts_reaches_the_metered_program_once(tmp_path):
 
 
 def test_a_terminal_that_is_gone_is_told_to_the_metered_program(tmp_path):
-    """`ssh -t HOST joulia meter ...`: the kernel tells joulia, the session's first process, alone."""
+    """`ssh -t HOST joulia meter ...`: the kernel tells the session's first process alone."""
     keyboard, terminal = pty.openpty()
     meter = metering(
         tmp_path,
