@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,12 @@ class KokkosCpp(_compilers.Language):
 
     def load(self, kernel: Kernel, source: Source, case: Case) -> Ops:
         """The library's functions; Kokkos starts with the first of a process."""
+        limit = os.environ.get("OMP_THREAD_LIMIT", "")
+        if limit.isdecimal() and int(limit) < case.threads:  # where Kokkos would abort
+            raise Unavailable(
+                f"OMP_THREAD_LIMIT={limit} keeps Kokkos from {case.threads} threads",
+                f"unset it, or run with --threads {limit}",
+            )
         library = self.library(kernel, source, case)
         threads = library.kokkos_start(case.threads)
         if threads != case.threads:

@@ -96,6 +96,7 @@ def record(
         f"{kernel}.made", int(lines or 0), {"made.h": (lines or 0) % 1.0}, "made up"
     )
     times = summary(noisy(time) if isinstance(time, float) else list(time))
+    steps = math.ceil(settings.window_s / min(times.samples))
     joules = noisy(energy) if isinstance(energy, float) else energy and list(energy)
     declared = described.work(case)
     work = DeclaredWork(declared.bytes, declared.flops, float(math.prod(shape)))
@@ -104,7 +105,7 @@ def record(
         bounds["ceiling_bytes_per_s"] = work.bytes / times.median / fraction
     return replace(
         bare,
-        time=Timing(**vars(times), unit="s/step", steps_per_sample=100),
+        time=Timing(**vars(times), unit="s/step", steps_per_sample=steps),
         energy=made_energy(joules, source, idle_w) if joules else None,
         energy_reason=None if joules else "no meter on this machine",
         energy_estimate=made_estimate(*estimate) if estimate else None,

@@ -116,6 +116,18 @@ def test_time_that_the_hypervisor_took(tmp_path: Path) -> None:
     assert observed.note == "2 of 2 samples were disturbed: the hypervisor took up to 30 %"
 
 
+def test_others_and_the_hypervisor_disturb_together(tmp_path: Path) -> None:
+    """Neither alone is above a tenth; each that has half of that and more is told."""
+    node = Node(tmp_path)
+    both = {"own": 0.8, "others": (0.08, 0.0), "stolen": 0.07}
+    observed = sampled(node, node.watch(), [both] * 2, 1.0)
+    assert observed.disturbed == (0, 1)
+    assert observed.note == (
+        "2 of 2 samples were disturbed: other programs used up to 8 % of the cores, "
+        "the hypervisor took up to 7 %"
+    )
+
+
 def test_short_samples_share_the_figure_of_a_spell(tmp_path: Path) -> None:
     """The gate's windows of 2 ms are shorter than a tick: together they are long enough."""
     node = Node(tmp_path)

@@ -49,7 +49,7 @@ def test_show_and_report_name_the_disturbed_cases_in_a_line() -> None:
     records = [
         under(record("numba"), **DISTURBED | {"others": (0.4,) * 9}),
         under(record("numba", kernel="euler"), **DISTURBED),
-        under(record("numpy"), **DISTURBED),
+        under(record("numpy"), **DISTURBED | {"disturbed": tuple(range(5))}),
         under(record("julia")),
     ]
     line = (
@@ -63,6 +63,18 @@ def test_show_and_report_name_the_disturbed_cases_in_a_line() -> None:
     assert line in page.build(records)
     assert "disturbed" not in "".join(record_table.notes([under(record())]))
     assert "disturbed" not in page.build([under(record()), under(record("numba", 5e-4))])
+
+
+def test_figures_of_undisturbed_samples_are_told_apart() -> None:
+    """The median of nine is not that of the four that the hypervisor disturbed."""
+    few = {"disturbed": (0, 1, 2, 3), "others": (0.0,) * 9, "stolen": (0.2,) * 4 + (0.0,) * 5}
+    records = [under(record("numba"), **DISTURBED), under(record("numpy"), **few)]
+    case = "64x64x64 float64 1r x 1t"
+    assert [each for each in record_table.notes(records) if "disturbed" in each] == [
+        f"1 case was disturbed: other programs used up to 61 % of the cores (heat numba {case})",
+        "1 case was disturbed in fewer than half of the samples: the hypervisor took up to 20 % of "
+        f"the cores (heat numpy {case})",
+    ]
 
 
 def test_show_tells_who_was_held_back_and_throttled() -> None:

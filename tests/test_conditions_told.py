@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trees
 
-from joulia.system import conditions
+from joulia.system import conditions, topology
 
 UUID = "GPU-abc00000-0000-0000-0000-000000000000"
 
@@ -67,6 +67,50 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
     assert conditions.waiting({}) == {}
 
 
+NONSENSE = (b"", b"nonsense", b"\xff\xfe\n", b"-1", b"1 2", b"0-x", b"nan", b"inf", b"100 0",
+            b"x 100", b"0::", b"cpu0 1 2 x 4 5\ncpu 1 2 3 4 5\ncpu1 1 2 3 4 5")  # fmt: skip
+
+
+def test_a_file_that_holds_nonsense_tells_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    """As what containers put in the place of /proc and /sys (lxcfs, gVisor) may: each file in turn,
+    and whatever else the node tells is still told."""
+    trees.laptop_conditions(trees.ac922_conditions(tmp_path))
+    trees.proc_stat(tmp_path, (1.0, 2.0, 0.0), (1.0, 2.0, 0.0))
+    first, second = "sys/fs/cgroup/cpu", "sys/fs/cgroup/user.slice"
+    granted = {"cpu.cfs_quota_us": 50_000, "cpu.cfs_period_us": 100_000}
+    siblings = {f"{trees.CPU}/cpu{n}/topology/core_cpus_list": "0-1" for n in range(2)}
+    trees.put(tmp_path, {f"{first}/{name}": value for name, value in granted.items()} | siblings)
+    trees.put(
+        tmp_path,
+        {
+            "proc/self/cgroup": "5:cpu:/x\n0::/user.slice",
+            f"{second}/cpu.max": "50000 100000",
+            f"{second}/cpu.stat": "throttled_usec 1500000",
+            "proc/cpuinfo": "processor\t: 0\ncpu MHz\t\t: 2400.5\n",
+        },
+    )
+
+    def told() -> dict[str, object]:
+        return conditions.facts(tmp_path, [0, 1]) | {
+            "cpu": conditions.cpu_time(tmp_path, [0, 1]),
+            "all": conditions.cpu_time(tmp_path),
+            "clock": conditions.clock_hz(tmp_path, [0, 1]),
+            "temperature": conditions.temperature_c(tmp_path),
+            "throttlings": conditions.throttlings(tmp_path),
+            "throttled": conditions.quota_throttled_s(tmp_path),
+            "topology": topology.read([0, 1], tmp_path),
+        }
+
+    whole = told()
+    for file in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        content = file.read_bytes()
+        for nonsense in NONSENSE:
+            file.write_bytes(nonsense)
+            changed = {name for name, value in told().items() if value != whole[name]}
+            assert len(changed) <= 3, (file, nonsense, changed)
+        file.write_bytes(content)
+
+
 def test_half_a_core_in_a_container(tmp_path: Path) -> None:
     """Version 2: Docker with --cpus=0.5, the limit in the cgroup above the process's own.
 
@@ -77,6 +121,7 @@ def test_half_a_core_in_a_container(tmp_path: Path) -> None:
         tmp_path,
         {
             "proc/self/cgroup": "0::/system.slice/docker-1.scope/init",
+            "sys/fs/cgroup/system.slice/cpu.max": "400000 100000",
             f"{pod}/cpu.max": "50000 100000",
             f"{pod}/init/cpu.max": "max 100000",
             f"{pod}/init/cpu.stat": "usage_usec 9000000\nnr_throttled 7\nthrottled_usec 1500000",

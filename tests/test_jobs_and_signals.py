@@ -200,6 +200,20 @@ def test_a_key_that_interrupts_reaches_the_metered_program_once(tmp_path):
     os.close(terminal)
 
 
+def test_a_terminal_that_is_gone_is_told_to_the_metered_program(tmp_path):
+    """`ssh -t HOST joulia meter ...`: the kernel tells the session's first process alone."""
+    keyboard, terminal = pty.openpty()
+    meter = metering(
+        tmp_path,
+        stdin=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    os.close(keyboard)
+    assert told(meter, tmp_path) == str(int(signal.SIGHUP))
+
+
 def test_what_occa_says_before_it_aborts_is_the_reason(measured, tmp_path):
     require("occa:serial")
     (got,) = measured(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from joulia import registry
 from joulia.bridges import _kokkos_library, kokkos
 from joulia.case import DTYPES
 from joulia.errors import Unavailable
+from joulia.runner import launch
 from joulia.setup import kokkos as setup
 from joulia.simulation.solve import make_case
 
@@ -101,3 +103,17 @@ def test_a_build_that_cannot_be_is_said(monkeypatch, tmp_path):
     with pytest.raises(Unavailable, match="Kokkos does not build"):
         setup.prepare(console(stderr=True), tmp_path / "tree")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_limit_on_threads_is_said_before_kokkos_aborts_for_it(monkeypatch):
+    case = make_case("heat", "kokkos:openmp", size="tiny", threads=2)
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    with pytest.raises(Unavailable, match="OMP_THREAD_LIMIT=1 keeps Kokkos from 2 threads; unset"):
+        registry.bridge("kokkos").load(None, None, case)
+
+
+def test_what_cpp_says_of_an_exception_is_the_reason(tmp_path):
+    said = "terminate called after throwing an instance of 'std::runtime_error'"
+    (tmp_path / "stderr").write_text(f"{said}\n  what():  pool already exists\nno traceback\n")
+    got = launch.failure("killed by SIGABRT", tmp_path)
+    assert got.reasons == ("killed by SIGABRT: pool already exists",)

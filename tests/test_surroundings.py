@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,30 @@ def test_a_closed_pipe_ends_a_command_quietly(command, results):
         assert child.stderr is not None
         assert child.stderr.read() == b""
     assert child.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "told"),
+    [
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        (">/dev/full", 2, "joulia: cannot print: No space left on device; what was measured is "),
+        (">/dev/full 2>&1", 2, ""),
+    ],
+)
+def test_streams_that_take_nothing_cost_a_line_and_nothing_measured(streams, code, told, tmp_path):
+    """Closed, as daemons close them, or a file on a disk that is full."""
+    run = shlex.join([*JOULIA, "run", "heat", "-b", "numpy", *TINY, "-o", "r.jsonl"])
+    done = subprocess.run(
+        ["sh", "-c", f"{run} {streams}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("[1/1] valid")]
+    assert len(lines) == bool(told), done.stderr
+    assert "".join(lines).startswith(told)
+    (measured,) = store.load(tmp_path / "r.jsonl")
+    assert measured.status == "valid"
 
 
 # ---- folders and file systems --------------------------------------------------------------

@@ -323,7 +323,7 @@ def conditions_differ(base: Entry, entry: Entry) -> str | None:
     apart = ("wait",) if base.backend == entry.backend else ()
     unlike = conditions.differences([base.record], [entry.record], apart)
     for each in (base, entry):
-        if conditions.disturbed_share(each.record) >= 0.5:
+        if conditions.median_disturbed(each.record):
             unlike.append(f"{each.label} was disturbed")
     return f"{CONDITIONS_DIFFER}: {'; '.join(unlike)}" if unlike else None
 

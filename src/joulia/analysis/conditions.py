@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from joulia.analysis.labels import label
+from joulia.case import Settings
 from joulia.records.conditions import Conditions
+from joulia.records.parts import SHORT, Timing
 from joulia.records.record import Record
 from joulia.system.conditions import WAITING
 
@@ -15,17 +17,29 @@ NAMED = 4
 
 def notes(records: Sequence[Record]) -> list[str]:
     """What disturbed or held back which cases, a line a kind; empty where all was quiet."""
+    medians = [r for r in records if median_disturbed(r)]
+    samples = [r for r in records if not median_disturbed(r)]
+    fewer = "disturbed in fewer than half of the samples: "
+    too_short = [(shortened(r.time, r.settings), r) for r in records if r.time]
     return [
-        *line(records, "disturbed: other programs used up to {:.0%} of the cores", others),
-        *line(records, "disturbed: the hypervisor took up to {:.0%} of the cores", stolen),
+        *line(medians, "disturbed: other programs used up to {:.0%} of the cores", others),
+        *line(medians, "disturbed: the hypervisor took up to {:.0%} of the cores", stolen),
+        *line(samples, fewer + "other programs used up to {:.0%} of the cores", others),
+        *line(samples, fewer + "the hypervisor took up to {:.0%} of the cores", stolen),
         *line(records, "held back by a CPU quota, for up to {:.2g} s", held_back),
         *line(records, "throttled by the processor, up to {:.0f} times", throttlings),
+        *worst_first("measured in windows up to {:.0f} times shorter than asked for", too_short),
     ]
 
 
 def line(records: Sequence[Record], what: str, amount: Callable[[Conditions], float]) -> list[str]:
     """The cases with an amount of something, the worst first; no line where there is none."""
-    amounts = [(amount(r.conditions), r) for r in records if r.conditions and r.time]
+    known = [(amount(r.conditions), r) for r in records if r.conditions and r.time]
+    return worst_first(what, known)
+
+
+def worst_first(what: str, amounts: Sequence[tuple[float, Record]]) -> list[str]:
+    """A line of the amounts that are not 0; none where all are."""
     concerned = sorted((a for a in amounts if a[0] > 0.0), key=lambda a: -a[0])
     if not concerned:
         return []
@@ -52,6 +66,12 @@ def held_back(conditions: Conditions) -> float:
 
 def throttlings(conditions: Conditions) -> float:
     return float(conditions.throttlings or 0)
+
+
+def shortened(time: Timing, settings: Settings) -> float:
+    """How many times shorter than asked for the shortest window was; 0 where it was not much so."""
+    shortest = min(time.samples) * time.steps_per_sample
+    return settings.window_s / shortest if shortest < SHORT * settings.window_s else 0.0
 
 
 # ---- two sides -----------------------------------------------------------------------------
@@ -129,3 +149,8 @@ def disturbed_share(record: Record) -> float:
     """The share of a record's samples that others disturbed, 0 to 1."""
     known = record.conditions
     return len(known.disturbed) / len(known.others) if known and known.others else 0.0
+
+
+def median_disturbed(record: Record) -> bool:
+    """Whether a record's figure is that of samples that others disturbed, half of them or more."""
+    return disturbed_share(record) >= 0.5

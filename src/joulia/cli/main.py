@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import functools
 import io
 import os
 import signal
 import sys
 import warnings
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -22,6 +23,7 @@ class Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        open_closed_streams()
         make_encodable()
         warnings.showwarning = show_warning  # type: ignore[assignment]
         try:
@@ -36,6 +38,10 @@ class Group(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("joulia: interrupted; what was measured is kept", err=True)
             sys.exit(130)
+        except OSError as error:
+            if any(map(takes_nothing, (1, 2))):
+                fail(f"cannot print: {error.strerror}; what was measured is kept")
+            raise
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -53,7 +59,8 @@ def fail(message: str) -> None:
     from joulia.parallel.launchers import outer_job
 
     if outer_job()[0] == 0:
-        click.echo("joulia: " + " ".join(message.split()), err=True)
+        with contextlib.suppress(OSError):  # nobody can be told
+            click.echo("joulia: " + " ".join(message.split()), err=True)
     sys.exit(2)
 
 
@@ -64,9 +71,9 @@ PLAIN = {"≈": "~", "µ": "u", "±": "+-", "–": "-", "∞": "inf", "✓": "+"
 def make_encodable() -> None:
     """No sign in a table, and no byte in a file's name, ends a command after it has measured."""
     codecs.register_error("joulia", plainly)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="joulia")
+    for each in (sys.stdout, sys.stderr):
+        if isinstance(each, io.TextIOWrapper):
+            each.reconfigure(errors="joulia")
 
 
 def plainly(error: UnicodeError) -> tuple[str, int]:
@@ -84,15 +91,49 @@ def say_once(line: str) -> None:
     click.echo(f"joulia: {line}", err=True)
 
 
+def open_closed_streams() -> None:
+    """What a shell (`>&-`) or a daemon closed leads nowhere.
+
+    Python has None for such a stream, and a file that is opened would get its number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def closed_pipe() -> int:
     """Nobody reads on (`| head`): the exit code that shells give, and silence at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
+    for number in (1, 2):
         try:
-            (sys.stdout, sys.stderr)[stream - 1].flush()
+            stream(number).flush()
         except BrokenPipeError:
-            os.dup2(nowhere, stream)
+            silence(number)
     return 128 + signal.SIGPIPE
+
+
+def takes_nothing(number: int) -> bool:
+    """Whether a standard stream cannot be written to, as on a full disk: then it leads nowhere."""
+    try:
+        stream(number).flush()
+        os.write(number, b"\n")  # what could not be written may be gone from the buffer
+    except OSError:
+        silence(number)
+        return True
+    return False
+
+
+def stream(number: int) -> TextIO:
+    return (sys.stdout, sys.stderr)[number - 1]
+
+
+def silence(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def show_version(context: click.Context, option: click.Parameter, given: bool) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 from joulia.case import Case, Settings
 from joulia.energy.result import energy_result
 from joulia.measure.beginning import NOT_ASKED, begin
-from joulia.measure.calibrate import calibrate
+from joulia.measure.calibrate import MOST_ANEW, calibrate
 from joulia.measure.conditions import Watch
 from joulia.measure.exchange_cost import choose_overlap, parallel, waiting_share
 from joulia.measure.threads import ThreadTimes, counts, farthest
 from joulia.measure.threads import failures as thread_failures
 from joulia.parallel.comm import Comm
 from joulia.records import stats
-from joulia.records.parts import Check, DeclaredWork, Feed, Rates, Startup, Timing
+from joulia.records.parts import SHORT, Check, DeclaredWork, Feed, Rates, Startup, Timing
 from joulia.records.record import Measured
 from joulia.simulation import end_time, verify
 from joulia.simulation import feed as feeding
@@ -47,7 +47,6 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     mostly = verify.mostly_check(run.kernel, case, comm, got, want)
 
     watch = Watch(comm, [user.node for user in energy.users], run.ops.device_id(), cores)
-    threads = ThreadTimes(run, comm)
     longest = 0.5 * settings.timeout_s / (settings.repeats + 2)
     # Rank 0 fixes the numbers of steps and repeats: deciding per rank would hang in collectives.
     window_s = comm.bcast(energy.window_s(settings.window_s, longest))
@@ -56,8 +55,10 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
     steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
 
     energy.idle()
-    samples, computing, endings, feeds = [], [], [], []
-    for _ in range(settings.repeats):
+    samples: list[float] = []
+    computing, endings, feeds = [], [], []
+    threads, anew = ThreadTimes(run, comm), 0
+    while len(samples) < settings.repeats:
         run.reset()
         watch.before()
         energy.spread_phases(window_s)
@@ -83,6 +84,14 @@ def measure(case: Case, settings: Settings, comm: Comm, cores: Sequence[int] = (
         final = run.results(run.fields)
         run.require_sound(final, lead + steps, comm)
         endings.append([float(np.sum(final[name], dtype=np.float64)) for name in final])
+        if anew < MOST_ANEW and samples[-1] * steps < SHORT * window_s:
+            # Others had the cores while steps were counted: these windows would be of a few.
+            anew += 1
+            steps, lead = calibrate(run, window_s, energy.lead_s(window_s), comm)
+            for kept in (samples, computing, endings, feeds):
+                kept.clear()
+            watch.samples, threads = [], ThreadTimes(run, comm)
+            energy.windows, energy.voids = [], []
 
     energy.idle()
 

@@ -19,6 +19,10 @@ class Summary:
     """Distribution-free 95 % interval of the median; null with fewer than 6 samples."""
 
 
+SHORT = 0.5
+"""The share of the window asked for below which one shows that its steps were miscounted."""
+
+
 @dataclass(frozen=True)
 class Timing(Summary):
     """Time of one step: the slowest rank, over windows of several steps."""

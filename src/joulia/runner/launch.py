@@ -36,6 +36,8 @@ OCCA_ERROR = re.compile(
     r"^---\[ Error \]-+$.*?^ *Message *: *(.*?)(?=^ *Stack *:|^=+$|\Z)", re.MULTILINE | re.DOTALL
 )
 """What OCCA prints before it aborts: File, Line, Function, Message (lines of it), Stack."""
+UNCAUGHT = re.compile(r"^ *what\(\): *(.+)$", re.MULTILINE)
+"""What the C++ runtime prints of an exception that nobody caught."""
 OCCA_STACK = re.compile(r"^ *Stack *:.*?(?=^=+$|\Z)", re.MULTILINE | re.DOTALL)
 
 STRIPPED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "MPI_LOCAL")
@@ -238,6 +240,8 @@ def failure(reason: str, folder: Path) -> Measured:
     text = (folder / "stderr").read_text(errors="replace")
     if error := OCCA_ERROR.search(text):
         reason += f": OCCA: {' '.join(error[1].split())}"
+    elif error := UNCAUGHT.search(text):
+        reason += f": {error[1].strip()}"
     # Its stack is of C++ and Python's interpreter: what the compiler said stands before it.
     lines = [line for line in OCCA_STACK.sub("", text).splitlines() if line.strip()]
     return Measured("failed", (reason,), stderr=tuple(lines[-TAIL:]))

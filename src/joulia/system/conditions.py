@@ -66,11 +66,12 @@ def cpu_time(root: Path, cores: Collection[int] | None = None) -> CpuTime | None
     """The seconds of these cores (all of the node) so far; None where nobody tells."""
     wanted = {"cpu"} if cores is None else {f"cpu{core}" for core in cores}
     lines = [line.split() for line in (text(root / "proc/stat") or "").splitlines()]
-    counts = [
-        [float(tick) for tick in line[1:9]] for line in lines if line[:1] and line[0] in wanted
-    ]
-    if not counts or len(counts) != len(wanted) or min(map(len, counts)) < 5:
+    told = [line[1:9] for line in lines if line[:1] and line[0] in wanted]
+    if not told or len(told) != len(wanted) or min(map(len, told)) < 5:
         return None
+    if not all(tick.isdecimal() for line in told for tick in line):
+        return None
+    counts = [[float(tick) for tick in line] for line in told]
     # user nice system idle iowait irq softirq steal; older kernels tell fewer
     user, nice, system, idle, iowait, *more = (
         TICK_S * sum(column) for column in zip(*counts, strict=True)
@@ -117,7 +118,7 @@ def smt(root: Path, cores: Sequence[int]) -> int | None:
     if not cores:
         return None
     siblings = text(root / CPU / f"cpu{cores[0]}/topology/thread_siblings_list")
-    return len(cores_of(siblings)) if siblings else None
+    return len(cores_of(siblings or "")) or None
 
 
 def clock_hz(root: Path, cores: Sequence[int]) -> float | None:
@@ -184,6 +185,8 @@ def cgroups(root: Path) -> Iterator[tuple[Path, bool]]:
     Inside a container the path may be the host's, which is not there: its own then is the root.
     """
     for line in (text(root / "proc/self/cgroup") or "").splitlines():
+        if line.count(":") < 2:
+            continue
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -201,12 +204,12 @@ def quota_cores(root: Path) -> float | None:
     for folder, second in cgroups(root):
         if second:
             quota, _, period = (text(folder / "cpu.max") or "max").partition(" ")
-            if quota != "max":
-                limits.append(float(quota) / float(period or 100_000))
+            words = (quota, period or "100000")  # "max": no limit
+            granted, every = (float(word) if word.isdecimal() else None for word in words)
         else:
             granted, every = (number(folder / f"cpu.cfs_{n}_us") for n in ("quota", "period"))
-            if granted and every and granted > 0.0:
-                limits.append(granted / every)
+        if granted and every and granted > 0.0:
+            limits.append(granted / every)
     return min(limits, default=None)
 
 

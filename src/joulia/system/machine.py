@@ -138,7 +138,7 @@ def memory_bytes() -> int:
 def present_cores(root: Path = Path("/")) -> int:
     """All logical cores of the machine, also those that this process may not use, or that sleep."""
     listed = text(root / "sys/devices/system/cpu/present")
-    return len(cores_of(listed)) if listed else os.cpu_count() or 1
+    return len(cores_of(listed or "")) or os.cpu_count() or 1
 
 
 def hardware(root: Path = Path("/")) -> dict[str, Any]:

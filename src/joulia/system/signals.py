@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -40,8 +41,9 @@ def drop() -> None:
 def wait_passing_on(command: Sequence[str]) -> int:
     """Run a command to its end, as Popen's return code; it gets what this process is sent.
 
-    To be called where signals are held. What the terminal sends (Ctrl-C, a closed window) the
-    command has from the terminal itself.
+    To be called where signals are held. A key of the terminal (Ctrl-C) reaches the command as well;
+    that the terminal is gone (a closed window, a lost connection) the kernel tells the first
+    process of the session alone.
     """
 
     def release() -> None:
@@ -53,6 +55,8 @@ def wait_passing_on(command: Sequence[str]) -> int:
     while child.poll() is None:
         got = signal.sigtimedwait(HELD, LOOK_S)
         # What processes send has a code of zero or less (SI_USER, SI_TKILL); the kernel's is above.
-        if got and got.si_signo in ENDING and got.si_code <= 0:
-            child.send_signal(got.si_signo)
+        if got and got.si_signo in ENDING:
+            told_alone = got.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
+            if got.si_code <= 0 or told_alone:
+                child.send_signal(got.si_signo)
     return child.returncode
