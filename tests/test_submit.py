@@ -25,7 +25,8 @@ from joulia.errors import Unavailable
 from joulia.meters import Missing, slurm
 from joulia.submit import schedulers
 from joulia.submit.jobs import words
-from joulia.submit.schedulers import ENDED, LSF, PBS, RUNNING, WAITING, Slurm, Status, Wish
+from joulia.submit.queue import ENDED, RUNNING, WAITING, Status, Wish
+from joulia.submit.schedulers import LSF, PBS, Slurm
 from joulia.system.clock import raw_clock
 
 COMMON = ("--no-ceiling", "--repeats", "2", "--threads", "1", "--site", "slurm")
