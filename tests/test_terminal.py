@@ -18,7 +18,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from joulia.analysis import compare, portability, record_table, scaling, tables, terminal
+from joulia.analysis import (
+    compare,
+    portability,
+    prediction,
+    record_table,
+    scaling,
+    tables,
+    terminal,
+)
 from joulia.analysis.record_table import label
 from joulia.analysis.terminal import Column, Grid
 from joulia.cli import metering, progress
@@ -98,9 +106,9 @@ GRIDS: dict[str, Callable[[], Grid]] = {
     "compare, no meter": lambda: problem(PLAIN[:3]),
     "portability": of_machines,
     "scale": lambda: scaling.table(scaling.points(SCALED, weak=False)),
-    "prediction": lambda: scaling.prediction_table(
+    "prediction": lambda: prediction.prediction_table(
         [
-            scaling.Prediction(2**k, (2048, 2048, 2048), 1.2e-3, 3.4e-6 * k, 1.0 / (k + 1))
+            prediction.Prediction(2**k, (2048,) * 3, 1.2e-3, 3.4e-6 * k, 1e-6, 1.0 / (k + 1))
             for k in range(12)
         ]
     ),

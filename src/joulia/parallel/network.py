@@ -7,6 +7,7 @@ same time, so they share the bandwidth and each pays the latency.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class Transport:
     def seconds(self, messages: float, total_bytes: float) -> float:
         """The time of `messages` messages that hold `total_bytes` together."""
         return messages * self.latency_s + total_bytes / self.bandwidth_bytes_per_s
+
+
+def hops(ranks: int) -> int:
+    """Messages one after another that a collective of so many ranks takes at least."""
+    return math.ceil(math.log2(ranks))
 
 
 def ping_pong(comm: Any) -> Transport:
