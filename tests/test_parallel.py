@@ -121,6 +121,8 @@ def test_the_model_fits_what_it_was_made_from():
     fitted = fit(sizes, times)
     assert fitted.bandwidth_bytes_per_s == pytest.approx(5e9, rel=1e-9)
     assert fitted.latency_s == pytest.approx(2e-6, rel=1e-2)
+    crowded = fit(sizes, [8e-3, 9e-3, 5e-3])
+    assert (crowded.latency_s, crowded.bandwidth_bytes_per_s) == (5e-3, (1 << 21) / 5e-3)
 
 
 def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured):

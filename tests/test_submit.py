@@ -305,9 +305,10 @@ def test_satoris_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) ->
     got = directives(script, "#SBATCH")
     assert {"--nodes=2", "--gres=gpu:4", "--exclusive", "--mem=0", "--time=12:00:00"} <= got
     commands = [line for line in script.splitlines() if line and not line.startswith("#")]
-    assert commands[:3] == [
+    assert commands[:4] == [
         "module purge",
-        "module load spack cuda/10.1",
+        "module add spack",
+        "module add cuda/10.1",
         "module load openmpi/3.1.4-pmi-cuda-ucx",
     ]
     assert "export UCX_ERROR_SIGNALS=SIGILL,SIGBUS,SIGFPE" in commands
@@ -342,6 +343,8 @@ def test_what_is_wrong_is_told_before_anything_waits_in_a_queue(joulia, tmp_path
     for wrong, said in (
         (("--site", "nowhere"), "unknown site 'nowhere'"),
         (("--site", "slurm", "--time", "soon"), "--time soon is not allowed. Allowed: H:MM:SS"),
+        (("--site", "slurm", "--time", "1:99:00"), "--time 1:99:00 is not allowed. Allowed: H:MM"),
+        (("--site", "slurm", "--directive", ""), "--directive '' is not allowed. Allowed: one li"),
         (("--site", "slurm", "--ranks", "x"), "--ranks x is not allowed"),
         ((), "Missing option '--site'"),
     ):

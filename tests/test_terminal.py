@@ -217,8 +217,8 @@ def test_columns_go_in_the_order_that_the_documentation_states() -> None:
     text = page.read_text()
     comparison = [Column(c.title, c.drop) for c in tables.COLUMNS]
     lists = (
-        record_table.COLUMNS, comparison, scaling.COLUMNS, scaling.PREDICTED, gate.COLUMNS,
-        metering.COLUMNS,
+        record_table.COLUMNS, comparison, scaling.COLUMNS, prediction.PREDICTED,
+        prediction.LEVELS, gate.COLUMNS, metering.COLUMNS,
     )  # fmt: skip
     for columns in lists:
         order = sorted((c for c in columns if c.drop), key=lambda c: c.drop)

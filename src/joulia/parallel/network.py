@@ -64,7 +64,13 @@ def ping_pong(comm: Any) -> Transport:
 
 
 def fit(sizes: Sequence[float], times: Sequence[float]) -> Transport:
-    """Latency from the shortest message, bandwidth from what the longest adds to it."""
-    latency = times[0]
-    bandwidth = (sizes[-1] - sizes[0]) / max(times[-1] - latency, 1e-12)
-    return Transport(latency, bandwidth)
+    """Latency from the quickest message, bandwidth from what the longest adds to it.
+
+    Where it adds nothing, as where ranks wait for a turn on a core, all of its time is taken for
+    its bytes: the bandwidth is that at least.
+    """
+    latency = min(times)
+    added = times[-1] - latency
+    if added > 0.0:
+        return Transport(latency, (sizes[-1] - sizes[0]) / added)
+    return Transport(latency, sizes[-1] / times[-1])
