@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 
 from joulia import registry
-from joulia.analysis import scaling
-from joulia.case import Settings
+from joulia.analysis import prediction, scaling
+from joulia.case import Settings, Shape
 from joulia.errors import JouliaError, Unavailable
 from joulia.grid import divide
+from joulia.kernel import Kernel
 from joulia.parallel import launchers
 from joulia.parallel.network import Transport, fit
+from joulia.records import store
 from joulia.records.parts import Parallel, Timing
 from joulia.records.record import Record
 from joulia.runner import launch, session
@@ -119,6 +121,8 @@ def test_the_model_fits_what_it_was_made_from():
     fitted = fit(sizes, times)
     assert fitted.bandwidth_bytes_per_s == pytest.approx(5e9, rel=1e-9)
     assert fitted.latency_s == pytest.approx(2e-6, rel=1e-2)
+    crowded = fit(sizes, [8e-3, 9e-3, 5e-3])
+    assert (crowded.latency_s, crowded.bandwidth_bytes_per_s) == (5e-3, (1 << 21) / 5e-3)
 
 
 def test_the_record_counts_messages_and_bytes_and_predicts_the_exchange(measured):
@@ -181,14 +185,61 @@ def test_weak_scaling_keeps_the_cells_of_a_rank():
 def test_a_prediction_meets_the_measurement_it_rests_on():
     compute = 0.01
     alone, together = scaled(1, compute), scaled(2, compute / 2)
-    curve = scaling.predict([alone, together], 64, weak=False)
+    curve = prediction.predict([alone, together], 64, same)
     assert [p.ranks for p in curve] == [1, 2, 4, 8, 16, 32, 64]
     at_two = curve[1]
     assert at_two.compute_s == pytest.approx(compute / 2)
     assert at_two.exchange_s == pytest.approx(2 * 1e-6 + 2 * 64 * 64 * 8 / 1e9)
     assert all(a.efficiency > b.efficiency for a, b in itertools.pairwise(curve))
     with pytest.raises(JouliaError, match="2 or more ranks"):
-        scaling.predict([alone], 8, weak=False)
+        prediction.predict([alone], 8, same)
+
+
+def same(kernel: Kernel, base: Shape, ranks: int) -> Shape:
+    """Strong scaling."""
+    return base
+
+
+@pytest.mark.parametrize(
+    ("case", "ranks", "exchanges", "collectives"),
+    [
+        (("poisson", "--shape", "16x16x8"), "1,2,4", 4, 0),
+        (("poisson", "--shape", "16x16x8", "--param", "method=cg", "--param", "z=walls"), "1,2",
+         4, 4),
+        (("boussinesq", "--size", "tiny"), "1,4", 36, 0),
+    ],
+)  # fmt: skip
+def test_messages_of_each_grid_are_predicted_from_one_rank(
+    case, ranks, exchanges, collectives, measured, tmp_path
+):
+    """What a rank alone tells of a step is enough to say how many messages of which size each grid
+    takes on more; and their seconds, by the latency and bandwidth that the ranks measured."""
+    measured(*case, "-b", "numpy", "--ranks", ranks, "--oversubscribe", "--wait", "passive")
+    alone, *others = store.load(tmp_path / "records.jsonl")
+    kernel = registry.kernel(alone.case.kernel).kernel
+    here = prediction.at(kernel, alone.case, (1, 1, 1), alone, others[0])
+    assert here.compute_s == pytest.approx(alone.parallel.compute_s)
+    assert (here.efficiency, here.latency_s) == pytest.approx((1.0, 0.0))
+    for each in others:
+        parallel = each.parallel
+        told = prediction.at(kernel, each.case, parallel.parts, alone, each)
+        for found, counted in zip(told.levels, parallel.levels, strict=True):
+            timeless = (replace(one, exchange_s=0.0, compute_s=0.0) for one in (found, counted))
+            assert next(timeless) == next(timeless)
+        coarser = [level for level in parallel.levels[1:] if not level.whole]
+        assert {level.exchanges for level in coarser if level.shape != each.case.shape} == {
+            exchanges
+        }
+        messages = sum(level.messages for level in parallel.levels)
+        sent = sum(level.bytes for level in parallel.levels)
+        assert (messages, sent) == (parallel.messages, parallel.bytes)
+        assert parallel.collectives == collectives
+        messages += collectives * (each.case.ranks - 1).bit_length()
+        assert told.latency_s == pytest.approx(messages * parallel.latency_s)
+        assert told.exchange_s == pytest.approx(parallel.predicted_exchange_s)
+    *_, most = prediction.predict([alone, *others], 64, scaling.weak_shape)
+    wider = replace(alone.case, shape=most.shape)
+    assert (most.ranks, most.levels[-1].shape) == (64, kernel.coarser(wider)[-1])
 
 
 def test_the_scale_command_prints_tables_and_draws_a_plot(joulia, tmp_path):

@@ -1,10 +1,11 @@
-"""Runs through a real Slurm of two nodes, where it is installed; scripts and other queues anywhere.
+"""Runs through a real Slurm of two nodes, where it is installed; scripts for queues anywhere.
 
 Slurm counts time limits in minutes: that one ended a job is told to it here, not waited for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,12 +22,12 @@ import pytest
 import real_slurm
 import trees
 
-from joulia.errors import Unavailable
 from joulia.meters import Missing, slurm
-from joulia.submit import schedulers
-from joulia.submit.jobs import words
-from joulia.submit.schedulers import ENDED, LSF, PBS, RUNNING, WAITING, Slurm, Status, Wish
+from joulia.records import store
+from joulia.sites import site
 from joulia.system.clock import raw_clock
+
+from .test_store import record
 
 COMMON = ("--no-ceiling", "--repeats", "2", "--threads", "1", "--site", "slurm")
 Submit = Callable[..., subprocess.CompletedProcess[str]]
@@ -84,10 +85,9 @@ def test_a_run_goes_through_the_queue_to_the_table_and_again_measures_nothing(
 WATTS = {"n1": 100.0, "n2": 60.0}
 
 
-def test_joules_of_two_nodes_are_read_once_each_and_added_up(
-    cluster: real_slurm.Cluster, submit: Submit, tmp_path: Path
-) -> None:
-    """Four ranks, two on each node, whose meters tell 100 W and 60 W."""
+@contextlib.contextmanager
+def meters(cluster: real_slurm.Cluster) -> Iterator[None]:
+    """Each node has a tree and a boot of its own, and a meter that tells its WATTS."""
     roots = cluster.folder / "roots"
     for number, (name, watts) in enumerate(WATTS.items()):
         boot = f"{number}aaaaaaa-0000-0000-0000-000000000000"
@@ -95,30 +95,55 @@ def test_joules_of_two_nodes_are_read_once_each_and_added_up(
         meter = {"id": f"{boot}/fake", "watts": {"package-0": watts}}
         trees.put(roots / name, {"run/joulia/fake-meter.json": json.dumps(meter)})
     try:
+        yield
+    finally:
+        shutil.rmtree(roots)
+
+
+def watts(got: dict[str, Any]) -> list[float]:
+    """Of each window of a record. A node more or less, or one twice, is 37 % off."""
+    energy, steps = got["energy"], got["time"]["steps_per_sample"]
+    assert energy is not None, got["energy_reason"]
+    return [
+        joules * steps / seconds
+        for joules, seconds in zip(energy["samples"], energy["windows_s"], strict=True)
+    ]
+
+
+def test_joules_of_two_nodes_are_read_once_each_and_added_up(
+    cluster: real_slurm.Cluster, submit: Submit, tmp_path: Path
+) -> None:
+    """Four ranks, two on each node, whose meters tell 100 W and 60 W."""
+    with meters(cluster):
         done = submit(
             "heat", "-b", "numpy", "--size", "tiny", "--ranks", "4", "--nodes", "2",
             "--window", "0.1", "--energy-tolerance", "20", "--oversubscribe", "--wait", "passive",
         )  # fmt: skip
-    finally:
-        shutil.rmtree(roots)
     assert done.returncode == 0, done.stderr
     (got,) = records(tmp_path)
     assert got["parallel"]["nodes"] == 2
-    energy, steps = got["energy"], got["time"]["steps_per_sample"]
-    assert energy is not None, got["energy_reason"]
-    assert sorted(map(len, energy["shared_by_ranks"].values())) == [2, 2]
-    for joules, seconds in zip(energy["samples"], energy["windows_s"], strict=True):
-        # A node more or less, or one twice, is 37 % off; four ranks on two cores come late.
-        assert joules * steps / seconds == pytest.approx(sum(WATTS.values()), rel=0.15)
+    assert sorted(map(len, got["energy"]["shared_by_ranks"].values())) == [2, 2]
+    # Four ranks on two cores come late.
+    assert watts(got) == pytest.approx([sum(WATTS.values())] * 2, rel=0.15)
 
 
-def test_tasks_of_an_array_come_together_in_the_results(submit: Submit, tmp_path: Path) -> None:
-    done = submit(
-        "heat", "tracer", "-b", "numpy", "--size", "tiny", "--window", "0.005", "--array"
-    )  # fmt: skip
+def test_tasks_of_an_array_that_nobody_followed_come_together_in_the_results(
+    cluster: real_slurm.Cluster, submit: Submit, tmp_path: Path
+) -> None:
+    asked = ("heat", "tracer", "-b", "numpy", "--size", "tiny", "--window", "0.005", "--array")
+    sent = submit(*asked, "--no-follow")
+    assert sent.returncode == 0, sent.stderr
+    assert "the same command follows job" in sent.stderr
+    deadline = time.monotonic() + 200.0
+    while cluster.ask("squeue", "-h"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    done = submit(*asked)
     assert done.returncode == 0, done.stderr
+    assert "ended while nobody followed it" in done.stderr
     assert sorted(each["case"]["kernel"] for each in records(tmp_path)) == ["heat", "tracer"]
     assert "#SBATCH --array=0-1%10" in next(tmp_path.glob("r.jobs/*/job.sh")).read_text()
+    assert len(list(tmp_path.glob("r.jobs/*/*.log"))) == 2  # no other job went into the queue
 
 
 def started(tmp_path: Path, cluster: real_slurm.Cluster, *asked: str) -> subprocess.Popen[str]:
@@ -161,19 +186,47 @@ def test_a_job_that_is_cancelled_is_one_failed_record_and_the_next_completes_it(
     assert records(tmp_path)[0]["id"] == records(tmp_path)[1]["id"]
 
 
-def test_a_node_that_is_lost_is_one_failed_record_and_the_job_is_sent_again(
+def test_a_node_of_two_that_is_lost_is_one_failed_record_and_the_job_is_sent_again(
     cluster: real_slurm.Cluster, tmp_path: Path
 ) -> None:
-    child = started(tmp_path, cluster, *ASKED)
-    job = json.loads(next(tmp_path.glob("r.jobs/*/job.json")).read_text())["job"]
-    node = cluster.ask("squeue", "-h", "-j", job, "-o", "%N").strip()
-    cluster.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    said, _ = child.communicate(timeout=90)
-    cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
+    """A rank and a meter on each node; the second dies, not the one that runs the script. Joules of
+    what is measured after that are both nodes' again."""
+    with meters(cluster):
+        child = started(
+            tmp_path, cluster, *ASKED[:-2], "--window", "0.1", "--energy-tolerance", "20",
+            "--ranks", "2", "--nodes", "2", "--wait", "passive", "--oversubscribe",
+        )  # fmt: skip
+        job = json.loads(next(tmp_path.glob("r.jobs/*/job.json")).read_text())["job"]
+        assert cluster.ask("squeue", "-h", "-j", job, "-o", "%N").strip() == "n[1-2]"
+        cluster.ask("scontrol", "update", "nodename=n2", "state=down", "reason=test")
+        cluster.until(lambda: not cluster.ask("squeue", "-h", "-j", job))
+        cluster.ask("scontrol", "update", "nodename=n2", "state=resume")
+        said, _ = child.communicate(timeout=200)
     assert child.returncode == 0, said
-    assert [each["status"] for each in records(tmp_path)] == ["failed", "valid", "valid"]
-    assert records(tmp_path)[0]["reasons"] == [f"job {job} ended in the middle of it: NODE_FAIL"]
+    got = records(tmp_path)
+    assert [each["status"] for each in got] == ["failed", "valid", "valid"]
+    assert got[0]["reasons"] == [f"job {job} ended in the middle of it: NODE_FAIL"]
+    assert got[0]["id"] == got[1]["id"]
     assert "sent again" in said
+    for each in got[1:]:
+        assert (each["parallel"]["nodes"], len(each["energy"]["shared_by_ranks"])) == (2, 2)
+        assert watts(each) == pytest.approx([sum(WATTS.values())] * 2, rel=0.15)
+
+
+def test_a_job_that_fails_before_its_first_case_is_no_success_of_earlier_ones(
+    cluster: real_slurm.Cluster, joulia, tmp_path: Path
+) -> None:
+    store.ResultsFile(tmp_path / "r.jsonl").append(record("earlier"))
+    text = Path(site.files()["slurm"]).read_text()
+    line = 'text = "echo no such module; exit 3"\nwhy = "to fail"\nsource = "a test"\n'
+    (tmp_path / "own.toml").write_text(f"{text}\n[[setup]]\n{line}")
+    given = ("submit", "heat", "-b", "numpy", "--site", "own.toml", "--output", "r.jsonl")
+    done = joulia(*given, env=cluster.environment, cwd=tmp_path)
+    assert done.returncode == 1
+    *_, log, told = done.stderr.splitlines()
+    assert log == "joulia:   no such module"
+    assert re.fullmatch(r"joulia: job \d+ wrote no record; so ends its log", told)
+    assert len(records(tmp_path)) == 1
 
 
 def test_a_case_that_srun_started_and_that_hangs_is_not_in_the_way_of_the_next(
@@ -252,9 +305,10 @@ def test_satoris_script_asks_for_what_its_guide_shows(joulia, tmp_path: Path) ->
     got = directives(script, "#SBATCH")
     assert {"--nodes=2", "--gres=gpu:4", "--exclusive", "--mem=0", "--time=12:00:00"} <= got
     commands = [line for line in script.splitlines() if line and not line.startswith("#")]
-    assert commands[:3] == [
+    assert commands[:4] == [
         "module purge",
-        "module load spack cuda/10.1",
+        "module add spack",
+        "module add cuda/10.1",
         "module load openmpi/3.1.4-pmi-cuda-ucx",
     ]
     assert "export UCX_ERROR_SIGNALS=SIGILL,SIGBUS,SIGFPE" in commands
@@ -289,106 +343,11 @@ def test_what_is_wrong_is_told_before_anything_waits_in_a_queue(joulia, tmp_path
     for wrong, said in (
         (("--site", "nowhere"), "unknown site 'nowhere'"),
         (("--site", "slurm", "--time", "soon"), "--time soon is not allowed. Allowed: H:MM:SS"),
+        (("--site", "slurm", "--time", "1:99:00"), "--time 1:99:00 is not allowed. Allowed: H:MM"),
+        (("--site", "slurm", "--directive", ""), "--directive '' is not allowed. Allowed: one li"),
         (("--site", "slurm", "--ranks", "x"), "--ranks x is not allowed"),
         ((), "Missing option '--site'"),
     ):
         done = joulia("submit", "heat", *wrong, "--output", str(tmp_path / "r.jsonl"))
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
         assert said in done.stderr
-
-
-# ---- what schedulers say -------------------------------------------------------------------
-
-LINE = (
-    "JobId=17 ArrayJobId=16 ArrayTaskId=3 JobName=joulia JobState={state} Reason={reason} "
-    "ExitCode=0:0 NodeList={nodes} OverSubscribe=NO"
-)
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "nodes", "phase", "again"),
-    [
-        ("PENDING", "Resources", "", WAITING, False),
-        ("RUNNING", "None", "n[1-2]", RUNNING, False),
-        ("COMPLETING", "None", "n1", RUNNING, False),
-        ("COMPLETED", "None", "n1", ENDED, False),
-        ("TIMEOUT", "TimeLimit", "n1", ENDED, True),
-        ("NODE_FAIL", "NodeDown", "n1", ENDED, True),
-        ("OUT_OF_MEMORY", "OutOfMemory", "n1", ENDED, False),
-    ],
-)
-def test_what_slurm_says_of_a_job(
-    state: str, reason: str, nodes: str, phase: str, again: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = LINE.format(state=state, reason=reason, nodes=nodes)
-    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: told + "\n")
-    (status,) = Slurm().status("16")
-    assert (status.phase, status.state, status.again) == (phase, state, again)
-    assert (status.task, status.exclusive) == (3, True)
-    assert status.detail == (reason if phase == WAITING else nodes)
-
-
-BJOBS = """17|1|RUN|2*host01:2*host02|-
-17|2|PEND|-|-
-17|3|EXIT|host01|TERM_RUNLIMIT: job killed after reaching LSF run time limit
-17|4|DONE|host02|-
-"""
-"""As IBM's reference of `bjobs -o` lists its fields, with a delimiter."""
-
-
-def test_what_lsf_is_asked_and_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wish = Wish("joulia", tmp_path, 2, 4, 5, 40, 5400, True, 4, 10)
-    asked = [text for text, _ in LSF().directives(wish)]
-    assert asked[:4] == ['-J "joulia[1-4]%10"', "-n 80", '-R "span[ptile=40]"', "-W 90"]
-    assert asked[-1] == "-x"
-    said = "Job <17> is submitted to queue <normal>.\n"
-    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: said)
-    assert LSF().submit(tmp_path / "job.sh") == "17"
-    monkeypatch.setattr(schedulers, "ask", lambda command, script=None: BJOBS)
-    statuses = LSF().status("17")
-    assert [status.phase for status in statuses] == [RUNNING, WAITING, ENDED, ENDED]
-    assert [status.task for status in statuses] == [0, 1, 2, 3]
-    assert [status.again for status in statuses] == [False, False, True, False]
-
-
-QSTAT = """Job Id: 17.server
-    Job_Name = joulia
-    job_state = {state}
-    exec_host = node01/0*40+node02/0*40
-    comment = Not Running: Insufficient amount of resource: ncpus
-    Exit_status = {code}
-"""
-
-
-def test_what_pbs_is_asked_and_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wish = Wish("joulia", tmp_path, 2, 4, 5, None, 5400, True, 1, 10)
-    asked = [text for text, _ in PBS().directives(wish)]
-    assert "-l select=2:ncpus=10:mpiprocs=2" in asked
-    assert "-l place=scatter:excl" in asked
-    assert "-l walltime=1:30:00" in asked
-    for state, code, phase, again in (
-        ("Q", "", WAITING, False),
-        ("R", "", RUNNING, False),
-        ("F", "0", ENDED, False),
-        ("F", "-29", ENDED, True),
-        ("F", "271", ENDED, False),
-    ):
-        told = QSTAT.format(state=state, code=code)
-        monkeypatch.setattr(schedulers, "ask", lambda command, script=None, told=told: told)
-        (status,) = PBS().status("17.server")
-        assert (status.phase, status.again) == (phase, again)
-
-
-def test_an_absent_scheduler_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(Unavailable, match="no sbatch found; submit where"):
-        Slurm().submit(Path("job.sh"))
-
-
-def test_the_states_of_an_array_in_a_line() -> None:
-    statuses = [
-        Status(RUNNING, "RUNNING", "n1", 0),
-        Status(RUNNING, "RUNNING", "n1", 1),
-        Status(WAITING, "PENDING", "Resources"),
-    ]
-    assert words(statuses) == "2 x running on n1, pending (Resources)"

@@ -18,7 +18,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from joulia.analysis import compare, portability, record_table, scaling, tables, terminal
+from joulia.analysis import (
+    compare,
+    portability,
+    prediction,
+    record_table,
+    scaling,
+    tables,
+    terminal,
+)
 from joulia.analysis.record_table import label
 from joulia.analysis.terminal import Column, Grid
 from joulia.cli import metering, progress
@@ -98,9 +106,9 @@ GRIDS: dict[str, Callable[[], Grid]] = {
     "compare, no meter": lambda: problem(PLAIN[:3]),
     "portability": of_machines,
     "scale": lambda: scaling.table(scaling.points(SCALED, weak=False)),
-    "prediction": lambda: scaling.prediction_table(
+    "prediction": lambda: prediction.prediction_table(
         [
-            scaling.Prediction(2**k, (2048, 2048, 2048), 1.2e-3, 3.4e-6 * k, 1.0 / (k + 1))
+            prediction.Prediction(2**k, (2048,) * 3, 1.2e-3, 3.4e-6 * k, 1e-6, 1.0 / (k + 1))
             for k in range(12)
         ]
     ),
@@ -209,8 +217,8 @@ def test_columns_go_in_the_order_that_the_documentation_states() -> None:
     text = page.read_text()
     comparison = [Column(c.title, c.drop) for c in tables.COLUMNS]
     lists = (
-        record_table.COLUMNS, comparison, scaling.COLUMNS, scaling.PREDICTED, gate.COLUMNS,
-        metering.COLUMNS,
+        record_table.COLUMNS, comparison, scaling.COLUMNS, prediction.PREDICTED,
+        prediction.LEVELS, gate.COLUMNS, metering.COLUMNS,
     )  # fmt: skip
     for columns in lists:
         order = sorted((c for c in columns if c.drop), key=lambda c: c.drop)

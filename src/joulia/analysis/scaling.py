@@ -1,26 +1,22 @@
-"""`joulia scale`: time and energy over ranks, and a prediction beyond this machine."""
+"""`joulia scale`: time and energy over ranks, in a table and a plot."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from joulia import registry
 from joulia.analysis.labels import label
+from joulia.analysis.prediction import Prediction
 from joulia.analysis.record_table import VERDICT, status
 from joulia.analysis.terminal import Cell, Column, Grid
 from joulia.analysis.units import quantity, seconds
 from joulia.case import Case, Shape
 from joulia.errors import JouliaError
-from joulia.grid import decompose, tile_of
+from joulia.grid import decompose
 from joulia.kernel import Kernel
-from joulia.parallel.levels import Share, shares
-from joulia.parallel.network import Transport
 from joulia.records.parts import Parallel
 from joulia.records.record import Record
 
@@ -167,176 +163,6 @@ def packing(parallel: Parallel) -> str:
     if not rate:
         return ""
     return quantity(rate, "B/s") + (f" ({fraction:.0%})" if fraction is not None else "")
-
-
-# ---- beyond this machine -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Seconds a step that `ranks` ranks would need, and the share of them spent communicating."""
-
-    ranks: int
-    shape: Shape
-    compute_s: float
-    exchange_s: float
-    efficiency: float
-
-
-def predict(records: Sequence[Record], up_to: int, *, weak: bool) -> list[Prediction]:
-    """Powers of two of ranks, from the time a cell takes and the transport measured here.
-
-    JouliaError where no valid record of several ranks measured a transport.
-    """
-    valid = [r for r in records if r.status == "valid" and r.parallel and r.time]
-    measured = [r for r in valid if r.case.ranks > 1 and r.parallel and r.parallel.latency_s]
-    if not measured:
-        raise JouliaError(
-            "--predict needs a valid case on 2 or more ranks. Allowed: for example --ranks 1,2"
-        )
-    base = min(valid, key=lambda r: r.case.ranks)
-    widest = max(measured, key=lambda r: r.case.ranks)
-    assert base.parallel is not None
-    transport = network(widest)
-    per_cell = base.parallel.compute_s * base.case.ranks / math.prod(base.case.shape)
-    kernel = registry.kernel(base.case.kernel).kernel
-    per_face_cell = bytes_per_face_cell(widest)
-    align = kernel.units(base.case)
-    predictions: list[Prediction] = []
-    ranks = 1
-    while ranks <= up_to:
-        shape = weak_shape(kernel, base.case.shape, ranks) if weak else base.case.shape
-        try:
-            parts = decompose(shape, ranks, kernel.least(shape), align)
-        except JouliaError:
-            break
-        tile = tile_of(shape, parts, 0, kernel.halo.width, kernel.wraps(base.case), align)
-        if widest.parallel and widest.parallel.levels:
-            case = replace(base.case, shape=shape)
-            compute, exchange = by_level(kernel, case, parts, base, widest, transport)
-        else:
-            faces = face_cells(tile.shape, parts)
-            messages = per_step(widest) * 2 * sum(p > 1 for p in parts)
-            compute = per_cell * math.prod(tile.shape)
-            exchange = transport.seconds(messages, faces * per_face_cell) if ranks > 1 else 0.0
-        total = compute + exchange
-        ideal = per_cell * math.prod(shape) / ranks
-        predictions.append(Prediction(ranks, shape, compute, exchange, ideal / total))
-        ranks *= 2
-    return predictions
-
-
-def by_level(
-    kernel: Kernel, case: Case, parts: Shape, base: Record, widest: Record, transport: Transport
-) -> tuple[float, float]:
-    """Seconds of a step of a kernel with coarser levels in computing and in messages.
-
-    A level that is cut takes its part of the time that it took on `base`, and a message to each
-    neighbour for each of its exchanges; one that is whole takes all of that time on every rank, and
-    the first of those a message to every other rank. A collective takes log2(ranks) messages.
-    """
-    assert base.parallel is not None
-    assert widest.parallel is not None
-    ranks, item = math.prod(parts), np.dtype(case.dtype).itemsize
-    neighbours = 2 * sum(p > 1 for p in parts)
-    compute = messages = sent = 0.0
-    before = level_shares(kernel, base.case, base.parallel.parts)
-    now = level_shares(kernel, case, parts)
-    for cost, was, share in zip(base.parallel.levels, before, now, strict=False):
-        own = share.of(0)
-        cells, held = (math.prod(s.of(0).grid if s.whole else s.of(0).shape) for s in (share, was))
-        compute += cost.compute_s * cells / held
-        if share.gathered:
-            messages += ranks - 1
-            sent += (ranks - 1) * math.prod(own.shape) * item
-        elif not share.whole:
-            exchanges = cost.exchanges - was.gathered
-            messages += exchanges * neighbours
-            sent += exchanges * face_cells(own.shape, parts) * item
-    if ranks > 1:
-        messages += widest.parallel.collectives * math.ceil(math.log2(ranks))
-    return compute, transport.seconds(messages, sent) if ranks > 1 else 0.0
-
-
-def level_shares(kernel: Kernel, case: Case, parts: Shape) -> list[Share]:
-    """How ranks share each grid of a kernel with coarser ones, the finest first."""
-    halo, wraps, units = kernel.halo.width, kernel.wraps(case), kernel.units(case)
-    finest = tile_of(case.shape, parts, 0, halo, wraps, units)
-    return [Share((finest,), math.prod(parts) == 1), *shares(kernel, case, parts)]
-
-
-def face_cells(tile: Shape, parts: Shape) -> int:
-    """Cells on the faces of a tile that another rank needs."""
-    cells = math.prod(tile)
-    return sum(2 * cells // n for n, p in zip(tile, parts, strict=True) if p > 1)
-
-
-def bytes_per_face_cell(record: Record) -> float:
-    """Bytes a step that a rank sends for each cell on its faces, as a record measured them."""
-    parallel, case = record.parallel, record.case
-    assert parallel is not None
-    assert parallel.bytes is not None
-    kernel = registry.kernel(case.kernel).kernel
-    halo, wraps, units = kernel.halo.width, kernel.wraps(case), kernel.units(case)
-    tile = tile_of(case.shape, parallel.parts, 0, halo, wraps, units)
-    return parallel.bytes / face_cells(tile.shape, parallel.parts)
-
-
-def per_step(record: Record) -> float:
-    """Exchanges a step: the messages of a record over the neighbours that it had."""
-    parallel = record.parallel
-    assert parallel is not None
-    assert parallel.messages is not None
-    return parallel.messages / (2 * sum(p > 1 for p in parallel.parts))
-
-
-def network(record: Record) -> Transport:
-    """The network as a record of several ranks measured it."""
-    parallel = record.parallel
-    assert parallel is not None
-    assert parallel.latency_s is not None
-    assert parallel.bandwidth_bytes_per_s is not None
-    return Transport(parallel.latency_s, parallel.bandwidth_bytes_per_s)
-
-
-PREDICTED = (
-    Column("ranks"),
-    Column("grid", drop=1),
-    Column("compute", drop=2),
-    Column("exchange", drop=3),
-    Column("time/step"),
-    Column("efficiency"),
-)
-
-
-def prediction_table(predictions: Sequence[Prediction]) -> Grid:
-    return Grid(PREDICTED, [predicted_row(p) for p in predictions])
-
-
-def predicted_row(p: Prediction) -> list[Cell]:
-    return [
-        str(p.ranks),
-        "x".join(map(str, p.shape)),
-        seconds(p.compute_s),
-        seconds(p.exchange_s),
-        seconds(p.compute_s + p.exchange_s),
-        f"{p.efficiency:.0%}",
-    ]
-
-
-def assumptions(records: Sequence[Record]) -> str:
-    """What a prediction rests on, in words."""
-    record = max(
-        (r for r in records if r.parallel and r.case.ranks > 1), key=lambda r: r.case.ranks
-    )
-    measured = network(record)
-    latency = seconds(measured.latency_s)
-    bandwidth = quantity(measured.bandwidth_bytes_per_s, "B/s")
-    return (
-        "Predicted, not measured. Assumed: every rank computes a cell as quickly as here; a "
-        f"message takes {latency} and its bytes {bandwidth}, as between two ranks of this "
-        "machine; nothing overlaps; no contention in a network."
-    )
 
 
 # ---- the plot ------------------------------------------------------------------------------

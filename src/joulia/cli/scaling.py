@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from joulia import registry
-from joulia.analysis import scaling
+from joulia.analysis import prediction, scaling
+from joulia.analysis.labels import label
 from joulia.analysis.terminal import console, draw
 from joulia.case import WAITS, Settings, Shape
 from joulia.cli.progress import execute
 from joulia.errors import JouliaError, suggest
 from joulia.records import store
+from joulia.records.record import Record
 from joulia.runner.cases import Planned
 from joulia.runner.plan import Request, plan
 from joulia.runner.session import identify
@@ -40,17 +42,37 @@ def scale(options: dict[str, Any]) -> int:
     draw(out, scaling.table(points))
     for line in scaling.notes(points):
         out.print(line, markup=False)
-    predicted: list[scaling.Prediction] = []
+    for record in widest(records):
+        out.print(f"\nBy grid: {label(record.case)}", markup=False)
+        draw(out, prediction.levels_table(record))
+    predicted: list[prediction.Prediction] = []
     if options["predict"]:
-        predicted = scaling.predict(records, options["predict"], weak=options["weak"])
+        shape_for = scaling.weak_shape if options["weak"] else lambda kernel, base, ranks: base
+        predicted = prediction.predict(records, options["predict"], shape_for)
         out.print()
-        out.print(scaling.assumptions(records), markup=False)
-        draw(out, scaling.prediction_table(predicted))
+        out.print(prediction.assumptions(records), markup=False)
+        draw(out, prediction.prediction_table(predicted))
     if options["plot"]:
         title = scaling.heading(kernel_cases[0].case, weak=options["weak"])
         scaling.plot(points, predicted, options["plot"], title)
         out.print(f"Plot: {options['plot']}", markup=False)
     return code
+
+
+def widest(records: list[Record]) -> list[Record]:
+    """Of each curve of a kernel with coarser grids, the valid record of the most ranks."""
+    found: dict[tuple[str, str], Record] = {}
+    for record in records:
+        if (
+            record.status == "valid"
+            and record.parallel
+            and record.parallel.levels
+            and record.parallel.latency_s
+        ):
+            key = scaling.curve(record)
+            if key not in found or found[key].case.ranks < record.case.ranks:
+                found[key] = record
+    return list(found.values())
 
 
 def cases(options: dict[str, Any]) -> list[Planned]:

@@ -110,6 +110,11 @@ def submit(context: click.Context, /, **options: Any) -> int:
     if limit is None:
         raise JouliaError(f"{site.path} has no time_limit. Allowed: --time H:MM:SS")
     jobs.require_output(options["output"])
+    for text in options["directive"]:
+        if not text.strip() or not text.isprintable():
+            raise JouliaError(
+                f"--directive {text!r} is not allowed. Allowed: one line, as in --account=me"
+            )
     runs = list(split(context)) if options["array"] else [told(context)]
     submission = jobs.Submission(
         site=site,
@@ -140,7 +145,9 @@ def submit(context: click.Context, /, **options: Any) -> int:
 def sent(submission: Submission, *, follow: bool) -> int:
     """Send, follow and collect; 0 where all that could run is valid."""
     from joulia.analysis.record_table import show
+    from joulia.submit.jobs import well
 
+    before = submission.written()
     job = submission.send()
     if not follow:
         cancel = submission.scheduler.cancel(job)
@@ -153,16 +160,18 @@ def sent(submission: Submission, *, follow: bool) -> int:
         submission.say(f"the job goes on: the same command follows it, `{cancel}` ends it")
         return 130
     records = submission.records()
-    if not records:
-        for line in submission.log():
-            submission.say(f"  {line}")
-        submission.say(f"no records; the job's log is in {submission.folder}")
+    if records:
+        show(records)
+        click.echo(f"Results: {submission.output}")
+    if records and well(statuses):
+        return 0
+    if submission.written() == before:
+        for line in submission.silent():
+            submission.say(line)
+    if any(status.well is not None for status in statuses):
         return 1
-    show(records)
-    click.echo(f"Results: {submission.output}")
-    ended = {each.status for each in records}
-    well = all(status.well for status in statuses)
-    return 0 if well and "valid" in ended and not {"failed", "invalid"} & ended else 1
+    ended = {each.status for each in records}  # all that is known of a job that is forgotten
+    return 0 if "valid" in ended and not {"failed", "invalid"} & ended else 1
 
 
 def told(context: click.Context, without: tuple[str, ...] = ()) -> list[str]:

@@ -60,13 +60,15 @@ class HaloExchange:
         self.messages: dict[tuple[int, str], Messages] = {}
         self.levels: tuple[Level, ...] = ()
         self.thin = self
+        self.width = width
         self.timed = False
         self.reset_costs()
 
     def reset_costs(self) -> None:
         """Nothing has been exchanged yet, here and on coarser levels."""
         self.exchange_s = self.computing_s = 0.0
-        self.exchanges = self.collectives = self.sent_messages = self.sent_bytes = 0
+        self.exchanges = self.filled = self.gathers = self.collectives = 0
+        self.sent_messages = self.sent_bytes = 0
         for other in self.others():
             other.reset_costs()
 
@@ -110,6 +112,7 @@ class HaloExchange:
         if self.remote:
             self.ops.synchronize()  # waiting for the device is not exchange
         self.exchanges += bool(arrays)
+        self.filled += len(arrays)
         began = time.perf_counter()
         if not self.remote or not arrays:
             self._copy_local(arrays)
@@ -180,15 +183,15 @@ class Level:
     others: Messages | None
 
     def gather(self, array: Any) -> None:
+        costs = self.exchange
+        costs.gathers += 1
         if self.others is None:
             return
-        costs = self.exchange
         costs.ops.synchronize()
         began = time.perf_counter()
         self.others.start([array])
         self.others.finish([array])
         costs.exchange_s += time.perf_counter() - began
-        costs.exchanges += 1
         costs.sent_messages += len(self.others.outgoing)
         costs.sent_bytes += self.others.bytes
 

@@ -7,6 +7,7 @@ same time, so they share the bandwidth and each pays the latency.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class Transport:
     def seconds(self, messages: float, total_bytes: float) -> float:
         """The time of `messages` messages that hold `total_bytes` together."""
         return messages * self.latency_s + total_bytes / self.bandwidth_bytes_per_s
+
+
+def hops(ranks: int) -> int:
+    """Messages one after another that a collective of so many ranks takes at least."""
+    return math.ceil(math.log2(ranks))
 
 
 def ping_pong(comm: Any) -> Transport:
@@ -58,7 +64,13 @@ def ping_pong(comm: Any) -> Transport:
 
 
 def fit(sizes: Sequence[float], times: Sequence[float]) -> Transport:
-    """Latency from the shortest message, bandwidth from what the longest adds to it."""
-    latency = times[0]
-    bandwidth = (sizes[-1] - sizes[0]) / max(times[-1] - latency, 1e-12)
-    return Transport(latency, bandwidth)
+    """Latency from the quickest message, bandwidth from what the longest adds to it.
+
+    Where it adds nothing, as where ranks wait for a turn on a core, all of its time is taken for
+    its bytes: the bandwidth is that at least.
+    """
+    latency = min(times)
+    added = times[-1] - latency
+    if added > 0.0:
+        return Transport(latency, (sizes[-1] - sizes[0]) / added)
+    return Transport(latency, sizes[-1] / times[-1])

@@ -285,14 +285,14 @@ class Gpu:
 
 @dataclass(frozen=True)
 class LevelCost:
-    """One grid of a kernel with coarser ones, in a step that was timed apart, box by box."""
+    """One grid of a kernel with coarser ones, in the best of three steps timed apart, by box."""
 
     shape: tuple[int, ...]
     """Cells of the whole grid, slowest axis first."""
     whole: bool
     """Whether every rank has all of it, and computes it by itself."""
     exchanges: int
-    """Exchanges a step: halos, and the gathering where this is the first grid that is whole."""
+    """Halo exchanges a step."""
     messages: int
     """Messages of the busiest rank a step."""
     bytes: int
@@ -301,6 +301,13 @@ class LevelCost:
     """The slowest rank's time a step in packing, waiting, unpacking and halo copies, s."""
     compute_s: float
     """The slowest rank's time a step in functions, s."""
+    width: int = 1
+    """Cells of the halo that those exchanges fill. Where some fill all of it and others less, the
+    finest grid is told of twice."""
+    arrays: int = 0
+    """Arrays whose halos a step fills, each as often as it is."""
+    gathers: int = 0
+    """How often a step needs all of it from parts; the first grid that is whole is gathered."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ def take(path: Path, results: Path, file: store.ResultsFile, why: str) -> Record
     except FileNotFoundError:
         return None
     except (OSError, ValueError, JouliaError) as error:
-        raise JouliaError(f"cannot read {path}: {error}") from None
+        raise JouliaError(
+            f"cannot read {path}: {error}. Allowed: a case under way, or no such file"
+        ) from None
     there = {(known.id, known.started_at) for known in store.load(results)}
     record = None
     if (left.id, left.started_at) not in there:

@@ -257,7 +257,8 @@ def _variables(data: dict[str, Any], path: Path) -> tuple[tuple[str, Line], ...]
 def seconds(text: str, where: str) -> int:
     """Seconds of H:MM:SS or M:SS; JouliaError, which begins with `where`, for anything else."""
     parts = text.split(":")
-    if not 2 <= len(parts) <= 3 or not all(part.isdigit() for part in parts):
+    well_formed = 2 <= len(parts) <= 3 and all(part.isdigit() for part in parts)
+    if not well_formed or any(int(part) > 59 for part in parts[1:]):
         raise JouliaError(f"{where} {text} is not allowed. Allowed: H:MM:SS, as in 0:30:00")
     total = 0
     for part in parts:

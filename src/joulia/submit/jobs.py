@@ -7,6 +7,7 @@ one left, and sends what is missing.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -21,7 +22,8 @@ from joulia.records.record import Record
 from joulia.runner import underway
 from joulia.sites.site import Site
 from joulia.submit import script
-from joulia.submit.schedulers import ENDED, RUNNING, SCHEDULERS, Scheduler, Status, Wish
+from joulia.submit.queue import ENDED, RUNNING, Scheduler, Status, Wish
+from joulia.submit.schedulers import SCHEDULERS
 from joulia.submit.script import Task
 from joulia.system.locks import locked
 
@@ -29,6 +31,8 @@ ASK_S = (0.5, 15.0)
 """Seconds between two questions to the scheduler: the first, and the longest."""
 ASK_REL = 0.05
 """The same as a share of the time that it was waited so far: sites ask users to ask seldom."""
+
+FORGOTTEN = "ended, and the scheduler has forgotten how"
 
 Say = Callable[[str], None]
 
@@ -91,29 +95,65 @@ class Submission:
     # ---- the queue -------------------------------------------------------------------------
 
     def send(self) -> str:
-        """Put the job into the queue, or find the one that is there; its id."""
+        """Put the job into the queue, or find the one that is there; its id.
+
+        One that ended well while nobody followed it is only left to be collected.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / "lock"):
-            if (job := self.job()) and self.going(self.statuses(job)):
-                self.say(f"job {job} is in the queue already")
-                return job
-            if job:
-                self.collect(f"job {job} ended in the middle of it")
-            path = self.folder / "job.sh"
-            path.write_text(self.script())
+            path, script = self.folder / "job.sh", self.script()
+            job, followed = self.noted()
+            if job is not None:
+                statuses = self.statuses(job)
+                if self.going(statuses):
+                    self.say(f"job {job} is in the queue already{self.unlike(path, job)}")
+                    return job
+                if not followed and well(statuses):
+                    self.say(f"job {job} ended while nobody followed it")
+                    return job
+                self.gather(f"job {job} ended in the middle of it")
+            path.write_text(script)
             path.chmod(0o755)
             job = self.scheduler.submit(path)
-            (self.folder / "job.json").write_text(json.dumps({"job": job, "sent": time.time()}))
+            self.note(job, followed=False)
         self.say(f"job {job}: {path}")
         return job
 
+    def unlike(self, path: Path, job: str) -> str:
+        """What to say where a job that waits or runs was asked for with other directives."""
+        prefix = self.scheduler.prefix
+        before, now = (
+            [line for line in text.splitlines() if line.startswith(prefix)]
+            for text in (path.read_text(), self.script())
+        )
+        cancel = self.scheduler.cancel(job)
+        return (
+            "" if before == now else f", with other directives than these: `{cancel}` to send these"
+        )
+
+    def noted(self) -> tuple[str | None, bool]:
+        """The id of the last job of this submission, and whether it was followed to its end."""
+        path = self.folder / "job.json"
+        try:
+            data = json.loads(path.read_text())
+            return str(data["job"]), bool(data.get("followed"))
+        except FileNotFoundError:
+            return None, False
+        except (OSError, ValueError, KeyError, TypeError):
+            raise JouliaError(
+                f"{path} names no job. Allowed: as `joulia submit` wrote it, or no such file, once "
+                "its job is out of the queue"
+            ) from None
+
     def job(self) -> str | None:
         """The id of the last job of this submission."""
-        try:
-            found: str = json.loads((self.folder / "job.json").read_text())["job"]
-        except FileNotFoundError:
-            return None
-        return found
+        return self.noted()[0]
+
+    def note(self, job: str, *, followed: bool) -> None:
+        """Keep the job's id for whoever comes next."""
+        partial = self.folder / "job.json.part"
+        partial.write_text(json.dumps({"job": job, "followed": followed}))
+        partial.replace(self.folder / "job.json")
 
     def statuses(self, job: str) -> list[Status]:
         return self.scheduler.status(job)
@@ -140,12 +180,14 @@ class Submission:
             last = statuses or last
             if self.exclusive and any(each.exclusive is False for each in running(statuses)):
                 line += "; its nodes are not exclusive, and their meters count others too"
+            for advice in dict.fromkeys(each.advice for each in statuses if each.advice):
+                line += f"; {advice}"
             if line != told:
                 self.say(line)
                 told = line
             if not silent and not self.going(statuses):
                 # What the scheduler has forgotten has ended; how, nobody can say.
-                return statuses or [Status(ENDED, "ended, and the scheduler has forgotten how")]
+                return statuses or [Status(ENDED, FORGOTTEN)]
             least, most = ASK_S
             time.sleep(min(most, max(least, ASK_REL * (time.monotonic() - began))))
 
@@ -156,6 +198,7 @@ class Submission:
             had = len(self.valid())
             statuses = self.wait(job)
             self.collect(reason(job, statuses))
+            self.note(job, followed=True)
             if not any(status.again for status in statuses):
                 return statuses
             if sent >= self.tries or (sent > 1 and len(self.valid()) == had):
@@ -175,6 +218,12 @@ class Submission:
 
     def collect(self, why: str) -> None:
         """Bring what the tasks wrote into the results, and what they were at as `failed`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder / "lock"):
+            self.gather(why)
+
+    def gather(self, why: str) -> None:
+        """The same, for who holds the lock."""
         file = store.ResultsFile(self.output)
         there = {(each.id, each.started_at) for each in store.load(self.output)}
         for task in self.tasks():
@@ -198,11 +247,31 @@ class Submission:
         last = {each.id: each for each in store.load(self.output)}
         return list(last.values())
 
+    def written(self) -> int:
+        """How many records the results hold."""
+        return len(store.load(self.output)) if self.output.is_file() else 0
+
+    def silent(self) -> list[str]:
+        """What to say of a job that wrote no record: the end of its log, or that there is none."""
+        job = self.job()
+        if lines := self.log():
+            return [*(f"  {line}" for line in lines), f"job {job} wrote no record; so ends its log"]
+        return [
+            f"job {job} wrote no record, and there is no log in {self.folder}: a job that cannot "
+            "write there, on its node, ends before it begins"
+        ]
+
     def log(self) -> list[str]:
-        """The last lines that the last task to write anything printed."""
-        logs = sorted(self.folder.glob("*.log"), key=os.path.getmtime)
+        """The last lines that the last task to write anything printed; PBS names its logs *.OU."""
+        found = (self.folder.glob(pattern) for pattern in ("*.log", "*.OU"))
+        logs = sorted(itertools.chain(*found), key=os.path.getmtime)
         lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
         return [line for line in lines if line.strip()][-12:]
+
+
+def well(statuses: Sequence[Status]) -> bool:
+    """Whether a job, or each task of an array, ended with exit code 0, as far as is known."""
+    return bool(statuses) and all(status.well for status in statuses)
 
 
 def running(statuses: Sequence[Status]) -> list[Status]:
@@ -224,7 +293,7 @@ def words(statuses: Sequence[Status]) -> str:
 
 def reason(job: str, statuses: Sequence[Status]) -> str:
     """What a record says whose case was under way when its job ended."""
-    states = {status.state for status in statuses if status.phase == ENDED} - {"COMPLETED", "DONE"}
+    states = {status.state for status in statuses if status.phase == ENDED and not status.well}
     return f"job {job} ended in the middle of it: {', '.join(sorted(states)) or 'nobody says why'}"
 
 

@@ -9,118 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from joulia.errors import Unavailable
-
-PATIENCE_S = 120.0
-"""Seconds that a scheduler's command may take to answer."""
-WAITING, RUNNING, ENDED = "waiting", "running", "ended"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a job asks of its queue."""
-
-    name: str
-    folder: Path
-    """For its logs."""
-    nodes: int
-    ranks: int
-    """The most of any case."""
-    threads: int
-    """The most of any case."""
-    cores: int | None
-    """Physical ones of a node, where the site's file says it."""
-    time_s: int
-    exclusive: bool
-    tasks: int
-    """Of an array; 1 is no array."""
-    at_once: int
-    """Tasks of an array that may run at the same time."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """A job, or a task of an array, as its scheduler tells."""
-
-    phase: str
-    """WAITING, RUNNING or ENDED."""
-    state: str
-    """In the scheduler's own words."""
-    detail: str = ""
-    """The nodes, or why it waits."""
-    task: int | None = None
-    """Of an array; None stands for all that are not told apart yet."""
-    again: bool = False
-    """Ended for a reason that the next try need not meet: its time limit, its node, preempted."""
-    exclusive: bool | None = None
-    """Whether it has its nodes for itself, where the scheduler tells."""
-
-    @property
-    def well(self) -> bool:
-        """Whether it came to its own end, whatever its cases did."""
-        return self.phase == ENDED and not self.again and self.state in ENDED_ITSELF
-
-
-ENDED_ITSELF = ("COMPLETED", "FAILED", "DONE", "EXIT", "F")
-
-
-class Scheduler(Protocol):
-    """A queue. Every call raises Unavailable, with its words, where the scheduler refuses."""
-
-    name: str
-    prefix: str
-    """Before a directive in a job's script."""
-    index: str
-    """How a script names its task of an array, from 0, in the shell's words."""
-    unproven: str | None
-    """Why it is not known to work, None where it is."""
-
-    def directives(self, wish: Wish) -> list[tuple[str, str]]:
-        """What the script asks for, and why."""
-
-    def submit(self, script: Path) -> str:
-        """The job's id."""
-
-    def status(self, job: str) -> list[Status]:
-        """Of the job, or of each task of an array; empty where the scheduler has forgotten it."""
-
-    def cancel(self, job: str) -> str:
-        """The command line that takes a job out of the queue."""
-
-
-def ask(command: Sequence[str], script: Path | None = None) -> str:
-    """What a command of a scheduler prints. Unavailable with its words where it refuses."""
-    if shutil.which(command[0]) is None:
-        raise Unavailable(f"no {command[0]} found", "submit where the scheduler's commands are")
-    try:
-        done = subprocess.run(
-            list(command),
-            input=script.read_text() if script else None,
-            stdin=None if script else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"{command[0]} does not answer for {PATIENCE_S:g} s") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise Unavailable(f"{command[0]}: {lines[-1] if lines else f'exit code {done.returncode}'}")
-    return done.stdout
-
-
-def clock(seconds: int) -> str:
-    """H:MM:SS."""
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
+from joulia.submit.queue import ENDED, RUNNING, WAITING, Scheduler, Status, Wish, ask, clock, share
 
 EXCLUSIVE = "the nodes alone: others would disturb the times, and a node's meter would count them"
 ALONE = "joulia sends it again itself, and records why it ended"
@@ -137,6 +29,11 @@ class Slurm:
     RUNS = ("RUNNING", "COMPLETING", "STOPPED", "SUSPENDED", "STAGE_OUT", "SIGNALING")
     WAITS = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING")
     AGAIN = ("TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL")
+    NEVER = re.compile(
+        "Partition(Config|NodeLimit|TimeLimit)|BadConstraints|(Account|QOS)NotAllowed"
+        r"|Invalid(Account|QOS)|DependencyNeverSatisfied|(Assoc|QOS)Max\w*PerJob"
+    )
+    """Reasons for which no waiting helps, of those at slurm.schedmd.com/job_reason_codes.html."""
 
     def directives(self, wish: Wish) -> list[tuple[str, str]]:
         log = wish.folder / ("%A-%a.log" if wish.tasks > 1 else "%j.log")
@@ -178,11 +75,22 @@ class Slurm:
         return Status(
             phase,
             state,
-            "" if detail in ("None", "(null)") else detail,
+            "" if detail in ("None", "(null)") else detail.replace("_", " "),
             int(task) if task.isdigit() else None,
             again=state in self.AGAIN,
             exclusive=said["OverSubscribe"] == "NO" if "OverSubscribe" in said else None,
+            well=state == "COMPLETED" if phase == ENDED else None,
+            advice=self._advice(said["JobId"], detail) if phase == WAITING else "",
         )
+
+    def _advice(self, job: str, reason: str) -> str:
+        if reason == "JobHeldUser":
+            return f"it is held: `scontrol release {job}` lets it start"
+        if reason == "JobHeldAdmin":
+            return "an administrator holds it, and has to release it"
+        if self.NEVER.match(reason):
+            return f"it will not start as it was asked for: `{self.cancel(job)}`, and ask for less"
+        return ""
 
     def _phase(self, state: str) -> str:
         return RUNNING if state in self.RUNS else WAITING if state in self.WAITS else ENDED
@@ -199,7 +107,9 @@ class Slurm:
             word = state.split()[0]  # "CANCELLED by 1000"
             task = name.partition("_")[2]
             number = int(task) if task.isdigit() else None
-            found.append(Status(self._phase(word), word, task=number, again=word in self.AGAIN))
+            phase, again = self._phase(word), word in self.AGAIN
+            well = word == "COMPLETED" if phase == ENDED else None
+            found.append(Status(phase, word, task=number, again=again, well=well))
         return found
 
     def cancel(self, job: str) -> str:
@@ -213,6 +123,10 @@ class LSF:
     prefix = "#BSUB"
     index = "$((LSB_JOBINDEX - 1))"
     unproven: str | None = "written from IBM's documentation of LSF 10.1; no LSF has run it yet"
+
+    AGAIN = "TERM_(RUNLIMIT|PREEMPT|REMOVE_HUNG_JOB)"
+    """Of "Termination reasons displayed by bacct, bhist, and bjobs". A job whose host is lost is
+    ZOMBI, or in time removed."""
 
     def directives(self, wish: Wish) -> list[tuple[str, str]]:
         each = wish.cores if wish.exclusive and wish.cores else share(wish)
@@ -254,7 +168,9 @@ class LSF:
                     f"{state} ({reason})" if reason not in ("", "-") else state,
                     "" if hosts == "-" else hosts,
                     int(index) - 1 if index.isdigit() and index != "0" else None,
-                    again=bool(re.search("TERM_RUNLIMIT|TERM_PREEMPT|TERM_.*HOST", reason)),
+                    again=state == "ZOMBI" or bool(re.search(self.AGAIN, reason)),
+                    well=state == "DONE" if phase == ENDED else None,
+                    advice=f"it is held: `bresume {job}` lets it start" if state == "PSUSP" else "",
                 )
             )
         return found
@@ -288,20 +204,25 @@ class PBS:
             (f"-l walltime={clock(wish.time_s)}", "what it does not reach is sent again"),
             ("-j oe", "what goes wrong stands beside what is printed"),
             (f"-o {wish.folder}/", "progress, and the table"),
-            ("-r n", ALONE),
         ]
-        return [*lines, (f"-J 0-{wish.tasks - 1}", "an array")] if wish.tasks > 1 else lines
+        if wish.tasks == 1:
+            return [*lines, ("-r n", ALONE)]
+        # qsub takes no array that may not be run again, and older ones no number of tasks at once.
+        most = f"%{wish.at_once}" if wish.at_once < wish.tasks else ""
+        return [*lines, (f"-J 0-{wish.tasks - 1}{most}", "an array, and how many run at once")]
 
     def submit(self, script: Path) -> str:
         return ask(["qsub", str(script)]).strip()
 
     def status(self, job: str) -> list[Status]:
         try:
-            told = ask(["qstat", "-x", "-t", "-f", job])
+            # A server that keeps no history says so on -x, of whichever job, and nothing else.
+            told = ask(["qstat", "-x", "-t", "-f", job]) or ask(["qstat", "-t", "-f", job])
         except Unavailable as error:
-            if "Unknown Job Id" not in str(error):
+            if not re.search("Unknown Job Id|has finished", str(error)):
                 raise
             return []
+        told = told.replace("\n\t", "")  # long values are wrapped
         parts = re.split(r"^Job Id: ", told, flags=re.MULTILINE)[1:]
         tasks = [part for part in parts if re.match(r"\d+\[\d+\]", part)]
         return [self._of_part(part) for part in tasks or parts]
@@ -312,23 +233,20 @@ class PBS:
         phase = ENDED if state in "FX" else RUNNING if state in "RBES" else WAITING
         task = re.match(r"\d+\[(\d+)\]", part)
         over = code == self.OVER_TIME
-        killed = code.isdigit() and int(code) > 128
-        name = "over its walltime" if over else f"ended by exit status {code}" if killed else "F"
+        end = "over its walltime" if over else f"ended with exit status {code or 'untold'}"
+        held = f"it is held: `qrls {part.split()[0]}` lets it start"
         return Status(
             phase,
-            name if phase == ENDED else state,
+            state if phase != ENDED else "finished" if code == "0" else end,
             said.get("exec_host" if phase != WAITING else "comment", ""),
             int(task[1]) if task else None,
             again=over,
+            well=code == "0" if phase == ENDED and code else None,
+            advice=held if state == "H" else "",
         )
 
     def cancel(self, job: str) -> str:
         return f"qdel {job}"
-
-
-def share(wish: Wish) -> int:
-    """Cores of each node that its cases take."""
-    return math.ceil(wish.ranks / wish.nodes) * wish.threads
 
 
 SCHEDULERS: dict[str, Scheduler] = {each.name: each for each in (Slurm(), LSF(), PBS())}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from joulia.runner.underway import UNDERWAY
 from joulia.sites.site import SITE, Site
-from joulia.submit.schedulers import Scheduler, Wish
+from joulia.submit.queue import Scheduler, Wish
 from joulia.system.interpreter import python
 
 CARRIED = ("JOULIA_", "PYTHON_JULIACALL_", "JULIA_DEPOT_PATH", "OCCA_", "SLURM_MPI_TYPE")
