@@ -298,7 +298,8 @@ def simulate(kernel: str, output: Path | None, **options: Any) -> None:
     from joulia.analysis import simulate as pictures
     from joulia.simulation.solve import make_case
 
-    params = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
+    given = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
+    params = pictures.params(kernel, given)
     case = make_case(
         kernel,
         options["backend"],
@@ -313,7 +314,8 @@ def simulate(kernel: str, output: Path | None, **options: Any) -> None:
         case, path, count=count, steps=options["steps"], until=options["until"],
         field=options["field"],
     )  # fmt: skip
-    click.echo(f"{case.kernel} through {case.backend}, {steps} steps: {path}")
+    problem = " ".join([case.kernel, *(f"{name}={value}" for name, value in params.items())])
+    click.echo(f"{problem} through {case.backend}, {steps} steps: {path}")
 
 
 COMMANDS = (run, scale, frontier, simulate)
