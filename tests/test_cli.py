@@ -179,6 +179,8 @@ def test_list_names_every_empty_cell(joulia):
     assert done.returncode == 0
     assert "OCCA_DIR is /nonexistent" in done.stdout
     assert "heat" in done.stdout
+    (few,) = [line for line in done.stdout.splitlines() if line.startswith("kokkos:serial/plain:")]
+    assert few == "kokkos:serial/plain: written for heat, shallow_water alone", "a line a backend"
 
 
 def test_an_unavailable_occa_mode_is_an_error_and_not_a_silent_serial(monkeypatch):
