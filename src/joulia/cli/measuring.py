@@ -155,9 +155,7 @@ def requests_of(options: dict[str, Any]) -> list[Request]:
 
 @click.command()
 @click.argument("kernel")
-@click.option(
-    "--backend", "-b", multiple=True, help="numba, occa:openmp, ...; a list compares (all)"
-)
+@arguments.BACKEND
 @click.option("--ranks", default="1,2", help="ranks to compare (1,2)")
 @click.option("--threads", default="1", help="threads a rank (1)")
 @arguments.WAIT
@@ -180,11 +178,9 @@ def scale(**options: Any) -> int:
     """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
     from joulia.cli.scaling import scale as scale_
 
-    backends = [name for text in options["backend"] for name in arguments.listed(text)]
     return scale_(
         options
         | {
-            "backend": backends,
             "ranks": arguments.integers("ranks", options["ranks"]),
             "threads": arguments.integers("threads", options["threads"]),
             "wait": arguments.waits(options["wait"]),
