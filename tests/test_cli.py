@@ -20,6 +20,9 @@ REFUSED = {
     ("run", "hat"): "unknown kernel 'hat'; did you mean 'heat'? Allowed: stream, ",
     ("run", "heat", "-b", "nunba"): "unknown backend 'nunba'; did you mean 'numba'?",
     ("run", "heat", "-b", "occa:cdua"): "unknown backend 'occa:cdua'",
+    ("run", "heat", "-b", "numpy,nunba"): "unknown backend 'nunba'; did you mean 'numba'?",
+    ("run", "heat", "-b", ","): "unknown backend ','. Allowed: numpy, ",
+    ("frontier", "heat", "-b", "numpy,nunba"): "unknown backend 'nunba'; did you mean 'numba'?",
     ("run", "heat", "--size", "smal"): "unknown size of heat 'smal'; did you mean 'small'?",
     ("run", "heat", "--dtype", "float16"): "unknown dtype 'float16'",
     ("run", "heat", "--param", "clf=0.1"): "unknown parameter of heat 'clf'; did you mean 'cfl'?",
@@ -179,6 +182,8 @@ def test_list_names_every_empty_cell(joulia):
     assert done.returncode == 0
     assert "OCCA_DIR is /nonexistent" in done.stdout
     assert "heat" in done.stdout
+    (few,) = [line for line in done.stdout.splitlines() if line.startswith("kokkos:serial/plain:")]
+    assert few == "kokkos:serial/plain: written for heat, shallow_water alone", "a line a backend"
 
 
 def test_an_unavailable_occa_mode_is_an_error_and_not_a_silent_serial(monkeypatch):

@@ -290,8 +290,26 @@ def test_the_table_of_the_command(joulia, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "heat 64x64x64 (small) float64" in done.stdout
     assert "numpy (baseline)" in done.stdout
-    assert "julia (1 x 1) skipped: no Julia here" in done.stdout
+    assert "skipped: julia (1 case): no Julia here" in done.stdout
     assert "after 272" in done.stdout  # 1.9 s / 7 ms
+
+
+def test_what_was_skipped_is_told_once_for_all_problems(joulia, tmp_path):
+    """A run of all kernels on 1 and 2 ranks said of every GPU 20 times that there was none."""
+    gpus, where = ("numba:cuda", "jax:cuda"), [("heat", 1), ("heat", 2), ("tracer", 1)]
+    skipped = [
+        record(gpu, None, status="skipped", reason="no driver", kernel=kernel, ranks=ranks)
+        for kernel, ranks in where
+        for gpu in gpus
+    ]
+    failed = record("numba", None, status="failed", reason="killed by SIGSEGV")
+    measured = [record("numpy", 8e-3), record("numpy", 9e-3, kernel="tracer"), failed]
+    path = write(tmp_path / "r.jsonl", [*measured, *skipped])
+    for option in ([], ["--markdown"]):
+        text = joulia("compare", path, *option).stdout
+        assert text.count("no driver") == 1
+        assert "skipped: numba:cuda, jax:cuda (6 cases): no driver\n" in text
+        assert "numba (1 x 1) failed: killed by SIGSEGV\n" in text
 
 
 def test_json_csv_and_markdown_tell_the_same(joulia, tmp_path):

@@ -146,6 +146,21 @@ def test_the_first_steps_of_the_vortex_at_reynolds_1600():
     assert energies[0] - energies[1] == pytest.approx(0.75 / 1600.0 * 0.024, rel=0.02)
 
 
+def test_the_vortex_at_reynolds_1600_is_approached_with_p_and_with_elements():
+    """Its kinetic energy at t = 1 is 0.1245308 on 6^3 elements of p = 5, 8^3 of 5, and 4^3 of 7."""
+    require("c++")
+
+    def error(n: int, p: int) -> float:
+        params = {"state": "taylor_green", "Re": 1600.0, "form": "split", "p": p}
+        got = solve("euler", "c++", until=1.0, shape=(n, n, n), params=params)
+        return abs(euler.kinetic_energy(got.case, got.tile, got.fields) - 0.1245308)
+
+    coarse = error(3, 3)
+    assert error(3, 2) > 10.0 * coarse > 50.0 * error(3, 4)
+    assert coarse > 3.0 * error(4, 3)
+    assert error(4, 4) < 5e-6
+
+
 # ---- every backend, every cut ----------------------------------------------------------------
 
 JOBS = [

@@ -182,6 +182,18 @@ def test_the_lists_of_lines_fit_a_narrow_terminal(joulia) -> None:
     assert max(map(len, printed)) <= 80
 
 
+def test_the_readme_s_lines_of_code_are_those_of_the_sources() -> None:
+    """To a tenth, or three lines: its table is of a run, and sources change."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    table = text[text.index("| lines |") :].partition("\n\n")[0].splitlines()
+    heads, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    assert {row[0] for row in rows} == {k for k in registry.kernels() if registry.ranked(k)}
+    for kernel, *numbers in rows:
+        for backend, number in zip(heads[1:], numbers, strict=True):
+            total = counted(kernel, backend).total
+            assert abs(int(number) - total) <= max(3.0, 0.1 * total), (kernel, backend, total)
+
+
 TUNED = [
     record("numpy", 8e-3, lines=36),
     record("numba/plain", 4.1e-3, lines=16, threads=2),

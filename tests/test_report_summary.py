@@ -31,6 +31,10 @@ def test_the_summary_has_a_line_a_kernel_over_cpp_and_the_baseline():
         "numba (or julia: cannot be told apart): 1.00 ms, "
         "1.20 times as fast as c++ (1.20 to 1.20), 8.00 times as fast as numpy (7.97 to 8.03)"
     }
+    few = [record(name, [1e-3 * n for n in (5, 6, 7)]) for name, _ in SOURCES.items()]
+    (tied,) = [advice.advise(p) for p in comparisons(few)]
+    assert tied.short.count(",") < 8, "a line, however many cannot be told apart"
+    assert ", 5 more: cannot be told apart)" in tied.short
     (alone,) = [advice.advise(p) for p in comparisons([record("numba", 1e-3)])]
     assert alone.short == "only numba was measured: 1.00 ms"
     (close,) = [advice.advise(p) for p in comparisons([record("c++", 1e-3), record("numpy", 1e-3)])]

@@ -10,6 +10,7 @@ import pytest
 
 from joulia import solve
 from joulia.errors import JouliaError
+from joulia.kernels import shallow_water
 
 from .conftest import require
 
@@ -81,6 +82,19 @@ def test_energy_drifts_with_the_third_power_of_the_time_step():
     long, short = drift(0.1), drift(0.05)
     assert long > 0.0
     assert math.log2(long / short) == pytest.approx(3.0, abs=0.2)
+
+
+def test_a_drop_becomes_a_ring_that_travels_as_waves_do():
+    """With sqrt(g H) = 1; the crest is a width ahead. The same along both axes, and both ways."""
+    solution = solve("shallow_water", until=2.0, shape=(64, 64), params={"start": "drop", "f": 0.0})
+    h = solution.fields["h"]
+    crest = (int(h[32, 32:].argmax()) + 0.5) * 2.0 * math.pi / 64
+    assert 2.0 < crest < 2.0 + 2.0 * math.pi * shallow_water.DROP_WIDTH
+    assert np.array_equal(h, h.T)
+    assert np.array_equal(h, h[::-1])
+    before, after = solution.totals()["energy"]
+    allowed = shallow_water.total_tolerance(solution.case, solution.steps, "energy")
+    assert 0.01 * allowed < (before - after) / before < allowed
 
 
 def test_a_hundred_steps_agree_with_the_reference():

@@ -13,11 +13,13 @@ from joulia.case import Case
 from joulia.checks import Checks, Conserved, Exact, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Exchange, Frontier, Function, Halo, Kernel, Param, Work, by_dt
+from joulia.kernel import Exchange, Frontier, Function, Halo, Kernel, Param, Picture, Work, by_dt
 from joulia.kernels import _rk3 as rk3
 
 CFL_LIMIT = 0.4
 STAGES = 3
+DROP_HEIGHT, DROP_WIDTH = 0.1, 0.05
+"""Of the drop, over the mean depth, and over the domain's side."""
 
 
 @cache
@@ -53,12 +55,14 @@ def waves(case: Case, axis: int, start: int, stop: int, offset: float) -> tuple[
 
 
 def state(case: Case, start: tuple[int, ...], stop: tuple[int, ...]) -> dict[str, Host]:
-    """Geostrophic currents at cells start <= i < stop.
+    """Geostrophic currents at cells start <= i < stop, or a `drop` of water at rest in the middle.
 
     `jet` runs along x and varies with y; it is an exact steady solution of the nonlinear equations.
     `eddies` adds its like along y: the gravest waves of the box, which stay as they are but for a
-    small ageostrophic part, so that long runs neither steepen nor decay.
+    small ageostrophic part, so that long runs neither steepen nor decay. The drop becomes waves.
     """
+    if case.param("start") == "drop":
+        return drop(case, start, stop)
     (ya, xa), (yb, xb) = start, stop
     both = 1.0 if case.param("start") == "eddies" else 0.0
     sin_y, cos_y = waves(case, 0, ya, yb, 0.5)
@@ -70,6 +74,16 @@ def state(case: Case, start: tuple[int, ...], stop: tuple[int, ...]) -> dict[str
         "v": np.broadcast_to(-both * speed * sin_x[None, :], shape).copy(),
         "h": case.param("H") + height * (cos_y[:, None] + both * cos_x[None, :]),
     }
+
+
+def drop(case: Case, start: tuple[int, ...], stop: tuple[int, ...]) -> dict[str, Host]:
+    """Water that stands higher by a Gaussian, which is 0 to rounding where the domain repeats."""
+    heights = []
+    for n, a, b in zip(case.shape, start, stop, strict=True):
+        from_middle = (np.arange(a, b) % n + 0.5) / n - 0.5
+        heights.append(np.exp(-0.5 * (from_middle / DROP_WIDTH) ** 2))
+    depth = case.param("H") * (1.0 + DROP_HEIGHT * heights[0][:, None] * heights[1][None, :])
+    return {"u": np.zeros_like(depth), "v": np.zeros_like(depth), "h": depth}
 
 
 def initial(case: Case, tile: Tile) -> dict[str, Host]:
@@ -130,16 +144,22 @@ def total_tolerance(case: Case, steps: int, total: str) -> float:
 
     RK3 takes (omega dt)^4 / 12 a step from the energy of a wave of frequency omega, that is dt^3 in
     a given time. The energy that waves can have is the part of the total that is not the rest
-    state's; omega is that of the gravest inertia-gravity wave of the box, times two.
+    state's; omega is that of the gravest inertia-gravity wave of the box, or of one as wide as the
+    drop, times two.
     """
     rounding = 1e-14 if case.dtype == "float64" else 2e-6
     eps = float(np.finfo(case.dtype).eps)
     rounding += eps * steps
     if total == "mass":
         return rounding
-    omega = 2.0 * (abs(case.param("f")) + wave_speed(case) * 2.0 * math.pi / case.param("length"))
-    depth, g = case.param("H"), case.param("g")
-    active = (depth * case.param("speed") ** 2 + g * balanced(case) ** 2) / (g * depth**2)
+    depth, g, length = (float(case.param(name)) for name in ("H", "g", "length"))
+    if case.param("start") == "drop":
+        wavenumber = 1.0 / (DROP_WIDTH * length)
+        active = math.pi * (DROP_HEIGHT * DROP_WIDTH) ** 2
+    else:
+        wavenumber = 2.0 * math.pi / length
+        active = (depth * case.param("speed") ** 2 + g * balanced(case) ** 2) / (g * depth**2)
+    omega = 2.0 * (abs(case.param("f")) + wave_speed(case) * wavenumber)
     return rounding + float(steps * (omega * time_step(case)) ** 4 / 12.0 * active)
 
 
@@ -157,7 +177,7 @@ def require(case: Case) -> None:
             f"shallow_water is not run at a CFL number of {cfl:g} (dt sqrt(g H) / dx). "
             f"Allowed: up to {CFL_LIMIT}"
         )
-    waves_here = 2 if case.param("start") == "eddies" else 1
+    waves_here = {"eddies": 2, "jet": 1, "drop": 0}[case.param("start")]
     least = case.param("H") - waves_here * abs(balanced(case))
     if least <= 0.0:
         raise JouliaError(
@@ -195,7 +215,7 @@ KERNEL = Kernel(
         "large": (8192, 8192),
     },
     params={
-        "start": Param("eddies", "the initial currents", choices=("eddies", "jet")),
+        "start": Param("eddies", "the initial state", choices=("eddies", "jet", "drop")),
         "f": Param(1.0, "Coriolis parameter, 1/s"),
         "g": Param(1.0, "gravity, m/s2", low=1e-12),
         "H": Param(1.0, "mean depth, m", low=1e-12),
@@ -223,5 +243,6 @@ KERNEL = Kernel(
         result="h",
         params={"start": "jet"},
     ),
+    picture=Picture({"start": "drop"}),
     quick="small",
 )

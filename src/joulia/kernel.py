@@ -182,6 +182,21 @@ class Frontier:
     part: Callable[[Case, Tile, Mapping[str, Host]], float] | None = None
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What `joulia simulate` shows where it is not told: a problem in which something moves.
+
+    `params` are used beside a user's; it ends at the time `until` and shows `field`, both the
+    frontier's where there is none. Where gravity pulls along the first of three axes, an `upright`
+    plane shows what rises and falls.
+    """
+
+    params: Mapping[str, Value] = field(default_factory=dict)
+    until: float | None = None
+    field: str = ""
+    upright: bool = False
+
+
 def by_dt(time_step: Callable[[Case], float]) -> Callable[[Case, float], tuple[Case, int]]:
     """`Kernel.ends_at` of a kernel whose parameter `dt` takes the place of its own `time_step`."""
 
@@ -264,6 +279,7 @@ class Kernel:
     quick: str = "medium"
     updates: Callable[[Case], float] | None = None
     frontier: Frontier | None = None
+    picture: Picture = Picture()
     ceilings: tuple[Ceiling, ...] = ()
 
     @property

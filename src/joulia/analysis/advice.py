@@ -26,6 +26,9 @@ COMPILED = "c++"
 NOISY = 0.1
 """Half an interval above this share of the median is called noisy."""
 
+NAMED = 4
+"""How many that cannot be told apart from the quickest are named in a line; others are counted."""
+
 ABOVE = 1.1
 """A fraction of the bound above this says that the bound was measured too low."""
 
@@ -85,7 +88,9 @@ def briefly(problem: Problem, best: Entry, rivals: Sequence[Entry], thrifty: Ent
     figures += [against(best, base) for base in yardsticks(problem) if base is not best]
     if len(problem.entries) == 1:
         return f"only {best.label} was measured: {', '.join(figures)}"
-    tied = f" (or {', '.join(e.label for e in rivals)}: cannot be told apart)" if rivals else ""
+    named = [e.label for e in rivals[:NAMED]]
+    more = [f"{len(rivals) - NAMED} more"] if len(rivals) > NAMED else []
+    tied = f" (or {', '.join(named + more)}: cannot be told apart)" if rivals else ""
     if thrifty is not None:
         others = thrifty is not best
         figures.append(f"fewest joules: {thrifty.label}" if others else "and the fewest joules")

@@ -67,14 +67,19 @@ def measured_or_failed(records: Sequence[Record]) -> list[Record]:
 
 def skips(records: Sequence[Record]) -> list[str]:
     """What was skipped: a line a reason, with the backends and the number of their cases."""
-    by_reason: dict[str, list[str]] = {}
-    for record in records:
-        if record.status == "skipped":
-            by_reason.setdefault(record.reasons[0], []).append(record.case.backend)
+    skipped = [record for record in records if record.status == "skipped"]
+    return by_reason([(record.reasons[0], record.case.backend) for record in skipped])
+
+
+def by_reason(skipped: Sequence[tuple[str, str]]) -> list[str]:
+    """A line a reason, from the reason and the backend of each case."""
+    backends_of: dict[str, list[str]] = {}
+    for reason, name in skipped:
+        backends_of.setdefault(reason, []).append(name)
     return [
         f"skipped: {', '.join(dict.fromkeys(backends))} "
         f"({len(backends)} case{'s' if len(backends) > 1 else ''}): {reason}"
-        for reason, backends in by_reason.items()
+        for reason, backends in backends_of.items()
     ]
 
 

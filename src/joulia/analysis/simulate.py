@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from joulia import registry
 from joulia.arrays import Host
-from joulia.case import Case
+from joulia.case import Case, Value
 from joulia.errors import JouliaError, Unavailable, Unstable
 from joulia.parallel.comm import OneRank
 from joulia.simulation import end_time, verify
@@ -37,7 +37,7 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
     """`count` moments, evenly spaced from the start to `steps` steps, which end at `until`.
 
     Of three axes, the plane is shown in which most happens at the start; of columns that a kernel
-    needs whole, one upright plane.
+    needs whole, and where its picture is upright, an upright one.
     """
     run = set_up(case, OneRank())
     if not set(run.kernel.results) <= set(run.kernel.initial(case, run.tile)):
@@ -61,7 +61,7 @@ def frames(case: Case, count: int, steps: int, until: float | None, name: str) -
         if 0 in run.kernel.whole:
             grid = grid.swapaxes(0, 1)
         if not i:
-            plane = liveliest(grid)
+            plane = liveliest(grid, run.kernel.picture.upright)
         yield Frame(done, time, np.array(grid[plane], dtype=np.float64))
 
 
@@ -69,15 +69,15 @@ UPRIGHT = 1.5
 """How much more must happen in a vertical plane than in the horizontal ones for it to be shown."""
 
 
-def liveliest(grid: Host) -> tuple[int | slice, ...]:
+def liveliest(grid: Host, upright: bool = False) -> tuple[int | slice, ...]:
     """The index of the plane in which most happens: of the last two axes, or an upright one."""
     if grid.ndim <= 2:
         return ()
     spread = grid.std(axis=(-2, -1))
     if grid.ndim == 3:
-        upright = grid.std(axis=(0, 2))
-        if upright.max() > UPRIGHT * spread.max():
-            return slice(None), int(upright.argmax())
+        standing = grid.std(axis=(0, 2))
+        if upright or standing.max() > UPRIGHT * spread.max():
+            return slice(None), int(standing.argmax())
     return tuple(int(i) for i in np.unravel_index(int(spread.argmax()), spread.shape))
 
 
@@ -151,21 +151,28 @@ def image(figure: Any) -> Any:
     return Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE)
 
 
+def params(name: str, given: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters of a kernel's picture beside a user's, which count where both give one."""
+    return dict(registry.kernel(name).kernel.picture.params) | dict(given)
+
+
 def simulate(
     case: Case, path: Path, *, count: int, steps: int | None, until: float | None, field: str | None
 ) -> int:
     """Run a case and write its picture; the number of steps.
 
-    Without `steps` and `until`, until the end time of the kernel's frontier, or for 200 steps.
+    Without `steps` and `until`, until the end time of the kernel's picture or frontier, or for 200
+    steps.
     """
     kernel = registry.kernel(case.kernel).kernel
+    picture, frontier = kernel.picture, kernel.frontier
     if path.suffix not in SUFFIXES:
         raise JouliaError(f"{path.name} is no picture. Allowed: {', '.join(SUFFIXES)}")
-    if steps is None and until is None and kernel.frontier is not None:
-        until = kernel.frontier.until
+    if steps is None and until is None:
+        until = picture.until or (frontier.until if frontier else None)
     if steps is None and until is not None:
         case, steps = end_time.ends_at(case, until)
-    name = field or (kernel.frontier.result if kernel.frontier else kernel.results[-1])
+    name = field or picture.field or (frontier.result if frontier else kernel.results[-1])
     try:
         shown = list(frames(case, count, steps or 200, until, name))
     except Unavailable as error:

@@ -12,6 +12,7 @@ from joulia.analysis import conditions, node, terminal
 from joulia.analysis.columns import COLUMNS, columns
 from joulia.analysis.compare import CONDITIONS_DIFFER, Absent, Entry, Problem
 from joulia.analysis.portability import Portability
+from joulia.analysis.record_table import by_reason
 from joulia.analysis.terminal import console, draw
 from joulia.analysis.tuning import tunings
 from joulia.analysis.unmetered import unmetered
@@ -39,8 +40,8 @@ def absent_text(absent: Absent) -> str:
 
 
 def notes(problem: Problem) -> list[str]:
-    """What a reader must know beside the table: who has no figure, mixed meters, reruns."""
-    lines = [absent_text(a) for a in problem.absent]
+    """What a reader must know beside the table: who failed, mixed meters, reruns."""
+    lines = [absent_text(a) for a in problem.absent if a.status != "skipped"]
     if len(problem.sources) > 1:
         lines.append(f"joules from different kinds of meters: {', '.join(problem.sources)}")
     lines += [
@@ -95,6 +96,19 @@ def no_joules(problems: Sequence[Problem]) -> list[str]:
     return unmetered([entry.record for problem in problems for entry in problem.entries])
 
 
+def skipped(problems: Sequence[Problem]) -> list[str]:
+    """What was skipped and why, a line a reason, once for all problems."""
+    several = len({p.machine for p in problems}) > 1
+    return by_reason(
+        [
+            (f"{a.reason} (on {p.hostname})" if several else a.reason, a.backend)
+            for p in problems
+            for a in p.absent
+            if a.status == "skipped"
+        ]
+    )
+
+
 def markdown(problems: Sequence[Problem], portable: Sequence[Portability]) -> str:
     parts = []
     several = len({p.machine for p in problems}) > 1
@@ -110,7 +124,7 @@ def markdown(problems: Sequence[Problem], portable: Sequence[Portability]) -> st
         parts.append("### Performance portability\n")
         parts.append(markdown_table(*portability_rows(portable)))
         parts.append("")
-    parts += [f"{line}\n" for line in no_joules(problems)]
+    parts += [f"{line}\n" for line in (*skipped(problems), *no_joules(problems))]
     return "\n".join(parts) + "\n" + LEGEND + "\n"
 
 
@@ -216,7 +230,7 @@ def show(problems: Sequence[Problem], portable: Sequence[Portability]) -> None:
         for p in portable:
             if p.why:
                 out.print(f"  {p.problem}, {p.backend}: {p.why}", markup=False)
-    for line in (*no_joules(problems), LEGEND):
+    for line in (*skipped(problems), *no_joules(problems), LEGEND):
         out.print(line, markup=False)
 
 

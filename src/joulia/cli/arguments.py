@@ -19,7 +19,13 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 POSITIVE = click.FloatRange(0.0, min_open=True)
 BACKEND = click.option(
-    "--backend", "-b", multiple=True, help="numpy, numba, numba/plain, occa:openmp, ... (all)"
+    "--backend",
+    "-b",
+    multiple=True,
+    callback=lambda context, option, texts: tuple(
+        name for text in texts for name in listed(text) or [text]
+    ),
+    help="numpy, numba, numba/plain, occa:openmp, ...; a list, or given several times (all)",
 )
 VARIANT = click.option(
     "--variant", help="tuned, plain, ...; a list (tuned of named backends, else every one)"

@@ -155,9 +155,7 @@ def requests_of(options: dict[str, Any]) -> list[Request]:
 
 @click.command()
 @click.argument("kernel")
-@click.option(
-    "--backend", "-b", multiple=True, help="numba, occa:openmp, ...; a list compares (all)"
-)
+@arguments.BACKEND
 @click.option("--ranks", default="1,2", help="ranks to compare (1,2)")
 @click.option("--threads", default="1", help="threads a rank (1)")
 @arguments.WAIT
@@ -180,11 +178,9 @@ def scale(**options: Any) -> int:
     """Time and energy of KERNEL over ranks: strong scaling, or weak with --weak."""
     from joulia.cli.scaling import scale as scale_
 
-    backends = [name for text in options["backend"] for name in arguments.listed(text)]
     return scale_(
         options
         | {
-            "backend": backends,
             "ranks": arguments.integers("ranks", options["ranks"]),
             "threads": arguments.integers("threads", options["threads"]),
             "wait": arguments.waits(options["wait"]),
@@ -298,7 +294,8 @@ def simulate(kernel: str, output: Path | None, **options: Any) -> None:
     from joulia.analysis import simulate as pictures
     from joulia.simulation.solve import make_case
 
-    params = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
+    given = {name: values[-1] for name, values in arguments.params(options["param"]).items()}
+    params = pictures.params(kernel, given)
     case = make_case(
         kernel,
         options["backend"],
@@ -313,7 +310,8 @@ def simulate(kernel: str, output: Path | None, **options: Any) -> None:
         case, path, count=count, steps=options["steps"], until=options["until"],
         field=options["field"],
     )  # fmt: skip
-    click.echo(f"{case.kernel} through {case.backend}, {steps} steps: {path}")
+    problem = " ".join([case.kernel, *(f"{name}={value}" for name, value in params.items())])
+    click.echo(f"{problem} through {case.backend}, {steps} steps: {path}")
 
 
 COMMANDS = (run, scale, frontier, simulate)

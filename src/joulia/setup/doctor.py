@@ -42,7 +42,7 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str], list[tuple[s
                 Backend(name, device.name, v) for v in registry.variants(name, device.name)
             ):
                 if registry.source(kernel, *backend) is None:
-                    missing.append((backend.name, f"no {kernel}{registry.suffixes(*backend)[0]}"))
+                    missing.append((backend.name, unwritten(backend)))
                 elif device.missing is None:
                     there.append("yes" if backend.variant == TUNED else backend.variant)
             if device.missing is not None:
@@ -50,6 +50,16 @@ def cells() -> list[tuple[str, list[tuple[str, Device]], list[str], list[tuple[s
             here.append(", ".join(there) or "-")
         rows.append((kernel, [(label, device) for label, _, device in columns], here, missing))
     return rows
+
+
+def unwritten(backend: Backend) -> str:
+    """Which kernels have no source for a backend, or where those are more, which alone have one."""
+    kernels = list(registry.kernels())
+    there = [kernel for kernel in kernels if registry.source(kernel, *backend) is not None]
+    lacking = [kernel for kernel in kernels if kernel not in there]
+    if there and len(there) < len(lacking):
+        return f"written for {', '.join(there)} alone"
+    return "no " + ", ".join(kernel + registry.suffixes(*backend)[0] for kernel in lacking)
 
 
 def matrix() -> None:
