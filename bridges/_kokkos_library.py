@@ -140,7 +140,7 @@ def at(prefix: Path) -> Kokkos:
     gpu = re.search(rf"#define KOKKOS_ARCH_(?:{GPUS})(\d+)(\d)\b", text)
     common = libraries[0].parent / "cmake" / "Kokkos" / "KokkosConfigCommon.cmake"
     settings = common.read_text(errors="replace") if common.is_file() else ""
-    compiler = re.search(r'SET\(Kokkos_CXX_COMPILER "(.+)"\)', settings)
+    compiler = re.search(r'(?i:set)\(Kokkos_CXX_COMPILER "(.+)"\)', settings)
     return Kokkos(
         header.parent,
         libraries[0],

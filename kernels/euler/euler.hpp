@@ -10,7 +10,7 @@
 #include "_views.hpp"
 
 constexpr real gamma_ = real(1.4);
-constexpr real half = real(0.5);
+constexpr real half_ = real(0.5);
 constexpr int last = nodes - 1;
 
 KOKKOS_FUNCTION static constexpr real D(int i, int l) {
@@ -43,7 +43,7 @@ KOKKOS_FUNCTION static inline State state(const Nodes<const real> &q, int z, int
   for (int m = 0; m < 3; ++m) u.v[m] = q(z, y, 1 + m, k, j, i, x) / u.rho;
   u.E = q(z, y, 4, k, j, i, x);
   u.p = (gamma_ - 1)
-      * (u.E - half * u.rho * (u.v[0] * u.v[0] + u.v[1] * u.v[1] + u.v[2] * u.v[2]));
+      * (u.E - half_ * u.rho * (u.v[0] * u.v[0] + u.v[1] * u.v[1] + u.v[2] * u.v[2]));
   return u;
 }
 
@@ -59,13 +59,13 @@ KOKKOS_FUNCTION static inline Flux flux(const State &u, int n) {
 
 // The two-point flux of Shima et al. (2021): it preserves kinetic energy and pressure.
 KOKKOS_FUNCTION static inline Flux flux_shima(const State &ll, const State &rr, int n) {
-  const real v = half * (ll.v[n] + rr.v[n]);
-  const real p = half * (ll.p + rr.p);
-  const real kinetic = half * (ll.v[0] * rr.v[0] + ll.v[1] * rr.v[1] + ll.v[2] * rr.v[2]);
-  const real work = half * (ll.p * rr.v[n] + rr.p * ll.v[n]);
+  const real v = half_ * (ll.v[n] + rr.v[n]);
+  const real p = half_ * (ll.p + rr.p);
+  const real kinetic = half_ * (ll.v[0] * rr.v[0] + ll.v[1] * rr.v[1] + ll.v[2] * rr.v[2]);
+  const real work = half_ * (ll.p * rr.v[n] + rr.p * ll.v[n]);
   Flux f;
-  f.mass = half * (ll.rho + rr.rho) * v;
-  for (int m = 0; m < 3; ++m) f.momentum[m] = f.mass * half * (ll.v[m] + rr.v[m]);
+  f.mass = half_ * (ll.rho + rr.rho) * v;
+  for (int m = 0; m < 3; ++m) f.momentum[m] = f.mass * half_ * (ll.v[m] + rr.v[m]);
   f.momentum[n] += p;
   f.energy = p * v / (gamma_ - 1) + f.mass * kinetic + work;
   return f;
@@ -75,13 +75,13 @@ KOKKOS_FUNCTION static inline Flux flux_shima(const State &ll, const State &rr, 
 KOKKOS_FUNCTION static inline Flux flux_rusanov(const State &ll, const State &rr, int n) {
   const Flux f = flux(ll, n), g = flux(rr, n);
   const real c = std::max(std::sqrt(gamma_ * ll.p / ll.rho), std::sqrt(gamma_ * rr.p / rr.rho));
-  const real speed = half * (std::max(std::abs(ll.v[n]), std::abs(rr.v[n])) + c);
+  const real speed = half_ * (std::max(std::abs(ll.v[n]), std::abs(rr.v[n])) + c);
   Flux mean;
-  mean.mass = half * (f.mass + g.mass) - speed * (rr.rho - ll.rho);
+  mean.mass = half_ * (f.mass + g.mass) - speed * (rr.rho - ll.rho);
   for (int m = 0; m < 3; ++m)
-    mean.momentum[m] = half * (f.momentum[m] + g.momentum[m])
+    mean.momentum[m] = half_ * (f.momentum[m] + g.momentum[m])
                      - speed * (rr.rho * rr.v[m] - ll.rho * ll.v[m]);
-  mean.energy = half * (f.energy + g.energy) - speed * (rr.E - ll.E);
+  mean.energy = half_ * (f.energy + g.energy) - speed * (rr.E - ll.E);
   return mean;
 }
 

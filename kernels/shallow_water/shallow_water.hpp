@@ -12,7 +12,7 @@
 using In = View2<const real>;
 using Out = View2<real>;
 
-constexpr real half = real(0.5);
+constexpr real half_ = real(0.5);
 constexpr real quarter = real(0.25);
 
 struct State {
@@ -20,8 +20,8 @@ struct State {
   real f, g, idx, idy;
 
   // Transports through a west and a south face.
-  KOKKOS_FUNCTION real U(int y, int x) const { return half * (h(y, x - 1) + h(y, x)) * u(y, x); }
-  KOKKOS_FUNCTION real V(int y, int x) const { return half * (h(y - 1, x) + h(y, x)) * v(y, x); }
+  KOKKOS_FUNCTION real U(int y, int x) const { return half_ * (h(y, x - 1) + h(y, x)) * u(y, x); }
+  KOKKOS_FUNCTION real V(int y, int x) const { return half_ * (h(y - 1, x) + h(y, x)) * v(y, x); }
 
   // Potential vorticity at a south-west corner.
   KOKKOS_FUNCTION real q(int y, int x) const {
