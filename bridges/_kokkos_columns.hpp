@@ -49,7 +49,7 @@ struct ByColumn {
   F f;
   KOKKOS_FUNCTION void operator()(int y, const Strip &strip) const {
     if constexpr (IN_HOST_MEMORY)
-      for (int i = 0; i < strip.n; ++i) f(y, strip.x0 + i, Own{strip.data});
+      for (int x = strip.x0, end = x + strip.n; x < end; ++x) f(y, x, Own{strip.data});
     else
       strip([&](int i) { f(y, strip.x0 + i, Own{strip.data + i}); });
   }

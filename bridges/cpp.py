@@ -15,8 +15,8 @@ REALS = {"float64": "double", "float32": "float"}
 def definitions(dtype: str, constants: Mapping[str, Value]) -> str:
     """The precision as `real`, and constants of C++'s own types; `given_<name>` tells of each.
 
-    Numbers in a row are `given_<name>` itself: a function makes an array of them, since a GPU has no
-    array from outside of functions.
+    A list of numbers is `given_<name>` itself: a function makes an array of it, since on a GPU none
+    sees an array from outside.
     """
     lines = ["#include <algorithm>", "#include <cmath>", f"using real = {REALS[dtype]};"]
     for name, value in constants.items():

@@ -92,8 +92,22 @@ class KokkosCpp(_compilers.Language):
             return Unavailable(
                 f"the Kokkos in {kokkos.prefix} was built without {SPACES[device]}", remedy
             )
-        # Kokkos starts on a GPU wherever it was built with CUDA, whatever computes.
-        return (cuda.missing() or too_old(kokkos)) if kokkos.on_gpus else None
+        return self.no_gpu(kokkos) if kokkos.on_gpus else None
+
+    def no_gpu(self, kokkos: Kokkos) -> Unavailable | None:
+        """Why a Kokkos that was built with CUDA cannot start: it needs a GPU, whatever computes."""
+        if error := cuda.missing():
+            return Unavailable(
+                f"the Kokkos in {kokkos.prefix} needs a GPU: {error.reason}", error.remedy
+            )
+        gpu = cuda.current()
+        if gpu.capability >= kokkos.capability:
+            return None
+        built = "{}{}".format(*kokkos.capability)
+        return Unavailable(
+            f"the Kokkos in {kokkos.prefix} was built for sm_{built}, {gpu.name} is {gpu.architecture}",
+            "set Kokkos_ROOT to one that was built for it (Kokkos_ARCH_...)",
+        )
 
     def start(self, case: Case) -> dict[str, str]:
         """The versions; Unavailable where the driver is too old for Kokkos' CUDA."""
@@ -116,19 +130,6 @@ class KokkosCpp(_compilers.Language):
         if case.on_gpu:
             return KokkosDeviceOps(functions, library)
         return KokkosOps(functions, case.threads, library)
-
-
-def too_old(kokkos: Kokkos) -> Unavailable | None:
-    """Where a Kokkos computes on newer GPUs only: it has no code for this one."""
-    gpu = cuda.current()
-    if gpu.capability >= kokkos.capability:
-        return None
-    return Unavailable(
-        "the Kokkos in {} was built for sm_{}{}, {} is {}".format(
-            kokkos.prefix, *kokkos.capability, gpu.name, gpu.architecture
-        ),
-        "set Kokkos_ROOT to one that was built for it (Kokkos_ARCH_...)",
-    )
 
 
 class KokkosOps(CompiledOps):
