@@ -1,5 +1,6 @@
-// What Kokkos sources share: where they compute (`Space`), what is done with the rows of a box,
-// Kokkos' own views of arrays in memory, and what the bridge calls. For Kokkos 3.4 to 5.
+// What Kokkos sources share: what is done with the rows of a box, Kokkos' own views of arrays in
+// memory, and what the bridge calls; where they compute is `Space`, which the bridge names, and
+// ON_GPU. For Kokkos 3.4 to 5.
 //
 // A processor goes through a row in vectors. A GPU gives each cell to a thread, neighbours along x to
 // neighbours. A lambda says what is done with a `Row`, and need not know which of them it is.
@@ -9,12 +10,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
 #include "_views.hpp"
 
 using Memory = typename Space::memory_space;
-constexpr bool IN_HOST_MEMORY = std::is_same_v<Memory, Kokkos::HostSpace>;
 
 template <class T>
 using Field =
@@ -65,23 +64,23 @@ using Threads = Kokkos::MDRangePolicy<
 // f(y, row) for the rows of a box.
 template <class F>
 inline void each_row(int y0, int y1, int x0, int x1, const F &f) {
-  if constexpr (IN_HOST_MEMORY)
-    Kokkos::parallel_for(range(y0, y1), ByRow<F>{f, x0, x1});
-  else
+  if constexpr (ON_GPU)
     Kokkos::parallel_for(Threads<2>({x0, y0}, {std::max(x0, x1), std::max(y0, y1)}, {32, 4}),
                          ByCell<F>{f});
+  else
+    Kokkos::parallel_for(range(y0, y1), ByRow<F>{f, x0, x1});
 }
 
 // f(z, y, row) for the rows of a box.
 template <class F>
 inline void each_row(int z0, int z1, int y0, int y1, int x0, int x1, const F &f) {
-  if constexpr (IN_HOST_MEMORY)
-    Kokkos::parallel_for(rows(z0, z1, y0, y1), ByRow<F>{f, x0, x1});
-  else
+  if constexpr (ON_GPU)
     Kokkos::parallel_for(
         Threads<3>({x0, y0, z0}, {std::max(x0, x1), std::max(y0, y1), std::max(z0, z1)},
                    {32, 4, 1}),
         ByCell<F>{f});
+  else
+    Kokkos::parallel_for(rows(z0, z1, y0, y1), ByRow<F>{f, x0, x1});
 }
 
 template <class F>
@@ -98,11 +97,11 @@ struct ByBlock {
 // f(i) for i0 <= i < i1 in vectors: an index of Kokkos' is a block of them.
 template <class F>
 inline void each_in_vectors(long i0, long i1, const F &f) {
-  if constexpr (IN_HOST_MEMORY)
-    Kokkos::parallel_for(range(0, (i1 - i0 + ByBlock<F>::CELLS - 1) / ByBlock<F>::CELLS),
-                         ByBlock<F>{f, i0, i1});
-  else
+  constexpr long CELLS = ByBlock<F>::CELLS;
+  if constexpr (ON_GPU)
     Kokkos::parallel_for(range(i0, i1), f);
+  else
+    Kokkos::parallel_for(range(0, (i1 - i0 + CELLS - 1) / CELLS), ByBlock<F>{f, i0, i1});
 }
 
 // Starts Kokkos on so many threads, or on the first GPU that this process sees, once in a process;
@@ -112,16 +111,16 @@ extern "C" int kokkos_start(int threads) {
 #if KOKKOS_VERSION >= 30700
     Kokkos::InitializationSettings settings;
     settings.set_num_threads(threads).set_disable_warnings(true);
-    if (!IN_HOST_MEMORY) settings.set_device_id(0);
+    if (ON_GPU) settings.set_device_id(0);
 #else
     Kokkos::InitArguments settings;
     settings.num_threads = threads;
     settings.disable_warnings = true;
-    if (!IN_HOST_MEMORY) settings.device_id = 0;
+    if (ON_GPU) settings.device_id = 0;
 #endif
     Kokkos::initialize(settings);
   }
-  return IN_HOST_MEMORY ? Space().concurrency() : threads;
+  return ON_GPU ? threads : Space().concurrency();
 }
 
 extern "C" void kokkos_stop() {

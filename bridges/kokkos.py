@@ -63,7 +63,10 @@ class KokkosCpp(_compilers.Language):
         return told | ({"nvcc": "{}.{}".format(*version)} if version else {})
 
     def text(self, kernel: Kernel, source: Source, case: Case) -> str:
-        used = f"#include <Kokkos_Core.hpp>\nusing Space = Kokkos::{SPACES[case.device]};\n"
+        used = (
+            f"#include <Kokkos_Core.hpp>\nusing Space = Kokkos::{SPACES[case.device]};\n"
+            f"constexpr bool ON_GPU = {str(case.on_gpu).lower()};\n"
+        )
         text = used + super().text(kernel, source, case)
         called = "_kokkos_device.hpp" if case.on_gpu else "_kokkos_host.hpp"
         return text + f'#include "{called}"\n'
@@ -105,14 +108,14 @@ class KokkosCpp(_compilers.Language):
             return None
         built = "{}{}".format(*kokkos.capability)
         return Unavailable(
-            f"the Kokkos in {kokkos.prefix} was built for sm_{built}, {gpu.name} is {gpu.architecture}",
+            f"the Kokkos in {kokkos.prefix} is for sm_{built}, {gpu.name} is {gpu.architecture}",
             "set Kokkos_ROOT to one that was built for it (Kokkos_ARCH_...)",
         )
 
     def start(self, case: Case) -> dict[str, str]:
         """The versions; Unavailable where the driver is too old for Kokkos' CUDA."""
         versions = {"kokkos": find().version} | super().compiled_with(case)
-        if not case.on_gpu:
+        if not find().on_gpus:
             return versions
         if (version := nvcc_version()) and not find().by_clang:
             cuda.require_toolkit(version, "Kokkos' CUDA")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from joulia.bridges import _kokkos_library, kokkos
@@ -11,8 +13,10 @@ from joulia.setup import kokkos as setup
 from joulia.simulation.solve import make_case
 
 from .conftest import require
+from .programs_run import PROGRAMS, environment, program
 from .promises import COMPLETE
 from .test_ranks import (
+    FEW,
     GRIDS,
     cases,
     different,
@@ -101,3 +105,16 @@ def test_a_build_that_cannot_be_is_said(monkeypatch, tmp_path):
     with pytest.raises(Unavailable, match="Kokkos does not build"):
         setup.prepare(console(stderr=True), tmp_path / "tree")
     assert not (tmp_path / "none").exists()
+
+
+def test_the_way_of_a_gpu_on_a_processor(tmp_path):
+    """Cell by cell, in teams, in memory of its own, over ranks: the same bits as by rows."""
+    require("kokkos:openmp")
+    few = cases([(FEW, DTYPES[:1])])
+    alone = digests(tmp_path, "kokkos:openmp", 1, 1, chosen=few)
+    env = environment(make_case("heat", "kokkos:openmp"), tmp_path, {})
+    on_device = (PROGRAMS / "kokkos_device.py", PROGRAMS / "cuts.py", "kokkos:openmp")
+    seen = json.loads(program(env, *on_device, tmp_path / "cases.json", "1", "2").splitlines()[-1])
+    assert {name.split()[0] for name, cuts in seen.items() if len(cuts) >= 3} >= set(COMPLETE)
+    assert different(seen, alone) == []
+    program(env, PROGRAMS / "kokkos_device.py", PROGRAMS / "primitives.py", "kokkos:openmp")
