@@ -13,8 +13,8 @@ constexpr real gamma_ = real(1.4);
 constexpr real half_ = real(0.5);
 constexpr int last = nodes - 1;
 
-KOKKOS_FUNCTION static constexpr real D(int i, int l) {
-  constexpr real rows[] = {given_volume};
+KOKKOS_FUNCTION static inline real D(int i, int l) {
+  static constexpr real rows[] = {given_volume};
   return rows[i * nodes + l];
 }
 
@@ -150,8 +150,8 @@ KOKKOS_FUNCTION static inline void surface(const Nodes<real> &r, const Nodes<con
 
 #ifdef given_slope  // viscosity: the mean of both sides on faces, see viscous.py
 
-KOKKOS_FUNCTION static constexpr real S(int i, int l) {
-  constexpr real rows[] = {given_slope};
+KOKKOS_FUNCTION static inline real S(int i, int l) {
+  static constexpr real rows[] = {given_slope};
   return rows[i * nodes + l];
 }
 
