@@ -61,6 +61,11 @@ class Kokkos:
     def on_gpus(self) -> bool:
         return "cuda" in self.enabled
 
+    def cuda_version(self) -> tuple[int, int] | None:
+        """Of the CUDA that compiles for its GPUs, where nvcc does."""
+        command = nvcc() if self.on_gpus and not self.by_clang else None
+        return cuda_version(command) if command else None
+
     @property
     def by_clang(self) -> bool:
         return "clang" in Path(self.compiler).name
@@ -83,7 +88,7 @@ class Kokkos:
         wrapper = self.prefix / "bin" / "nvcc_wrapper"
         if not os.access(wrapper, os.X_OK):
             raise Unavailable(f"the Kokkos in {self.prefix} has no bin/nvcc_wrapper", REMEDY)
-        if shutil.which("nvcc") is None:
+        if nvcc() is None:
             raise Unavailable(
                 f"no nvcc found, which the Kokkos in {self.prefix} needs",
                 "put the bin folder of a CUDA toolkit on PATH",
@@ -152,9 +157,14 @@ def at(prefix: Path) -> Kokkos:
     )
 
 
+def nvcc() -> str | None:
+    """The one on PATH, which nvcc_wrapper calls."""
+    return shutil.which("nvcc")
+
+
 @functools.cache
-def nvcc_version() -> tuple[int, int] | None:
-    """The CUDA of the nvcc on PATH."""
-    done = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=False)
+def cuda_version(nvcc: str) -> tuple[int, int] | None:
+    """Of an nvcc."""
+    done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
     told = re.search(r"release (\d+)\.(\d+)", done.stdout)
     return (int(told[1]), int(told[2])) if told else None

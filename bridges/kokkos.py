@@ -11,7 +11,7 @@ from joulia.bridge import Device, Ops, Source
 from joulia.bridges import _compilers, cpp
 from joulia.bridges._compilers import CompiledOps, caller
 from joulia.bridges._kokkos_device import KokkosDeviceOps
-from joulia.bridges._kokkos_library import SPACES, Kokkos, find, nvcc_version
+from joulia.bridges._kokkos_library import SPACES, Kokkos, find
 from joulia.case import Case, Value
 from joulia.errors import Unavailable
 from joulia.kernel import Kernel
@@ -59,7 +59,7 @@ class KokkosCpp(_compilers.Language):
 
     def compiled_with(self, case: Case) -> dict[str, str]:
         told = super().compiled_with(case) | {"libkokkos": find().state()}
-        version = nvcc_version() if find().on_gpus and not find().by_clang else None
+        version = find().cuda_version()
         return told | ({"nvcc": "{}.{}".format(*version)} if version else {})
 
     def text(self, kernel: Kernel, source: Source, case: Case) -> str:
@@ -117,7 +117,7 @@ class KokkosCpp(_compilers.Language):
         versions = {"kokkos": find().version} | super().compiled_with(case)
         if not find().on_gpus:
             return versions
-        if (version := nvcc_version()) and not find().by_clang:
+        if version := find().cuda_version():
             cuda.require_toolkit(version, "Kokkos' CUDA")
         driver = "{}.{}".format(*cuda.survey().driver)
         return versions | {"driver": driver, "gpu": cuda.current().name}
