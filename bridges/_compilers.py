@@ -187,10 +187,11 @@ def first_error(stderr: str) -> str:
 class Array:
     """A field: the NumPy array that owns the memory, told apart by identity, and its address."""
 
-    __slots__ = ("address", "host")
+    __slots__ = ("address", "host", "shape")
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.shape: Shape = host.shape
         self.address = ctypes.c_void_p(host.ctypes.data)
 
 
@@ -246,7 +247,7 @@ def caller(entry: Any, function: Function, case: Case) -> Callable[..., None]:
             numbers = arguments[arrays : arrays + ints]
             run = known[box, arguments] = functools.partial(
                 entry,
-                *map(ctypes.c_int, (*arguments[0].host.shape, *box)),
+                *map(ctypes.c_int, (*arguments[0].shape, *box)),
                 *(array.address for array in arguments[:arrays]),
                 *map(ctypes.c_int, numbers),
                 *map(real, arguments[arrays + ints :]),

@@ -13,13 +13,17 @@ REALS = {"float64": "double", "float32": "float"}
 
 
 def definitions(dtype: str, constants: Mapping[str, Value]) -> str:
-    """The precision as `real`, and constants of C++'s own types; `given_<name>` tells of each."""
+    """The precision as `real`, and constants of C++'s own types; `given_<name>` tells of each.
+
+    A list of numbers is `given_<name>` itself: a function makes an array of it, since on a GPU none
+    sees an array from outside.
+    """
     lines = ["#include <algorithm>", "#include <cmath>", f"using real = {REALS[dtype]};"]
     for name, value in constants.items():
-        lines.append(f"#define given_{name}")
         if isinstance(value, str):
-            lines.append(f"constexpr real {name}[] = {{{value}}};")
+            lines.append(f"#define given_{name} {value}")
         else:
+            lines.append(f"#define given_{name}")
             kind = "int" if isinstance(value, int) else "real"
             lines.append(f"constexpr {kind} {name} = {value};")
     return "\n".join(lines) + "\n"

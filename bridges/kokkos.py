@@ -1,4 +1,4 @@
-"""Kokkos: C++ over its policies, on the fields' own memory; a library that ctypes calls."""
+"""Kokkos: C++ over its policies, on processors and GPUs; a library that ctypes calls."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from typing import Any
 from joulia.bridge import Device, Ops, Source
 from joulia.bridges import _compilers, cpp
 from joulia.bridges._compilers import CompiledOps, caller
-from joulia.bridges._kokkos_library import SPACES, find
+from joulia.bridges._kokkos_device import KokkosDeviceOps
+from joulia.bridges._kokkos_library import SPACES, Kokkos, find
 from joulia.case import Case, Value
 from joulia.errors import Unavailable
 from joulia.kernel import Kernel
+from joulia.system import cuda
 
 SUFFIX = "_kokkos.cpp"
-UNPROVEN = "no GPU has run it, and the fields are not in its memory yet"
-VARIABLES = (*cpp.VARIABLES, "KOKKOS_")
+UNPROVEN = (
+    "no GPU has run it yet: its sources were compiled for GPUs, and its memory and moves ran on a "
+    "processor"
+)
+VARIABLES = (*cpp.VARIABLES, "KOKKOS_", "CUDA_ROOT", "NVCC_")
 
 
 def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
@@ -29,19 +34,43 @@ def prelude(dtype: str, constants: Mapping[str, Value]) -> str:
 class KokkosCpp(_compilers.Language):
     """C++ with Kokkos' headers, linked to its library."""
 
+    def compiler(self) -> str:
+        """A Kokkos with CUDA takes no other than its own, also for processors."""
+        try:
+            kokkos = find()
+        except Unavailable:
+            return super().compiler()
+        return kokkos.cuda_compiler() if kokkos.on_gpus else super().compiler()
+
     def flags(self) -> str:
-        return f"-std={find().standard} {super().flags()} -I{find().include}"
+        kokkos = find()
+        language = f"-std={kokkos.standard}" + (f" {kokkos.cuda_flags()}" * kokkos.on_gpus)
+        return f"{language} {super().flags()} -I{kokkos.include}"
 
     def linked(self) -> list[str]:
-        library = find().library
-        return [str(library), f"-Wl,-rpath,{library.parent}", "-ldl"]
+        kokkos = find()
+        library = kokkos.library
+        linked = [str(library), f"-Wl,-rpath,{library.parent}", "-ldl"]
+        if not kokkos.on_gpus:
+            return linked
+        if kokkos.by_clang:
+            return ["-x", "none", *linked]
+        # One runtime of CUDA in a process, that of libkokkoscore.so.
+        return [*linked, "-lcuda"] if library.suffix == ".a" else [*linked, "-cudart", "shared"]
 
     def compiled_with(self, case: Case) -> dict[str, str]:
-        return super().compiled_with(case) | {"libkokkos": find().state()}
+        told = super().compiled_with(case) | {"libkokkos": find().state()}
+        version = find().cuda_version()
+        return told | ({"nvcc": "{}.{}".format(*version)} if version else {})
 
     def text(self, kernel: Kernel, source: Source, case: Case) -> str:
-        used = f"#include <Kokkos_Core.hpp>\nusing Space = Kokkos::{SPACES[case.device]};\n"
-        return used + super().text(kernel, source, case)
+        used = (
+            f"#include <Kokkos_Core.hpp>\nusing Space = Kokkos::{SPACES[case.device]};\n"
+            f"constexpr bool ON_GPU = {str(case.on_gpu).lower()};\n"
+        )
+        text = used + super().text(kernel, source, case)
+        called = "_kokkos_device.hpp" if case.on_gpu else "_kokkos_host.hpp"
+        return text + f'#include "{called}"\n'
 
     def devices(self) -> tuple[Device, ...]:
         return tuple(
@@ -65,16 +94,34 @@ class KokkosCpp(_compilers.Language):
         if device not in kokkos.enabled:
             remedy = f"set Kokkos_ROOT to one that was built with Kokkos_ENABLE_{device.upper()}"
             return Unavailable(
-                f"the Kokkos in {kokkos.include.parent} was built without {SPACES[device]}", remedy
+                f"the Kokkos in {kokkos.prefix} was built without {SPACES[device]}", remedy
             )
-        if device == "cuda":
+        return self.no_gpu(kokkos) if kokkos.on_gpus else None
+
+    def no_gpu(self, kokkos: Kokkos) -> Unavailable | None:
+        """Why a Kokkos that was built with CUDA cannot start: it needs a GPU, whatever computes."""
+        if error := cuda.missing():
             return Unavailable(
-                "joulia's Kokkos sources compute in host memory so far", "use occa:cuda"
+                f"the Kokkos in {kokkos.prefix} needs a GPU: {error.reason}", error.remedy
             )
-        return None
+        gpu = cuda.current()
+        if gpu.capability >= kokkos.capability:
+            return None
+        built = "{}{}".format(*kokkos.capability)
+        return Unavailable(
+            f"the Kokkos in {kokkos.prefix} is for sm_{built}, {gpu.name} is {gpu.architecture}",
+            "set Kokkos_ROOT to one that was built for it (Kokkos_ARCH_...)",
+        )
 
     def start(self, case: Case) -> dict[str, str]:
-        return {"kokkos": find().version} | super().compiled_with(case)
+        """The versions; Unavailable where the driver is too old for Kokkos' CUDA."""
+        versions = {"kokkos": find().version} | super().compiled_with(case)
+        if not find().on_gpus:
+            return versions
+        if version := find().cuda_version():
+            cuda.require_toolkit(version, "Kokkos' CUDA")
+        driver = "{}.{}".format(*cuda.survey().driver)
+        return versions | {"driver": driver, "gpu": cuda.current().name}
 
     def load(self, kernel: Kernel, source: Source, case: Case) -> Ops:
         """The library's functions; Kokkos starts with the first of a process."""
@@ -90,6 +137,8 @@ class KokkosCpp(_compilers.Language):
             raise RuntimeError(f"Kokkos computes on {threads} threads instead of {case.threads}")
         atexit.register(library.kokkos_stop)
         functions = {f.name: caller(getattr(library, f.name), f, case) for f in kernel.functions}
+        if case.on_gpu:
+            return KokkosDeviceOps(functions, library)
         return KokkosOps(functions, case.threads, library)
 
 

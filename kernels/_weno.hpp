@@ -1,12 +1,14 @@
 // The value at a face by WENO5-Z as Borges et al. (2008) write it, and of third order.
 #pragma once
 
+#include "_views.hpp"
+
 constexpr real eps = real(1e-8);
 
-static inline real square(real value) { return value * value; }
+KOKKOS_FUNCTION static inline real square(real value) { return value * value; }
 
 // The value at the face between c and d, from the left, in differences from c.
-static inline real weno5(real a, real b, const real c, real d, real e) {
+KOKKOS_FUNCTION static inline real weno5(real a, real b, const real c, real d, real e) {
   a -= c;
   b -= c;
   d -= c;
@@ -23,7 +25,7 @@ static inline real weno5(real a, real b, const real c, real d, real e) {
 }
 
 // Of third order, from two cells on the left and one on the right.
-static inline real weno3(real b, const real c, real d) {
+KOKKOS_FUNCTION static inline real weno3(real b, const real c, real d) {
   b -= c;
   d -= c;
   const real beta0 = square(d), beta1 = square(b);

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from joulia import registry
@@ -11,10 +14,13 @@ from joulia.errors import Unavailable
 from joulia.runner import launch
 from joulia.setup import kokkos as setup
 from joulia.simulation.solve import make_case
+from joulia.system import cuda
 
 from .conftest import require
+from .programs_run import PROGRAMS, environment, program
 from .promises import COMPLETE
 from .test_ranks import (
+    FEW,
     GRIDS,
     cases,
     different,
@@ -78,6 +84,39 @@ def test_a_kokkos_that_does_not_fit_is_said(monkeypatch, tmp_path):
     assert "has a version below 3.4 (30300)" in missing()["openmp"]
 
 
+def test_a_kokkos_with_cuda_says_what_it_needs(monkeypatch, tmp_path):
+    """Its compiler, then a GPU, then one that it has code for: also where a processor computes."""
+    prefix = installed(tmp_path / "site", 40600, "SERIAL", "CUDA", library="lib/libkokkoscore.so")
+    config = prefix / "include" / "KokkosCore_config.h"
+    config.write_text(config.read_text() + "#define KOKKOS_ARCH_AMPERE80\n")
+    monkeypatch.setenv("Kokkos_ROOT", str(prefix))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("CXX", raising=False)
+    assert missing()["cuda"].startswith(f"the Kokkos in {prefix} has no bin/nvcc_wrapper; ")
+    for command in (prefix / "bin" / "nvcc_wrapper", tmp_path / "bin" / "nvcc"):
+        if command.name == "nvcc":
+            assert missing()["serial"].startswith("no nvcc found, which the Kokkos in ")
+        command.parent.mkdir()
+        command.write_text("#!/bin/sh\necho release 12.4, V12.4.131\n")
+        command.chmod(0o755)
+    monkeypatch.setattr(cuda, "missing", lambda: Unavailable("no NVIDIA driver", "install it"))
+    needs = f"the Kokkos in {prefix} needs a GPU: no NVIDIA driver; install it"
+    assert (missing()["cuda"], missing()["serial"]) == (needs, needs)
+    v100 = cuda.Gpu("GPU-1", "Tesla V100", "", (7, 0), 0, 0)
+    monkeypatch.setattr(cuda, "missing", lambda: None)
+    monkeypatch.setattr(cuda, "current", lambda: v100)
+    assert "is for sm_80, Tesla V100 is sm_70; set Kokkos_ROOT" in missing()["cuda"]
+    config.write_text(config.read_text().replace("AMPERE80", "VOLTA70"))
+    assert missing()["cuda"] == ""
+    assert "was built without OpenMP" in missing()["openmp"]
+    told = kokkos.compiled_with(replace(make_case("heat", "kokkos:serial"), device="cuda"))
+    assert (told["nvcc"], told["flags"].split()[4]) == ("12.4", "-arch=sm_70")
+    common = prefix / "lib" / "cmake" / "Kokkos" / "KokkosConfigCommon.cmake"
+    common.parent.mkdir(parents=True)
+    common.write_text('SET(Kokkos_CXX_COMPILER "/usr/none/clang++")\n')
+    assert "was built by /usr/none/clang++, which is not here; set CXX" in missing()["cuda"]
+
+
 def test_no_kokkos_names_the_remedy(monkeypatch, tmp_path):
     monkeypatch.delenv("Kokkos_ROOT", raising=False)
     monkeypatch.setattr(_kokkos_library, "own_prefix", lambda: tmp_path / "none")
@@ -117,3 +156,16 @@ def test_what_cpp_says_of_an_exception_is_the_reason(tmp_path):
     (tmp_path / "stderr").write_text(f"{said}\n  what():  pool already exists\nno traceback\n")
     got = launch.failure("killed by SIGABRT", tmp_path)
     assert got.reasons == ("killed by SIGABRT: pool already exists",)
+
+
+def test_the_way_of_a_gpu_on_a_processor(tmp_path):
+    """Cell by cell, in teams, in memory of its own, over ranks: the same bits as by rows."""
+    require("kokkos:openmp")
+    few = cases([(FEW, DTYPES[:1])])
+    alone = digests(tmp_path, "kokkos:openmp", 1, 1, chosen=few)
+    env = environment(make_case("heat", "kokkos:openmp"), tmp_path, {})
+    on_device = (PROGRAMS / "kokkos_device.py", PROGRAMS / "cuts.py", "kokkos:openmp")
+    seen = json.loads(program(env, *on_device, tmp_path / "cases.json", "1", "2").splitlines()[-1])
+    assert {name.split()[0] for name, cuts in seen.items() if len(cuts) >= 3} >= set(COMPLETE)
+    assert different(seen, alone) == []
+    program(env, PROGRAMS / "kokkos_device.py", PROGRAMS / "primitives.py", "kokkos:openmp")

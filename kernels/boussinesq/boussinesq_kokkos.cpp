@@ -12,21 +12,21 @@ extern "C" void predict(int, int ny, int nx, int z0, int z1, int y0, int y1, int
                         real first, real second, real gain) {
   const Flow flow{{u, ny, nx}, {v, ny, nx}, {w, ny, nx}, {b, ny, nx},
                   bottom, top, idx, idy, idz, nu, kappa, f, n2};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-        const long row = (long(z) * ny + y) * nx;
-#pragma omp simd
-        for (int x = x0; x < x1; ++x)
-          u1[row + x] = first * ua[row + x] + second * ub[row + x] + gain * flow.u_rate(z, y, x);
-#pragma omp simd
-        for (int x = x0; x < x1; ++x)
-          v1[row + x] = first * va[row + x] + second * vb[row + x] + gain * flow.v_rate(z, y, x);
-#pragma omp simd
-        for (int x = x0; x < x1; ++x)
-          w1[row + x] = first * wa[row + x] + second * wb[row + x] + gain * flow.w_rate(z, y, x);
-#pragma omp simd
-        for (int x = x0; x < x1; ++x)
-          b1[row + x] = first * ba[row + x] + second * bb[row + x] + gain * flow.b_rate(z, y, x);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        const long at = (long(z) * ny + y) * nx;
+        row([&](int x) {
+          u1[at + x] = first * ua[at + x] + second * ub[at + x] + gain * flow.u_rate(z, y, x);
+        });
+        row([&](int x) {
+          v1[at + x] = first * va[at + x] + second * vb[at + x] + gain * flow.v_rate(z, y, x);
+        });
+        row([&](int x) {
+          w1[at + x] = first * wa[at + x] + second * wb[at + x] + gain * flow.w_rate(z, y, x);
+        });
+        row([&](int x) {
+          b1[at + x] = first * ba[at + x] + second * bb[at + x] + gain * flow.b_rate(z, y, x);
+        });
       });
 }
 
@@ -36,12 +36,12 @@ extern "C" void divergence(int, int ny, int nx, int z0, int z1, int y0, int y1, 
                            real sx, real sy, real sz) {
   const In u{u1, ny, nx}, v{v1, ny, nx}, w{w1, ny, nx};
   const Out out{rhs, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int x = x0; x < x1; ++x)
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int x) {
           out(z, y, x) = sx * (u(z, y, x + 1) - u(z, y, x)) + sy * (v(z, y + 1, x) - v(z, y, x))
                        + sz * (w(z + 1, y, x) - w(z, y, x));
+        });
       });
 }
 
@@ -51,15 +51,13 @@ extern "C" void project(int, int ny, int nx, int z0, int z1, int y0, int y1, int
                         real gx, real gy, real gz) {
   const In p{p_, ny, nx};
   const Out u{u1, ny, nx}, v{v1, ny, nx}, w{w1, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int x = x0; x < x1; ++x) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int x) {
           u(z, y, x) -= gx * (p(z, y, x) - p(z, y, x - 1));
           v(z, y, x) -= gy * (p(z, y, x) - p(z, y - 1, x));
-        }
+        });
         if (z == bottom) return;
-#pragma omp simd
-        for (int x = x0; x < x1; ++x) w(z, y, x) -= gz * (p(z, y, x) - p(z - 1, y, x));
+        row([&](int x) { w(z, y, x) -= gz * (p(z, y, x) - p(z - 1, y, x)); });
       });
 }

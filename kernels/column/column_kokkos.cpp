@@ -1,22 +1,20 @@
-// dT/dt = d/dz(kappa dT/dz) by backward Euler through Kokkos: Thomas' algorithm, a row of columns a
+// dT/dt = d/dz(kappa dT/dz) by backward Euler through Kokkos: Thomas' algorithm, a strip of columns a
 // team.
+#include "_kokkos_columns.hpp"
+
 extern "C" void mix(int, int ny, int nx, int z0, int z1, int y0, int y1, int x0, int x1,
                     const real *temperature_, real *out_,
                     real stable, real unstable, real cooling) {
   const View3<const real> temperature{temperature_, ny, nx};
   const View3<real> out{out_, ny, nx};
-  const int n = std::max(0, x1 - x0), reals = (std::max(0, z1 - z0) + 3) * n;
-  Kokkos::parallel_for(
-      team(y1 - y0, reals), KOKKOS_LAMBDA(const Member &member) {
-        const int y = y0 + member.league_rank();
-        real *const d = Own(member.team_scratch(1), reals).data();
-        real *const e = d + n, *const below = e + n;
-        const View2<real> c{below + n, n};
-        std::fill(d, d + 3 * n, real(0));
+  each_strip(
+      y0, y1, x0, x1, std::max(0, z1 - z0) + 3, KOKKOS_LAMBDA(int y, const Strip &strip) {
+        real *const d = strip.row(0), *const e = strip.row(1), *const below = strip.row(2);
+        const View2<real> c{strip.row(3), strip.n};
+        strip([&](int i) { d[i] = e[i] = below[i] = 0; });
         for (int z = z0; z < z1; ++z)
-#pragma omp simd
-          for (int i = 0; i < n; ++i) {
-            const int x = x0 + i;
+          strip([&](int i) {
+            const int x = strip.x0 + i;
             real right = temperature(z, y, x), above = 0;
             if (z < z1 - 1)
               above = temperature(z + 1, y, x) < right ? unstable : stable;
@@ -29,9 +27,11 @@ extern "C" void mix(int, int ny, int nx, int z0, int z1, int y0, int y1, int x0,
             c(z - z0, i) = above * inverse;
             out(z, y, x) = d[i];
             below[i] = above;
-          }
+          });
         for (int z = z1 - 2; z >= z0; --z)
-#pragma omp simd
-          for (int i = 0; i < n; ++i) out(z, y, x0 + i) += c(z - z0, i) * out(z + 1, y, x0 + i);
+          strip([&](int i) {
+            const int x = strip.x0 + i;
+            out(z, y, x) += c(z - z0, i) * out(z + 1, y, x);
+          });
       });
 }

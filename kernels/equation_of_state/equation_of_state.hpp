@@ -1,8 +1,10 @@
 // rho = r0(zeta) + r'(tau, s, zeta), density of sea water, in C++.
 #pragma once
 
+#include "_views.hpp"
+
 // The polynomials of Roquet et al. (2015) by Horner's rule, kg/m3.
-static inline real density_at(real theta, real salinity, real z) {
+KOKKOS_FUNCTION static inline real density_at(real theta, real salinity, real z) {
   const real tau = theta * per_theta;
   const real s = std::sqrt((salinity + s_shift) * per_s);
   const real zeta = z * per_z;

@@ -8,34 +8,32 @@ extern "C" void stage(int, int ny, int, int, int, int, int nx,
                       real a, real b, real cx, real cy, real cz) {
   const Nodes<const real> q{q_, ny, nx};
   const Nodes<real> r{k_, ny, nx}, out{out_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
         for (int m = 0; m < 5; ++m)
           for (int k = 0; k < nodes; ++k)
             for (int j = 0; j < nodes; ++j)
               for (int i = 0; i < nodes; ++i)
-#pragma omp simd
-                for (int x = x0; x < x1; ++x) r(z, y, m, k, j, i, x) *= a;
+                row([&](int x) { r(z, y, m, k, j, i, x) *= a; });
         for (int k = 0; k < nodes; ++k)
           for (int j = 0; j < nodes; ++j)
             for (int i = 0; i < nodes; ++i)
-#pragma omp simd
-              for (int x = x0; x < x1; ++x)
-                if constexpr (split)
+              row([&](int x) {
+                if (split)
                   split_form(r, q, z, y, k, j, i, x, cx, cy, cz);
                 else
                   weak_form(r, q, z, y, k, j, i, x, cx, cy, cz);
+              });
         for (int i = 0; i < nodes; ++i)
           for (int j = 0; j < nodes; ++j)
-#pragma omp simd
-            for (int x = x0; x < x1; ++x) surface(r, q, z, y, i, j, x, cx, cy, cz);
+            row([&](int x) { surface(r, q, z, y, i, j, x, cx, cy, cz); });
         for (int m = 0; m < 5; ++m)
           for (int k = 0; k < nodes; ++k)
             for (int j = 0; j < nodes; ++j)
               for (int i = 0; i < nodes; ++i)
-#pragma omp simd
-                for (int x = x0; x < x1; ++x)
+                row([&](int x) {
                   out(z, y, m, k, j, i, x) = q(z, y, m, k, j, i, x) + b * r(z, y, m, k, j, i, x);
+                });
       });
 }
 
@@ -48,12 +46,12 @@ extern "C" void viscous_flux(int, int ny, int, int, int, int, int nx,
                              real mu, real kappa, real ix, real iy, real iz) {
   const Nodes<const real> q{q_, ny, nx};
   const Nodes<real> f[3] = {{fx, ny, nx}, {fy, ny, nx}, {fz, ny, nx}};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
         for (int k = 0; k < nodes; ++k)
           for (int j = 0; j < nodes; ++j)
             for (int i = 0; i < nodes; ++i)
-              for (int x = x0; x < x1; ++x) {
+              row([&](int x) {
                 const State u = state(q, z, y, k, j, i, x);
                 const std::array<real, 4> g[3] = {
                     derivative(i, [&](int l) {
@@ -79,7 +77,7 @@ extern "C" void viscous_flux(int, int ny, int, int, int, int, int nx,
                   }
                   f[d](z, y, 4, k, j, i, x) = energy;
                 }
-              }
+              });
       });
 }
 
@@ -90,12 +88,12 @@ extern "C" void viscous(int, int ny, int, int, int, int, int nx,
                         real b, real sx, real sy, real sz) {
   const Nodes<const real> f[3] = {{fx, ny, nx}, {fy, ny, nx}, {fz, ny, nx}};
   const Nodes<real> r{k_, ny, nx}, out{out_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
         for (int k = 0; k < nodes; ++k)
           for (int j = 0; j < nodes; ++j)
             for (int i = 0; i < nodes; ++i)
-              for (int x = x0; x < x1; ++x) {
+              row([&](int x) {
                 const auto at = [&](int d, int z, int y, int k, int j, int i, int x) {
                   const Nodes<const real> &fd = f[d];
                   return std::array<real, 4>{fd(z, y, 1, k, j, i, x), fd(z, y, 2, k, j, i, x),
@@ -112,7 +110,7 @@ extern "C" void viscous(int, int ny, int, int, int, int, int nx,
                   r(z, y, 1 + m, k, j, i, x) += added;
                   out(z, y, 1 + m, k, j, i, x) += b * added;
                 }
-              }
+              });
       });
 }
 #endif

@@ -6,11 +6,9 @@ extern "C" void sweep(int, int ny, int nx, int z0, int z1, int y0, int y1, int x
                       real u, real v, real wx, real wy, real wz) {
   const In x{x_, ny, nx}, b{b_, ny, nx};
   const Out out{out_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int i = x0; i < x1; ++i)
-          out(z, y, i) = combined(x, b, z, y, i, bottom, top, u, v, wx, wy, wz);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int i) { out(z, y, i) = combined(x, b, z, y, i, bottom, top, u, v, wx, wy, wz); });
       });
 }
 
@@ -20,9 +18,9 @@ extern "C" void coarsen(int, int ny, int nx, int z0, int z1, int y0, int y1, int
                         int bottom, int top, real u, real v, real wx, real wy, real wz) {
   const In x{x_, ny, nx}, b{b_, ny, nx};
   const Out coarse{coarse_, my, mx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int k, int j) {
-        for (int i = x0; i < x1; ++i) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int k, int j, Row row) {
+        row([&](int i) {
           real total = 0;
           for (int dz = 0; dz < 1 << sz; ++dz)
             for (int dy = 0; dy < 1 << sy; ++dy)
@@ -30,7 +28,7 @@ extern "C" void coarsen(int, int ny, int nx, int z0, int z1, int y0, int y1, int
                 total += combined(x, b, ((k - oz) << sz) + 1 + dz, ((j - oy) << sy) + 1 + dy,
                                   ((i - ox) << sx) + 1 + dx, bottom, top, u, v, wx, wy, wz);
           coarse(k, j, i) = total;
-        }
+        });
       });
 }
 
@@ -41,11 +39,9 @@ extern "C" void correct(int, int ny, int nx, int z0, int z1, int y0, int y1, int
   const Raised x{{x_, ny, nx}, {coarse_, my, mx}, sz, sy, sx, oz, oy, ox};
   const In b{b_, ny, nx};
   const Out out{out_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int i = x0; i < x1; ++i)
-          out(z, y, i) = combined(x, b, z, y, i, bottom, top, u, v, wx, wy, wz);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int i) { out(z, y, i) = combined(x, b, z, y, i, bottom, top, u, v, wx, wy, wz); });
       });
 }
 
@@ -53,8 +49,8 @@ extern "C" void add(int, int ny, int nx, int z0, int z1, int y0, int y1, int x0,
                     const real *x_, real *y_, real a, real c) {
   const In x{x_, ny, nx};
   const Out y{y_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int k, int j) {
-        for (int i = x0; i < x1; ++i) y(k, j, i) = a * x(k, j, i) + c * y(k, j, i);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int k, int j, Row row) {
+        row([&](int i) { y(k, j, i) = a * x(k, j, i) + c * y(k, j, i); });
       });
 }

@@ -12,7 +12,7 @@
 using In = View2<const real>;
 using Out = View2<real>;
 
-constexpr real half = real(0.5);
+constexpr real half_ = real(0.5);
 constexpr real quarter = real(0.25);
 
 struct State {
@@ -20,33 +20,33 @@ struct State {
   real f, g, idx, idy;
 
   // Transports through a west and a south face.
-  real U(int y, int x) const { return half * (h(y, x - 1) + h(y, x)) * u(y, x); }
-  real V(int y, int x) const { return half * (h(y - 1, x) + h(y, x)) * v(y, x); }
+  KOKKOS_FUNCTION real U(int y, int x) const { return half_ * (h(y, x - 1) + h(y, x)) * u(y, x); }
+  KOKKOS_FUNCTION real V(int y, int x) const { return half_ * (h(y - 1, x) + h(y, x)) * v(y, x); }
 
   // Potential vorticity at a south-west corner.
-  real q(int y, int x) const {
+  KOKKOS_FUNCTION real q(int y, int x) const {
     const real curl = (v(y, x) - v(y, x - 1)) * idx - (u(y, x) - u(y - 1, x)) * idy;
     return (f + curl) / (quarter * (h(y - 1, x - 1) + h(y - 1, x) + h(y, x - 1) + h(y, x)));
   }
 
   // The Bernoulli function at a centre.
-  real B(int y, int x) const {
+  KOKKOS_FUNCTION real B(int y, int x) const {
     const real squares = u(y, x) * u(y, x) + u(y, x + 1) * u(y, x + 1)
                        + v(y, x) * v(y, x) + v(y + 1, x) * v(y + 1, x);
     return quarter * squares + g * h(y, x);
   }
 
-  real du(int y, int x) const {
+  KOKKOS_FUNCTION real du(int y, int x) const {
     return quarter * (q(y, x) * (V(y, x - 1) + V(y, x))
                       + q(y + 1, x) * (V(y + 1, x - 1) + V(y + 1, x)))
          - (B(y, x) - B(y, x - 1)) * idx;
   }
-  real dv(int y, int x) const {
+  KOKKOS_FUNCTION real dv(int y, int x) const {
     return -quarter * (q(y, x) * (U(y - 1, x) + U(y, x))
                        + q(y, x + 1) * (U(y - 1, x + 1) + U(y, x + 1)))
          - (B(y, x) - B(y - 1, x)) * idy;
   }
-  real dh(int y, int x) const {
+  KOKKOS_FUNCTION real dh(int y, int x) const {
     return (U(y, x) - U(y, x + 1)) * idx + (V(y, x) - V(y + 1, x)) * idy;
   }
 };

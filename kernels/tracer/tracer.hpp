@@ -8,7 +8,8 @@ using In = View3<const real>;
 using Out = View3<real>;
 
 // Upwind and diffusive flux through the face between c and d.
-static inline real flux(real u, real a, real b, real c, real d, real e, real f, real k) {
+KOKKOS_FUNCTION static inline real flux(real u, real a, real b, real c, real d, real e, real f,
+                                        real k) {
   const bool forward = u > 0;
   const real value = weno5(forward ? a : f, forward ? b : e, forward ? c : d, forward ? d : c,
                            forward ? e : b);
@@ -16,7 +17,8 @@ static inline real flux(real u, real a, real b, real c, real d, real e, real f, 
 }
 
 // The same `reach` cells from a wall.
-static inline real flux_near(real u, real b, real c, real d, real e, real k, int reach) {
+KOKKOS_FUNCTION static inline real flux_near(real u, real b, real c, real d, real e, real k,
+                                             int reach) {
   if (reach <= 0) return 0;
   const bool forward = u > 0;
   const real value = reach == 1 ? (forward ? c : d)
@@ -30,15 +32,15 @@ struct Flow {
   real idx, idy, idz, kx, ky, kz;
 
   // Through the west, south and bottom faces of a cell.
-  real flux_x(int z, int y, int x) const {
+  KOKKOS_FUNCTION real flux_x(int z, int y, int x) const {
     return flux(u(z, y, x), c(z, y, x - 3), c(z, y, x - 2), c(z, y, x - 1),
                 c(z, y, x), c(z, y, x + 1), c(z, y, x + 2), kx);
   }
-  real flux_y(int z, int y, int x) const {
+  KOKKOS_FUNCTION real flux_y(int z, int y, int x) const {
     return flux(v(z, y, x), c(z, y - 3, x), c(z, y - 2, x), c(z, y - 1, x),
                 c(z, y, x), c(z, y + 1, x), c(z, y + 2, x), ky);
   }
-  real flux_z(int z, int y, int x) const {
+  KOKKOS_FUNCTION real flux_z(int z, int y, int x) const {
     const int reach = std::min(z - bottom, top - z);
     if (reach < 3)
       return flux_near(w(z, y, x), c(z - 2, y, x), c(z - 1, y, x), c(z, y, x), c(z + 1, y, x), kz,
@@ -48,7 +50,7 @@ struct Flow {
   }
 
   // dc/dt of a cell: what flows in, less what flows out.
-  real rate(int z, int y, int x) const {
+  KOKKOS_FUNCTION real rate(int z, int y, int x) const {
     return (flux_x(z, y, x) - flux_x(z, y, x + 1)) * idx
          + (flux_y(z, y, x) - flux_y(z, y + 1, x)) * idy
          + (flux_z(z, y, x) - flux_z(z + 1, y, x)) * idz;

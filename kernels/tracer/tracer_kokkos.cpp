@@ -9,10 +9,9 @@ extern "C" void stage1(int, int ny, int nx, int z0, int z1, int y0, int y1, int 
   const Flow flow{{c, ny, nx}, {u, ny, nx}, {v, ny, nx}, {w, ny, nx},
                   bottom, top, idx, idy, idz, kx, ky, kz};
   const Out c1{c1_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int x = x0; x < x1; ++x) c1(z, y, x) = flow.c(z, y, x) + first * flow.rate(z, y, x);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int x) { c1(z, y, x) = flow.c(z, y, x) + first * flow.rate(z, y, x); });
       });
 }
 
@@ -25,14 +24,13 @@ extern "C" void stage2(int, int ny, int nx, int z0, int z1, int y0, int y1, int 
   const Flow flow{{c1, ny, nx}, {u, ny, nx}, {v, ny, nx}, {w, ny, nx},
                   bottom, top, idx, idy, idz, kx, ky, kz};
   const Out c{c_, ny, nx}, c2{c2_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int x = x0; x < x1; ++x) {
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int x) {
           const real now = flow.c(z, y, x), rate = flow.rate(z, y, x);
           c2(z, y, x) = now + second * rate + history * (now - c(z, y, x));
           c(z, y, x) = c2(z, y, x) + ahead * rate;
-        }
+        });
       });
 }
 
@@ -44,9 +42,8 @@ extern "C" void stage3(int, int ny, int nx, int z0, int z1, int y0, int y1, int 
   const Flow flow{{c2, ny, nx}, {u, ny, nx}, {v, ny, nx}, {w, ny, nx},
                   bottom, top, idx, idy, idz, kx, ky, kz};
   const Out c{c_, ny, nx};
-  Kokkos::parallel_for(
-      rows(z0, z1, y0, y1), KOKKOS_LAMBDA(int z, int y) {
-#pragma omp simd
-        for (int x = x0; x < x1; ++x) c(z, y, x) += third * flow.rate(z, y, x);
+  each_row(
+      z0, z1, y0, y1, x0, x1, KOKKOS_LAMBDA(int z, int y, Row row) {
+        row([&](int x) { c(z, y, x) += third * flow.rate(z, y, x); });
       });
 }
