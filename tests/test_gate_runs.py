@@ -130,7 +130,7 @@ def test_a_verdict_over_differing_conditions_is_refused_in_words(tmp_path):
     disturbed = around.conditions(before, after, 1.0, 0.1)
     unknown = around.conditions(before, after, 0.2, 0.1)  # too short to tell
     assert [len(each.disturbed) for each in (powersave, disturbed, unknown)] == [0, 1, 0]
-    assert "other programs used 40 % of the cores" in disturbed.note
+    assert disturbed.note == "other programs used 40 % of the cores"
     performance = replace(powersave, governor="performance")
     told = judged(made("base", conditions=powersave), made("head", conditions=performance))
     assert {verdict.verdict for verdict in told.values()} == {"conditions differ"}

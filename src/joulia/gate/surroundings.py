@@ -79,8 +79,10 @@ def note(told: Shares | None) -> str | None:
     """In a line, who disturbed the run; None where nobody did."""
     if told is None or told.taken <= DISTURBED:
         return None
-    others, stolen = (f"{share:.0%}".replace("%", " %") for share in (told.others, told.stolen))
-    return f"other programs used {others} of the cores, the hypervisor took {stolen}"
+    causes = {"other programs used": told.others, "the hypervisor took": told.stolen}
+    # Of two that disturb together, at least one has half of the limit.
+    words = [f"{who} {s:.0%} of the cores" for who, s in causes.items() if s > 0.5 * DISTURBED]
+    return ", ".join(words).replace("%", " %")
 
 
 def gpu(before: State, after: State) -> GpuConditions:
