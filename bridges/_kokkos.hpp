@@ -2,8 +2,8 @@
 // memory, and what the bridge calls; where they compute is `Space`, which the bridge names, and
 // ON_GPU. For Kokkos 3.4 to 5.
 //
-// A processor goes through a row in vectors. A GPU gives each cell to a thread, neighbours along x to
-// neighbours. A lambda says what is done with a `Row`, and need not know which of them it is.
+// A processor goes through a row in vectors. A GPU gives each cell to a thread, neighbours along x
+// to neighbours. A lambda says what is done with a `Row`, and need not know which of them it is.
 #pragma once
 
 #include <Kokkos_Core.hpp>

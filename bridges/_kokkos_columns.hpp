@@ -1,5 +1,5 @@
-// Columns with memory of their own through Kokkos: a processor's thread has a row of them after another,
-// a GPU's team has as many columns as threads.
+// Columns with memory of their own through Kokkos: a processor's thread has a row of them after
+// another, a GPU's team as many columns as threads.
 #pragma once
 
 #include "_kokkos.hpp"

@@ -1,4 +1,4 @@
-// What the bridge calls where Kokkos computes in memory of its own: that memory, and moves within it.
+// What the bridge calls where Kokkos computes in memory of its own: that memory, and moves in it.
 // All is done in the order of the calls; only `upload` and `download` wait for it.
 #pragma once
 

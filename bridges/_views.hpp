@@ -1,5 +1,5 @@
-// Arrays in memory as C++ sources read them: x is the last index, and the fastest. What Kokkos' sources
-// call as well carries Kokkos' mark, with which it is compiled for GPUs too.
+// Arrays in memory as C++ sources read them: x is the last index, and the fastest. What Kokkos'
+// sources call as well carries Kokkos' mark, with which it is compiled for GPUs too.
 #pragma once
 
 #ifndef KOKKOS_FUNCTION

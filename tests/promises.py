@@ -13,7 +13,7 @@ WHOLE: tuple[str, ...] = (
 
 COMPILED = (
     "c++", "cupy:cuda", "fortran", "jax", "julia", "julia:cuda",
-    "kokkos:openmp", "numba", "numba:cuda",
+    "kokkos:openmp", "kokkos:cuda", "numba", "numba:cuda",
     "occa:serial", "occa:openmp", "occa:opencl", "occa:cuda",
 )  # fmt: skip
 """Backends that compile: their cold starts do, and what they keep makes warm ones quick."""

@@ -1,5 +1,5 @@
-// dT/dt = d/dz(kappa dT/dz) by backward Euler through Kokkos: Thomas' algorithm, a strip of columns a
-// team.
+// dT/dt = d/dz(kappa dT/dz) by backward Euler through Kokkos: Thomas' algorithm, a strip of columns
+// a team.
 #include "_kokkos_columns.hpp"
 
 extern "C" void mix(int, int ny, int nx, int z0, int z1, int y0, int y1, int x0, int x1,

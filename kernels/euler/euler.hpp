@@ -36,8 +36,8 @@ struct Flux {
   real mass, momentum[3], energy;
 };
 
-KOKKOS_FUNCTION static inline State state(const Nodes<const real> &q, int z, int y, int k, int j, int i,
-                                          int x) {
+KOKKOS_FUNCTION static inline State state(const Nodes<const real> &q, int z, int y, int k, int j,
+                                          int i, int x) {
   State u;
   u.rho = q(z, y, 0, k, j, i, x);
   for (int m = 0; m < 3; ++m) u.v[m] = q(z, y, 1 + m, k, j, i, x) / u.rho;
@@ -86,16 +86,16 @@ KOKKOS_FUNCTION static inline Flux flux_rusanov(const State &ll, const State &rr
 }
 
 // r += c f at a node.
-KOKKOS_FUNCTION static inline void add(const Nodes<real> &r, int z, int y, int k, int j, int i, int x,
-                                       real c, const Flux &f) {
+KOKKOS_FUNCTION static inline void add(const Nodes<real> &r, int z, int y, int k, int j, int i,
+                                       int x, real c, const Flux &f) {
   r(z, y, 0, k, j, i, x) += c * f.mass;
   for (int m = 0; m < 3; ++m) r(z, y, 1 + m, k, j, i, x) += c * f.momentum[m];
   r(z, y, 4, k, j, i, x) += c * f.energy;
 }
 
 // r_l += c_d D_li f_i: what the fluxes of a node give to the nodes of its three lines.
-KOKKOS_FUNCTION static inline void weak_form(const Nodes<real> &r, const Nodes<const real> &q, int z,
-                                             int y, int k, int j, int i, int x,
+KOKKOS_FUNCTION static inline void weak_form(const Nodes<real> &r, const Nodes<const real> &q,
+                                             int z, int y, int k, int j, int i, int x,
                                              real cx, real cy, real cz) {
   const State u = state(q, z, y, k, j, i, x);
   const Flux fx = flux(u, 0), fy = flux(u, 1), fz = flux(u, 2);
@@ -107,8 +107,8 @@ KOKKOS_FUNCTION static inline void weak_form(const Nodes<real> &r, const Nodes<c
 }
 
 // r_i += c_d D_il f#_il and r_l += c_d D_li f#_il, for the nodes l > i of its three lines.
-KOKKOS_FUNCTION static inline void split_form(const Nodes<real> &r, const Nodes<const real> &q, int z,
-                                              int y, int k, int j, int i, int x,
+KOKKOS_FUNCTION static inline void split_form(const Nodes<real> &r, const Nodes<const real> &q,
+                                              int z, int y, int k, int j, int i, int x,
                                               real cx, real cy, real cz) {
   const State u = state(q, z, y, k, j, i, x);
   for (int l = i + 1; l < nodes; ++l) {
@@ -129,8 +129,8 @@ KOKKOS_FUNCTION static inline void split_form(const Nodes<real> &r, const Nodes<
 }
 
 // r += c_d f* / w at the first node of a line in each direction, r -= the same at the last.
-KOKKOS_FUNCTION static inline void surface(const Nodes<real> &r, const Nodes<const real> &q, int z, int y,
-                                           int i, int j, int x, real cx, real cy, real cz) {
+KOKKOS_FUNCTION static inline void surface(const Nodes<real> &r, const Nodes<const real> &q, int z,
+                                           int y, int i, int j, int x, real cx, real cy, real cz) {
   const auto at = [&](int z, int y, int n3, int n2, int n1, int x) {
     return state(q, z, y, n3, n2, n1, x);
   };

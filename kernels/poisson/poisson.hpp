@@ -10,8 +10,8 @@ using Out = View3<real>;
 
 // The combination at a cell; beyond a wall is the value inside.
 template <class X>
-KOKKOS_FUNCTION static inline real combined(const X &x, const In &b, int z, int y, int i, int bottom,
-                                            int top, real u, real v, real wx, real wy, real wz) {
+KOKKOS_FUNCTION static inline real combined(const X &x, const In &b, int z, int y, int i,
+                                            int bottom, int top, real u, real v, real wx, real wy, real wz) {
   const int low = std::max(z - 1, bottom), high = std::min(z + 1, top - 1);
   return u * x(z, y, i) + v * b(z, y, i)
        + wx * (x(z, y, i - 1) + x(z, y, i + 1))
