@@ -1,7 +1,8 @@
 """Multigrid V-cycles for -lap x = b on cell centres: levels, coefficients, and the order of calls.
 
 A step of a kernel that `uses` poisson calls `cycle` or `from_zero` with its own arrays; its `align`
-is `units`, its `levels` are `coarser`, and its `level_fields` are `FIELDS`.
+is `units`, its `levels` are `coarser`, its `level_fields` are `FIELDS`, and its `require` calls
+`require`.
 
 A x = 2 (cx + cy + cz) x - [cx (x_w + x_e) + cy (x_s + x_n) + cz (x_b + x_t)], with c_d = 1 / h_d^2.
 Each sweep is x += omega (b - A x). Two of them are the Chebyshev polynomial of degree 2 on the part
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from joulia.case import Shape
+from joulia.errors import JouliaError
 from joulia.grid import Tile
 from joulia.kernel import Exchange, Level
 
@@ -33,6 +35,13 @@ ISOTROPIC = 1.7
 ratio of squares of spacings is just that, so that no rounding decides."""
 REDUCTION = 10.0
 """What the coarsest level takes from an error, if it has several cells."""
+
+MOST_SWEEPS = 50
+"""On the coarsest level, where axes of odd extents leave it large."""
+MOST_STIFF = 24.0
+"""The largest eigenvalue over the least that the sweeps have to damp, on levels of more than `FEW`
+cells: 6 where spacings are equal."""
+FEW = 256
 
 Reals = tuple[float, ...]
 """(u, v, wx, wy, wz) of u x + v b + wx (x_w + x_e) + wy (x_s + x_n) + wz (x_b + x_t)."""
@@ -144,6 +153,30 @@ def leja(roots: list[float]) -> list[float]:
         far = [float(np.sum(np.log(np.abs(np.subtract(order, root))))) for root in left]
         order.append(left.pop(int(np.argmax(far))))
     return order
+
+
+def require(kernel: str, stages: tuple[Stage, ...]) -> None:
+    """Raise JouliaError where cycles on these levels would not converge, or cost too much."""
+    text = "x".join(map(str, stages[0].shape))
+    if len(stages) == 1:
+        raise JouliaError(f"{kernel} cannot halve any axis of {text}. Allowed: even extents")
+    last = stages[-1]
+    if len(last.solve) > MOST_SWEEPS:
+        coarsest = "x".join(map(str, last.shape))
+        raise JouliaError(
+            f"{kernel} on {text} ends at {coarsest} cells, whose axes are odd, and needs "
+            f"{len(last.solve)} sweeps there. Allowed: up to {MOST_SWEEPS}; extents that can be "
+            "halved more often"
+        )
+    large = (stage for stage in stages if math.prod(stage.shape) > FEW)
+    stiff = max(large, key=lambda stage: stage.stiffness, default=stages[0])
+    if stiff.stiffness > MOST_STIFF:
+        level = "x".join(map(str, stiff.shape))
+        raise JouliaError(
+            f"{kernel}'s sweeps leave what varies along halved axes at {level} "
+            f"of {text} cells: an axis with an odd extent has the finest spacing. Allowed: an even "
+            "extent there, or a longer box"
+        )
 
 
 def coarser(stages: tuple[Stage, ...]) -> tuple[Shape, ...]:

@@ -270,6 +270,21 @@ def test_a_repeat_begins_with_the_first_guess_of_the_pressure(kept, monkeypatch)
 
 
 @pytest.mark.parametrize(
+    ("shape", "params", "words"),
+    [
+        ((9, 15, 7), {}, "boussinesq cannot halve any axis of 9x15x7"),
+        ((16, 24, 40), {"lx": 0.02}, "boussinesq on 16x24x40 .* needs 145 sweeps"),
+        ((31, 32, 32), {}, "odd extent has the finest spacing"),
+    ],
+)
+def test_a_grid_on_which_the_pressure_does_not_converge_is_refused_in_a_line(shape, params, words):
+    """As poisson refuses it: the first of these ended in a traceback."""
+    with pytest.raises(JouliaError, match=words) as error:
+        make_case("boussinesq", shape=shape, params=params)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("params", "words"),
     [
         ({"dt": 1.0}, "CFL number"),

@@ -13,7 +13,7 @@ from joulia.case import Case
 from joulia.checks import Checks, Conserved, Exact, Vanishing, within
 from joulia.errors import JouliaError
 from joulia.grid import Tile
-from joulia.kernel import Exchange, Function, Halo, Kernel, Param, Work, by_dt
+from joulia.kernel import Exchange, Function, Halo, Kernel, Param, Picture, Work, by_dt
 from joulia.kernels import _multigrid as mg
 from joulia.kernels import _rk3 as rk3
 from joulia.kernels.boussinesq import states
@@ -253,6 +253,7 @@ def work(case: Case) -> Work:
 
 
 def require(case: Case) -> None:
+    mg.require("boussinesq", levels(case))
     dt = time_step(case)
     cfl = dt * rate(case)
     if cfl > CFL_LIMIT * (1.0 + 1e-12):
@@ -345,5 +346,6 @@ KERNEL = Kernel(
     },
     require=require,
     ends_at=by_dt(time_step),
+    picture=Picture({"N2": 0.0, "f": 0.0, "bend": 0.0}, until=4.0, field="b", upright=True),
     quick="small",
 )

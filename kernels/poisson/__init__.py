@@ -16,13 +16,6 @@ from joulia.kernel import Exchange, Function, Halo, Kernel, More, Param, Work
 from joulia.kernels import _multigrid as mg
 from joulia.kernels.poisson import problems
 
-MOST_SWEEPS = 50
-"""On the coarsest level, where axes of odd extents leave it large."""
-MOST_STIFF = 24.0
-"""The largest eigenvalue over the least that the sweeps have to damp, on levels of more than `FEW`
-cells: 6 where spacings are equal."""
-FEW = 256
-
 
 def stages(case: Case) -> tuple[mg.Stage, ...]:
     """All levels of a case."""
@@ -121,27 +114,7 @@ def require(case: Case) -> None:
             "poisson method=cg is not offered in float32: it goes astray below a residual of 1e-4. "
             "Allowed: float64, or method=mg"
         )
-    every = stages(case)
-    text = "x".join(map(str, case.shape))
-    if len(every) == 1:
-        raise JouliaError(f"poisson cannot halve any axis of {text}. Allowed: even extents")
-    last = every[-1]
-    if len(last.solve) > MOST_SWEEPS:
-        coarsest = "x".join(map(str, last.shape))
-        raise JouliaError(
-            f"poisson on {text} ends at {coarsest} cells, whose axes are odd, and needs "
-            f"{len(last.solve)} sweeps there. Allowed: up to {MOST_SWEEPS}; extents that can be "
-            "halved more often"
-        )
-    large = (stage for stage in every if math.prod(stage.shape) > FEW)
-    stiff = max(large, key=lambda stage: stage.stiffness, default=every[0])
-    if stiff.stiffness > MOST_STIFF:
-        level = "x".join(map(str, stiff.shape))
-        raise JouliaError(
-            f"poisson's sweeps leave what varies along halved axes at {level} "
-            f"of {text} cells: an axis with an odd extent has the finest spacing. Allowed: an even "
-            "extent there, or a longer box"
-        )
+    mg.require("poisson", stages(case))
 
 
 def periodic(case: Case) -> tuple[bool, ...]:
