@@ -50,7 +50,7 @@ make_root() {
   mkdir -p "$folder"
   local needed=(
     ca-certificates libgfortran5 libgomp1 libstdc++6 make openmpi-bin python3-click python3-jinja2
-    python3-minimal python3-mpi4py python3-numpy python3-pip python3-pytest python3-rich
+    python3-greenlet python3-minimal python3-mpi4py python3-numpy python3-pip python3-pytest python3-rich
   )
   mmdebstrap --mode=root --variant=apt --architectures=ppc64el \
     --include="$(IFS=,; echo "${needed[*]}")" \
