@@ -136,6 +136,7 @@ def test_static_power_is_the_share_of_the_cores() -> None:
     [
         ("POWER9, altivec supported", "ppc64le", {}, "power9-ac922"),
         ("POWER10 (architected), altivec supported", "ppc64le", {}, "power9-ac922"),
+        ("AMD EPYC", "ppc64le", {}, "power9-ac922"),  # emulated
         ("AMD EPYC 7763 64-Core Processor", "x86_64", {"chassis_type": 1}, "x86-server"),
         ("Some x86", "x86_64", {}, "x86-server"),
         ("11th Gen Intel(R) Core(TM) i7-1165G7", "x86_64", {"chassis_type": 10}, "laptop"),

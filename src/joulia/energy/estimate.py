@@ -124,9 +124,11 @@ def choose(case: Case, cpu: str, arch: str, root: Path = Path("/")) -> Profile |
     if text(identity / "chassis_type") in LAPTOPS:
         return load("laptop")
     vendor = text(identity / "sys_vendor") or ""
+    # Under emulation the system's files name the host's processor.
+    foreign = {name for name in DEFAULTS.values() if name != DEFAULTS.get(arch)}
     for name in names():
         profile = load(name)
-        if profile.fits(cpu, vendor):
+        if name not in foreign and profile.fits(cpu, vendor):
             return profile
     return load(DEFAULTS[arch]) if arch in DEFAULTS else None
 
