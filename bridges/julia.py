@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from joulia.errors import Unavailable
 from joulia.grid import Box
 from joulia.kernel import Function, Kernel
 from joulia.system.places import cache_dir, home
+from joulia.system.threads import thread_ids
 
 SUFFIX = ".jl"
 PACKAGE = Path(__file__).parents[1] / "JouliaKernels"
@@ -200,6 +201,7 @@ def cold_depot(depot: Path) -> str:
 
 def start(case: Case) -> dict[str, str]:
     configure(case.threads)
+    before = thread_ids()
     try:
         from juliacall import Main
     except Exception as error:
@@ -225,6 +227,9 @@ def start(case: Case) -> dict[str, str]:
     threads = int(Main.seval("Threads.nthreads()"))
     if threads != case.threads:
         raise Unavailable(f"Julia runs {threads} threads instead of {case.threads}")
+    # What else Julia started collects garbage, or waits for signals.
+    computing = {int(thread) for thread in package.thread_ids()} if before else set()
+    _state["helpers"] = frozenset(thread_ids() - before - computing)
     return {
         "julia": str(Main.seval("string(VERSION)")),
         "KernelAbstractions": str(
@@ -235,6 +240,10 @@ def start(case: Case) -> dict[str, str]:
 
 class JuliaOps(HostOps):
     """Arrays are NumPy's memory, wrapped for Julia without a copy."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., None]], threads: int) -> None:
+        super().__init__(functions, threads)
+        self.helpers = _state["helpers"]
 
     def wrap(self, host: Host) -> Array:
         package = _state["package"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -191,6 +193,27 @@ def test_threads_of_julia_are_counted_where_the_grid_feeds_them(
     require("julia")
     asked = (kernel, "-b", "julia", "--size", "tiny", "--threads", "2", "--oversubscribe")
     assert numbers(measured(*asked)) == [("julia", 2, {"stream": 1, "heat": 2}[kernel])]
+
+
+JULIA = """
+from joulia.parallel.comm import OneRank
+from joulia.simulation.run import set_up
+from joulia.simulation.solve import make_case
+from joulia.system.threads import cpu_seconds
+run = set_up(make_case("heat", "julia", shape=(64, 64, 64), threads=2), OneRank())
+run.steps(20)
+before = cpu_seconds()
+run.steps(500)
+grown = {thread: seconds - before.get(thread, 0.0) for thread, seconds in cpu_seconds().items()}
+busiest = sorted(grown, key=grown.get)[-2:]
+print(len(run.ops.helpers) > 0, any(thread in run.ops.helpers for thread in busiest))
+"""
+
+
+def test_julias_collector_of_garbage_is_none_of_the_threads_that_compute() -> None:
+    require("julia")
+    done = subprocess.run([sys.executable, "-c", JULIA], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 def test_a_limit_on_threads_makes_the_case_invalid(measured: Measured) -> None:

@@ -132,6 +132,8 @@ class Ops:
     hands_out = False
     """Whether the process's main thread only hands work out, while as many others compute as the
     case has threads. Elsewhere it is one of them."""
+    helpers: frozenset[int] = frozenset()
+    """Threads of the runtime that compute none of the case's work, by the kernel's ids."""
     pool: int | None = None
     """The threads that share its work, where the bridge has counted them itself because others of
     the runtime, which compute nothing, take CPU time as well; their time then is not judged."""

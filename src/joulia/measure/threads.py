@@ -37,8 +37,8 @@ PROBE_SLABS = 64
 
 
 class ThreadTimes:
-    """CPU seconds of this process's threads over its samples; left out are MPI's own threads, and
-    one that reads ahead."""
+    """CPU seconds of this process's threads over its samples; left out are MPI's own threads, the
+    runtime's helpers, and one that reads ahead."""
 
     def __init__(self, run: Run, comm: Comm) -> None:
         self.run, self.comm = run, comm
@@ -66,7 +66,8 @@ class ThreadTimes:
             return None
         if self.run.ops.pool is not None:
             return self.run.ops.pool
-        apart = {*self.comm.helpers, *([os.getpid()] if self.run.ops.hands_out else [])}
+        ops = self.run.ops
+        apart = {*self.comm.helpers, *ops.helpers, *([os.getpid()] if ops.hands_out else [])}
         if self.run.feed is not None:
             apart.add(self.run.feed.reader or 0)
         used = [seconds for thread, seconds in self.used.items() if thread not in apart]

@@ -148,6 +148,19 @@ backend(name::AbstractString) = device(Val(Symbol(name)))
 device(::Val{:cpu}) = CPU(; static = true)
 device(::Val{name}) where {name} = error("JouliaKernels has no device $name here")
 
+"""
+    thread_ids()
+
+The ids that Linux' kernel has for the threads that compute.
+"""
+function thread_ids()
+    ids = zeros(Int, Threads.nthreads())
+    Threads.@threads :static for i in eachindex(ids)
+        ids[i] = parse(Int, basename(readlink("/proc/thread-self")))
+    end
+    return ids
+end
+
 "The version of the toolkit that a device's package computes with."
 function toolkit end
 
