@@ -107,11 +107,17 @@ def test_threads_that_used_cpu_time_compute(
     assert computing([1e-6 * steps * each for each in microseconds], wanted, steps) == number
 
 
-def counting(wanted: int, *, hands_out: bool = False, apart: frozenset[int] = frozenset()) -> Any:
+def counting(
+    wanted: int,
+    *,
+    hands_out: bool = False,
+    apart: frozenset[int] = frozenset(),
+    helpers: frozenset[int] = frozenset(),
+) -> Any:
     comm = OneRank()
     comm.helpers = apart
     case = SimpleNamespace(threads=wanted, on_gpu=False)
-    ops = SimpleNamespace(hands_out=hands_out, pool=None)
+    ops = SimpleNamespace(hands_out=hands_out, pool=None, helpers=helpers)
     run: Any = SimpleNamespace(case=case, ops=ops, feed=None)
     return ThreadTimes(run, comm)
 
@@ -131,7 +137,9 @@ def test_a_pool_that_a_runtime_starts_by_itself_is_seen() -> None:
     worker.start()
     ready.wait()
     assert worker.native_id is not None
-    every = [counting(1), counting(1, hands_out=True), counting(1, apart={worker.native_id})]
+    own = frozenset({worker.native_id})
+    every = [counting(1), counting(1, hands_out=True)]
+    every += [counting(1, apart=own), counting(1, helpers=own)]
     for times in every:
         times.before()
     go.set()
@@ -141,7 +149,7 @@ def test_a_pool_that_a_runtime_starts_by_itself_is_seen() -> None:
         times.after(1)
     leave.set()
     worker.join()
-    assert [times.counted() for times in every] == [2, 1, 1]
+    assert [times.counted() for times in every] == [2, 1, 1, 1]
 
 
 def test_reasons_name_both_numbers_and_the_remedy() -> None:
